@@ -4,6 +4,8 @@
 //! the last of two duplicate keys. Both would let one digest stand for two readings. Hence: no floats, no integer
 //! beyond ±(2^53−1), no duplicate key. What needs more goes into a string.
 
+mod finite;
+
 use std::cell::RefCell;
 use std::fmt;
 
@@ -64,10 +66,10 @@ pub enum CanonicalError {
 /// # Errors
 /// When the value holds a float, an integer beyond ±[`INTEGER_MAX`], or is no JSON.
 pub fn to_canonical<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, CanonicalError> {
+    finite::refuse_non_finite(value).map_err(not_json)?;
     let tree = serde_json::to_value(value).map_err(not_json)?;
     refuse_inexact_numbers(&tree, &Path::Root)?;
-    // From `value`, not from `tree`: turning a NaN into a tree makes it null without a word, writing it fails.
-    serde_json_canonicalizer::to_vec(&value).map_err(not_json)
+    serde_json_canonicalizer::to_vec(&tree).map_err(not_json)
 }
 
 /// Parses JSON that has exactly one reading: what [`to_canonical`] would accept, in any order and spacing.
@@ -83,7 +85,7 @@ pub fn parse_strict(bytes: &[u8]) -> Result<Value, CanonicalError> {
         .map_err(|e| fault.take().unwrap_or_else(|| CanonicalError::Malformed { reason: e.to_string() }))
 }
 
-fn not_json(error: serde_json::Error) -> CanonicalError {
+fn not_json(error: impl fmt::Display) -> CanonicalError {
     CanonicalError::NotJson { reason: error.to_string() }
 }
 
@@ -262,7 +264,11 @@ mod tests {
     #[test]
     fn a_nan_does_not_become_null() {
         assert!(matches!(to_canonical(&f64::NAN), Err(CanonicalError::NotJson { .. })));
-        assert!(matches!(to_canonical(&[f32::INFINITY]), Err(CanonicalError::NotJson { .. })));
+        let nested = std::collections::BTreeMap::from([("a", Some((1, [f32::INFINITY])))]);
+        assert_eq!(
+            to_canonical(&nested).unwrap_err().to_string(),
+            "cannot be written as JSON: `inf` is no JSON number"
+        );
     }
 
     #[test]
