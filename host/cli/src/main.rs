@@ -1,0 +1,2 @@
+//! The interlock program.
+fn main() {}

@@ -1,0 +1,217 @@
+//! Who acts: persons, the accounts through which they act, the roles they hold.
+
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{AccountId, Environment, IdError, KeyId, PersonId, TenantId, Timestamp};
+
+/// A role. Cedar policies refer to it as `Interlock::Role::"clinical_safety"`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Reads everything but the ledger.
+    Viewer,
+    /// Registers devices, pauses and rolls back.
+    Operator,
+    /// Pushes artifacts, proposes changes.
+    ReleaseManager,
+    /// Approves for patient safety.
+    ClinicalSafety,
+    /// Approves for the regulator.
+    Regulatory,
+    /// Reads and verifies everything, changes nothing.
+    Auditor,
+    /// Manages keys, groups and bundles. May not approve.
+    Administrator,
+}
+
+impl Role {
+    /// Every role.
+    pub const ALL: [Role; 7] = [
+        Role::Viewer,
+        Role::Operator,
+        Role::ReleaseManager,
+        Role::ClinicalSafety,
+        Role::Regulatory,
+        Role::Auditor,
+        Role::Administrator,
+    ];
+
+    /// The role's name in policies, files and the API.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Role::Viewer => "viewer",
+            Role::Operator => "operator",
+            Role::ReleaseManager => "release_manager",
+            Role::ClinicalSafety => "clinical_safety",
+            Role::Regulatory => "regulatory",
+            Role::Auditor => "auditor",
+            Role::Administrator => "administrator",
+        }
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Role {
+    type Err = IdError;
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        Role::ALL.into_iter().find(|role| role.as_str() == text).ok_or_else(|| IdError {
+            text: text.chars().take(80).collect(),
+            expected: "a role: viewer, operator, release_manager, clinical_safety, regulatory, auditor or administrator",
+        })
+    }
+}
+
+/// A role held in one environment, or in all of a tenant's.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RoleGrant {
+    /// The role.
+    pub role: Role,
+    /// Where it holds; everywhere in the tenant when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub environment: Option<Environment>,
+}
+
+/// A person or a program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AccountKind {
+    /// A person acts through it.
+    User,
+    /// A program acts through it. It can never approve.
+    Service,
+}
+
+/// An account of a tenant.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Account {
+    /// Its id.
+    pub id: AccountId,
+    /// Where it lives.
+    pub tenant: TenantId,
+    /// Person or program.
+    pub kind: AccountKind,
+    /// Whose account it is. Several accounts may belong to one person; approvals count persons.
+    pub person: PersonId,
+    /// What the person or program is called, as it stands by an approval.
+    pub name: String,
+    /// The roles held.
+    pub roles: Vec<RoleGrant>,
+    /// False once it may not act any more.
+    pub active: bool,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+/// What an API key may be used for, whatever its account's roles are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Scope {
+    /// Reading.
+    Read,
+    /// Proposing, approving, operating.
+    Write,
+    /// Keys and bundles.
+    Admin,
+}
+
+impl FromStr for Scope {
+    type Err = IdError;
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        match text {
+            "read" => Ok(Scope::Read),
+            "write" => Ok(Scope::Write),
+            "admin" => Ok(Scope::Admin),
+            _ => Err(IdError { text: text.chars().take(80).collect(), expected: "a scope: read, write or admin" }),
+        }
+    }
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Scope::Read => "read",
+            Scope::Write => "write",
+            Scope::Admin => "admin",
+        })
+    }
+}
+
+/// An API key as it is stored: the secret only as a hash.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Credential {
+    /// Its id, which is also in the key's text.
+    pub id: KeyId,
+    /// Where it holds.
+    pub tenant: TenantId,
+    /// Who acts with it.
+    pub account: AccountId,
+    /// What it is for, in its owner's words.
+    pub label: String,
+    /// SHA-256 of the secret, hexadecimal. The secret has 190 bits, so a slow hash would add nothing.
+    pub secret_sha256: String,
+    /// What it may be used for.
+    pub scopes: Vec<Scope>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it stops working.
+    pub expires_at: Timestamp,
+    /// When somebody revoked it.
+    pub revoked_at: Option<Timestamp>,
+}
+
+/// Somebody who asks for something, authenticated.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Actor {
+    /// Where they act.
+    pub tenant: TenantId,
+    /// Through which account.
+    pub account: AccountId,
+    /// Who they are.
+    pub person: PersonId,
+    /// What they are called.
+    pub name: String,
+    /// Person or program.
+    pub kind: AccountKind,
+    /// The roles held.
+    pub roles: Vec<RoleGrant>,
+    /// How they proved it: `key:<id>`.
+    pub auth: String,
+}
+
+impl Actor {
+    /// The roles that hold in `environment`, sorted and without repeats; in the whole tenant when `None`.
+    pub fn roles_in(&self, environment: Option<&Environment>) -> Vec<Role> {
+        let mut roles: Vec<Role> = self
+            .roles
+            .iter()
+            .filter(|grant| grant.environment.is_none() || grant.environment.as_ref() == environment)
+            .map(|grant| grant.role)
+            .collect();
+        roles.sort_unstable();
+        roles.dedup();
+        roles
+    }
+}
+
+impl Account {
+    /// This account as an actor.
+    pub fn actor(&self, auth: String) -> Actor {
+        Actor {
+            tenant: self.tenant.clone(),
+            account: self.id.clone(),
+            person: self.person.clone(),
+            name: self.name.clone(),
+            kind: self.kind,
+            roles: self.roles.clone(),
+            auth,
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! A change and its rules.
+
+mod apply;
+mod command;
+mod pipeline;
+
+use std::fmt;
+
+use interlock_ledger::Digest;
+use serde::{Deserialize, Serialize};
+
+pub use command::Command;
+
+use crate::{
+    AccountId, Action, Approval, ApprovalFacts, ChangeId, DecisionId, DeviceId, Event, GateReport, Manifest, Permit,
+    PersonId, Refusal, Resource, RollbackCause, Rollout, Task, TenantId, Timestamp,
+};
+
+/// Where a change is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// Its gates are being run.
+    Gating,
+    /// It waits for approvals, or for the policies to let it proceed.
+    Approving,
+    /// It is admitted and rolls out.
+    RollingOut,
+    /// It stands still until a person decides.
+    Paused,
+    /// Its targets are on their way back.
+    RollingBack,
+    /// Its targets are back.
+    RolledBack,
+    /// Its targets are there.
+    Completed,
+    /// A gate or a person refused it.
+    Rejected,
+    /// Its author withdrew it.
+    Cancelled,
+    /// Nobody admitted it in time.
+    Expired,
+}
+
+impl State {
+    /// Its name in the API and in the store.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            State::Gating => "gating",
+            State::Approving => "approving",
+            State::RollingOut => "rolling_out",
+            State::Paused => "paused",
+            State::RollingBack => "rolling_back",
+            State::RolledBack => "rolled_back",
+            State::Completed => "completed",
+            State::Rejected => "rejected",
+            State::Cancelled => "cancelled",
+            State::Expired => "expired",
+        }
+    }
+
+    /// True when nothing more will happen by itself. A completed change can still be rolled back by a person.
+    pub fn is_final(self) -> bool {
+        match self {
+            State::RolledBack | State::Completed | State::Rejected | State::Cancelled | State::Expired => true,
+            State::Gating | State::Approving | State::RollingOut | State::Paused | State::RollingBack => false,
+        }
+    }
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            State::Gating => "being judged by its gates",
+            State::Approving => "waiting for approvals",
+            State::RollingOut => "rolling out",
+            State::Paused => "paused",
+            State::RollingBack => "rolling back",
+            State::RolledBack => "rolled back",
+            State::Completed => "completed",
+            State::Rejected => "rejected",
+            State::Cancelled => "cancelled",
+            State::Expired => "expired",
+        })
+    }
+}
+
+/// Why the policies do not let a change go on just now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hold {
+    /// What was asked.
+    pub action: Action,
+    /// Their decision.
+    pub decision: DecisionId,
+    /// Their reasons, each with the policy's id.
+    pub reasons: Vec<String>,
+}
+
+/// A proposal to move something from one revision to another.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    /// Its id.
+    pub id: ChangeId,
+    /// Who proposed it.
+    pub author: PersonId,
+    /// What they are called.
+    pub author_name: String,
+    /// Through which account.
+    pub author_account: AccountId,
+    /// What it would do.
+    pub manifest: Manifest,
+    /// The manifest's digest. Approvals, verdicts and the rollout bind to it.
+    pub digest: Digest,
+    /// Where it is.
+    pub state: State,
+    /// What the gates said of this digest.
+    pub gates: Vec<GateReport>,
+    /// What persons said, also of older digests.
+    pub approvals: Vec<Approval>,
+    /// Why it is held just now.
+    pub hold: Option<Hold>,
+    /// The rollout, once admitted.
+    pub rollout: Option<Rollout>,
+    /// Why it goes or went back.
+    pub rollback: Option<RollbackCause>,
+    /// Why it stands still, was rejected or withdrawn.
+    pub note: Option<String>,
+    /// When it was proposed.
+    pub created_at: Timestamp,
+    /// When it expires unless it is admitted.
+    pub expires_at: Timestamp,
+    /// When something last happened.
+    pub updated_at: Timestamp,
+    /// How many events it has had. Also its version for `If-Match`.
+    pub revision: u64,
+}
+
+/// What somebody proposes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Draft {
+    /// What it would do.
+    pub manifest: Manifest,
+    /// Whom it would reach, in the rollout's order.
+    pub targets: Vec<DeviceId>,
+    /// Who proposes it.
+    pub author: crate::Actor,
+    /// How long it may wait for approvals.
+    pub expires_after_ms: u64,
+}
+
+/// A change after a step, what to record of it, and what to do with its assignments, all in one transaction.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Transition {
+    /// The change as it is now.
+    pub change: Change,
+    /// The revision that it was derived from; 0 when it is new. The store refuses when it has moved on.
+    pub from_revision: u64,
+    /// What happened, oldest first.
+    pub events: Vec<Event>,
+    /// What to do with the assignments.
+    pub tasks: Vec<Task>,
+}
+
+impl Change {
+    /// The change as policies see it.
+    pub fn resource(&self) -> Resource {
+        Resource::Change {
+            id: self.id.to_string(),
+            tenant: self.manifest.tenant.clone(),
+            environment: self.manifest.environment.clone(),
+            change_kind: self.manifest.kind,
+            author: self.author.clone(),
+        }
+    }
+
+    /// In which tenant it is.
+    pub fn tenant(&self) -> &TenantId {
+        &self.manifest.tenant
+    }
+
+    /// What the approvals over the current digest count to.
+    pub fn approval_facts(&self) -> ApprovalFacts {
+        ApprovalFacts::count(&self.approvals, &self.digest)
+    }
+
+    /// The change as its events say it is. `None` when they do not begin with a proposal.
+    pub fn from_events<'a>(events: impl IntoIterator<Item = &'a Event>) -> Option<Change> {
+        let mut events = events.into_iter();
+        let mut change = Change::begin(events.next()?)?;
+        for event in events {
+            change.apply(event);
+        }
+        Some(change)
+    }
+
+    fn transition(&self, events: Vec<Event>, tasks: Vec<Task>) -> Transition {
+        let mut change = self.clone();
+        for event in &events {
+            change.apply(event);
+        }
+        Transition { change, from_revision: self.revision, events, tasks }
+    }
+
+    fn permitted(&self, permit: &Permit, action: Action) -> Result<(), Refusal> {
+        if permit.covers(action, self.id.as_str()) {
+            return Ok(());
+        }
+        Err(Refusal::WrongPermit { permitted: permit.action(), needed: action, resource: self.id.to_string() })
+    }
+
+    fn wrong_state(&self, verb: &'static str) -> Refusal {
+        Refusal::WrongState { verb, change: self.id.to_string(), state: self.state }
+    }
+}
+
+#[cfg(test)]
+#[path = "change_tests.rs"]
+mod tests;

@@ -1,0 +1,144 @@
+//! The fold: what each event does to a change. **Invariant:** no other code alters a change.
+
+use super::{Change, State};
+use crate::{Event, Rollout};
+
+impl Change {
+    /// The change that a proposal begins.
+    pub(super) fn begin(event: &Event) -> Option<Change> {
+        let Event::Proposed {
+            id,
+            manifest,
+            digest,
+            author,
+            author_name,
+            author_account,
+            decision: _,
+            expires_at,
+            at,
+        } = event
+        else {
+            return None;
+        };
+        Some(Change {
+            id: id.clone(),
+            author: author.clone(),
+            author_name: author_name.clone(),
+            author_account: author_account.clone(),
+            manifest: manifest.as_ref().clone(),
+            digest: *digest,
+            state: State::Gating,
+            gates: Vec::new(),
+            approvals: Vec::new(),
+            hold: None,
+            rollout: None,
+            rollback: None,
+            note: None,
+            created_at: *at,
+            expires_at: *expires_at,
+            updated_at: *at,
+            revision: 1,
+        })
+    }
+
+    /// Applies one event. Events are facts: they are applied as they come, and never refused.
+    pub fn apply(&mut self, event: &Event) {
+        self.updated_at = event.at();
+        self.revision += 1;
+        match event {
+            Event::Proposed { .. } => {}
+            Event::Revised { manifest, digest, .. } => {
+                self.manifest = manifest.as_ref().clone();
+                self.digest = *digest;
+                self.gates.clear();
+                self.hold = None;
+                self.state = State::Gating;
+            }
+            Event::GatesPassed { reports, .. } => {
+                self.gates = reports.clone();
+                self.state = State::Approving;
+            }
+            Event::GatesFailed { reports, .. } => {
+                self.note = Some(refused_by(reports));
+                self.gates = reports.clone();
+                self.state = State::Rejected;
+            }
+            Event::Approved { approval, .. } => self.approvals.push(approval.clone()),
+            Event::Rejected { approval, .. } => {
+                self.note = Some(format!("{}: {}", approval.name, approval.reason));
+                self.approvals.push(approval.clone());
+                self.hold = None;
+                self.state = State::Rejected;
+            }
+            Event::Cancelled { reason, .. } => {
+                self.note = Some(reason.clone());
+                self.hold = None;
+                self.state = State::Cancelled;
+            }
+            Event::Expired { .. } => {
+                self.hold = None;
+                self.state = State::Expired;
+            }
+            Event::Admitted { at, .. } => {
+                self.hold = None;
+                self.rollout = Some(Rollout {
+                    admitted_at: *at,
+                    stages: Vec::new(),
+                    settled_at: None,
+                    promoted: false,
+                    health: Vec::new(),
+                });
+                self.state = State::RollingOut;
+            }
+            Event::Held { hold, .. } => self.hold = Some(hold.clone()),
+            Event::Resumed { .. } => {
+                self.note = None;
+                self.state = State::RollingOut;
+            }
+            Event::Paused { reason, .. } => {
+                self.note = Some(reason.clone());
+                self.hold = None;
+                self.state = State::Paused;
+            }
+            Event::RollbackBegun { cause, .. } => {
+                self.rollback = Some(cause.clone());
+                self.hold = None;
+                self.note = None;
+                self.state = State::RollingBack;
+            }
+            Event::RolledBack { .. } => self.state = State::RolledBack,
+            Event::Completed { .. } => {
+                self.hold = None;
+                self.state = State::Completed;
+            }
+            Event::StageEntered { .. }
+            | Event::StageSettled { .. }
+            | Event::StageReopened { .. }
+            | Event::Judged { .. }
+            | Event::Promoted { .. } => self.apply_to_rollout(event),
+        }
+    }
+
+    fn apply_to_rollout(&mut self, event: &Event) {
+        let Some(rollout) = &mut self.rollout else { return };
+        match event {
+            Event::StageEntered { stage, .. } => {
+                rollout.stages.push(stage.clone());
+                rollout.settled_at = None;
+                rollout.promoted = false;
+                self.hold = None;
+            }
+            Event::StageSettled { at, .. } => rollout.settled_at = Some(*at),
+            Event::StageReopened { .. } => rollout.settled_at = None,
+            Event::Judged { verdicts, .. } => rollout.health = verdicts.clone(),
+            Event::Promoted { .. } => rollout.promoted = true,
+            _ => {}
+        }
+    }
+}
+
+fn refused_by(reports: &[crate::GateReport]) -> String {
+    let names: Vec<&str> =
+        reports.iter().filter(|report| report.blocks()).map(|report| report.plugin.name.as_str()).collect();
+    format!("refused by {}", names.join(", "))
+}

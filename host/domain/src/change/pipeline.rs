@@ -1,0 +1,255 @@
+//! What the host does to a change: propose, gate, admit, stage, judge, complete, come back.
+
+use super::{Change, Draft, Hold, State, Transition};
+use crate::{
+    Action, ChangeId, Decision, DecisionOutcome, DecisionSubject, Directive, Event, GateReport, HealthVerdict,
+    Manifest, Permit, Progress, Refusal, Resource, RollbackCause, Stage, Task, Timestamp,
+    rollout::{next_directive_allowed, record},
+};
+
+impl Change {
+    /// Begins a change. The permit is for proposing in the manifest's environment.
+    pub fn propose(draft: Draft, id: ChangeId, permit: &Permit, now: Timestamp) -> Result<Transition, Refusal> {
+        let manifest = draft.manifest;
+        let place = Resource::Environment {
+            tenant: manifest.tenant.clone(),
+            environment: manifest.environment.clone(),
+            change_kind: manifest.kind,
+        };
+        if !permit.covers(Action::ProposeChange, &place.id()) {
+            return Err(Refusal::WrongPermit {
+                permitted: permit.action(),
+                needed: Action::ProposeChange,
+                resource: place.id(),
+            });
+        }
+        check_manifest(&manifest, &draft.targets)?;
+        let event = Event::Proposed {
+            id,
+            digest: manifest.digest()?,
+            manifest: Box::new(manifest),
+            author: draft.author.person,
+            author_name: draft.author.name,
+            author_account: draft.author.account,
+            decision: permit.decision().clone(),
+            expires_at: now.plus_millis(i64::try_from(draft.expires_after_ms).unwrap_or(i64::MAX)),
+            at: now,
+        };
+        let Some(change) = Change::begin(&event) else {
+            return Err(Refusal::BadManifest("a change begins with a proposal".to_owned()));
+        };
+        let tasks = vec![Task::Assign { targets: draft.targets }];
+        Ok(Transition { change, from_revision: 0, events: vec![event], tasks })
+    }
+
+    /// Its author changes what it would do. Approvals and verdicts stay on record, over the old digest.
+    pub fn revise(&self, draft: Draft, permit: &Permit, now: Timestamp) -> Result<Transition, Refusal> {
+        let place = Resource::Environment {
+            tenant: self.manifest.tenant.clone(),
+            environment: self.manifest.environment.clone(),
+            change_kind: self.manifest.kind,
+        };
+        if !permit.covers(Action::ProposeChange, &place.id()) {
+            return Err(Refusal::WrongPermit {
+                permitted: permit.action(),
+                needed: Action::ProposeChange,
+                resource: place.id(),
+            });
+        }
+        if !matches!(self.state, State::Gating | State::Approving) || draft.author.person != self.author {
+            return Err(self.wrong_state("revise"));
+        }
+        if draft.manifest.environment != self.manifest.environment || draft.manifest.kind != self.manifest.kind {
+            return Err(Refusal::BadManifest("a revision stays in its environment and of its kind".to_owned()));
+        }
+        check_manifest(&draft.manifest, &draft.targets)?;
+        let event = Event::Revised {
+            digest: draft.manifest.digest()?,
+            manifest: Box::new(draft.manifest),
+            decision: permit.decision().clone(),
+            at: now,
+        };
+        Ok(self.transition(vec![event], vec![Task::Assign { targets: draft.targets }]))
+    }
+
+    /// Every bound gate has answered, or something stands in for its answer.
+    pub fn review(&self, reports: Vec<GateReport>, now: Timestamp) -> Result<Transition, Refusal> {
+        if self.state != State::Gating {
+            return Err(self.wrong_state("review"));
+        }
+        let missing = self.manifest.gates.iter().find(|gate| {
+            !reports.iter().any(|report| report.plugin.digest == gate.plugin.digest && report.mode == gate.mode)
+        });
+        if let Some(gate) = missing {
+            return Err(Refusal::BadManifest(format!("gate `{}` has not answered", gate.plugin.name)));
+        }
+        if reports.iter().any(GateReport::blocks) {
+            return Ok(self.transition(vec![Event::GatesFailed { reports, at: now }], vec![Task::Release]));
+        }
+        Ok(self.transition(vec![Event::GatesPassed { reports, at: now }], vec![]))
+    }
+
+    /// Expires a change that waited too long; `None` when it has not.
+    pub fn expire(&self, now: Timestamp) -> Option<Transition> {
+        let waiting = matches!(self.state, State::Gating | State::Approving);
+        (waiting && now >= self.expires_at)
+            .then(|| self.transition(vec![Event::Expired { at: now }], vec![Task::Release]))
+    }
+
+    /// The policies answered whether it may proceed. A deny holds it, and is recorded when its reasons are new.
+    pub fn admit(&self, decision: &Decision, now: Timestamp) -> Result<Option<Transition>, Refusal> {
+        if self.state != State::Approving {
+            return Err(self.wrong_state("admit"));
+        }
+        match decision.permit() {
+            Some(permit) => {
+                self.permitted(&permit, Action::AdmitChange)?;
+                let event = Event::Admitted {
+                    decision: decision.id.clone(),
+                    policies: permit.policies().to_vec(),
+                    at: now,
+                };
+                Ok(Some(self.transition(vec![event], vec![])))
+            }
+            None => Ok(self.held(Action::AdmitChange, decision, now)),
+        }
+    }
+
+    /// The strategy asked for a stage, and the policies answered.
+    pub fn enter_stage(
+        &self,
+        index: u32,
+        progress: &Progress,
+        decision: &Decision,
+        now: Timestamp,
+    ) -> Result<Option<Transition>, Refusal> {
+        self.follows(&Directive::EnterStage { index }, progress)?;
+        let Some(permit) = decision.permit() else {
+            return Ok(self.held(Action::EnterStage, decision, now));
+        };
+        self.permitted(&permit, Action::EnterStage)?;
+        let stage = self.stage(index)?;
+        let task = match (&stage.exposure, stage.ranks(self.manifest.population.size)) {
+            (crate::Exposure::Groups { names }, _) => Task::ExposeGroups { names: names.clone() },
+            (_, Some(below)) => Task::ExposeRanks { below },
+            (_, None) => Task::ExposeRanks { below: 0 },
+        };
+        let event = Event::StageEntered { stage: record(index, decision, now), at: now };
+        Ok(Some(self.transition(vec![event], vec![task])))
+    }
+
+    /// Notes that the last target of the stage settled, or that one came back to life after that.
+    pub fn settle(&self, progress: &Progress, now: Timestamp) -> Option<Transition> {
+        if self.state != State::RollingOut {
+            return None;
+        }
+        let rollout = self.rollout.as_ref()?;
+        rollout.stage()?;
+        match (rollout.settled_at, progress.open()) {
+            (None, 0) => Some(self.transition(vec![Event::StageSettled { progress: *progress, at: now }], vec![])),
+            (Some(_), 1..) => Some(self.transition(vec![Event::StageReopened { at: now }], vec![])),
+            (None, 1..) | (Some(_), 0) => None,
+        }
+    }
+
+    /// Records what the health checks said.
+    pub fn judge(&self, verdicts: Vec<HealthVerdict>, now: Timestamp) -> Result<Transition, Refusal> {
+        if self.state != State::RollingOut {
+            return Err(self.wrong_state("judge"));
+        }
+        Ok(self.transition(vec![Event::Judged { verdicts, at: now }], vec![]))
+    }
+
+    /// Follows a directive that needs no permission: waiting, completing, pausing, going back.
+    pub fn follow(
+        &self,
+        directive: &Directive,
+        progress: &Progress,
+        now: Timestamp,
+    ) -> Result<Option<Transition>, Refusal> {
+        self.follows(directive, progress)?;
+        match directive {
+            Directive::EnterStage { .. } | Directive::Wait { .. } => Ok(None),
+            Directive::Complete => {
+                Ok(Some(self.transition(vec![Event::Completed { progress: *progress, at: now }], vec![])))
+            }
+            Directive::Pause { reason } => Ok(Some(self.stop(reason.clone(), now))),
+            Directive::RollBack { reason } => {
+                let cause = RollbackCause::Strategy { reason: reason.clone() };
+                Ok(Some(self.transition(vec![Event::RollbackBegun { cause, at: now }], vec![Task::Recall])))
+            }
+        }
+    }
+
+    /// The host stops a rollout that it cannot lead on: a plugin that does not answer, or one that asks for what
+    /// the plan does not allow.
+    pub fn halt(&self, reason: String, now: Timestamp) -> Result<Transition, Refusal> {
+        if self.state != State::RollingOut {
+            return Err(self.wrong_state("pause"));
+        }
+        Ok(self.stop(reason, now))
+    }
+
+    /// Notes that every touched target is back; `None` while some are on their way.
+    pub fn come_back(&self, progress: &Progress, now: Timestamp) -> Option<Transition> {
+        let back = self.state == State::RollingBack && progress.rolling_back == 0 && progress.exposed() == 0;
+        back.then(|| self.transition(vec![Event::RolledBack { progress: *progress, at: now }], vec![]))
+    }
+
+    /// The stage of the plan with this index.
+    pub fn stage(&self, index: u32) -> Result<&Stage, Refusal> {
+        let stage = usize::try_from(index).ok().and_then(|index| self.manifest.strategy.plan.get(index));
+        stage.ok_or_else(|| Refusal::SkippedStage {
+            asked: index,
+            next: self.rollout.as_ref().map_or(0, crate::Rollout::next_stage),
+        })
+    }
+
+    fn follows(&self, directive: &Directive, progress: &Progress) -> Result<(), Refusal> {
+        match (self.state, &self.rollout) {
+            (State::RollingOut, Some(rollout)) => {
+                next_directive_allowed(rollout, self.manifest.strategy.plan.len(), progress, directive)
+            }
+            _ => Err(self.wrong_state("lead")),
+        }
+    }
+
+    fn stop(&self, reason: String, now: Timestamp) -> Transition {
+        self.transition(vec![Event::Paused { by: None, reason, at: now }], vec![])
+    }
+
+    /// A deny. The same reasons again are no news: a held change is asked every few seconds.
+    fn held(&self, action: Action, decision: &Decision, now: Timestamp) -> Option<Transition> {
+        debug_assert_eq!(decision.outcome, DecisionOutcome::Deny);
+        let reasons = match &decision.subject {
+            DecisionSubject::Policy { answer, .. } => answer.reasons(),
+            DecisionSubject::Plugin { .. } => Vec::new(),
+        };
+        if self.hold.as_ref().is_some_and(|hold| hold.action == action && hold.reasons == reasons) {
+            return None;
+        }
+        let hold = Hold { action, decision: decision.id.clone(), reasons };
+        Some(self.transition(vec![Event::Held { hold, at: now }], vec![]))
+    }
+}
+
+/// A manifest must reach somebody, have a plan, and be about the targets that come with it.
+fn check_manifest(manifest: &Manifest, targets: &[crate::DeviceId]) -> Result<(), Refusal> {
+    let bad = |text: &str| Err(Refusal::BadManifest(text.to_owned()));
+    if targets.is_empty() {
+        return bad("the selector chooses no target; check environment, model, sites, groups and labels");
+    }
+    if manifest.population.digest != Manifest::population_digest(targets)
+        || manifest.population.size != targets.len() as u64
+    {
+        return bad("the population in the manifest is not the population that was resolved");
+    }
+    if manifest.artifacts.is_empty() {
+        return bad("a release brings at least one artifact");
+    }
+    if manifest.strategy.plan.is_empty() {
+        return bad("the strategy planned no stage");
+    }
+    Ok(())
+}
+

@@ -1,0 +1,150 @@
+//! Decisions: one recorded answer of the policies or of a plugin, and the permit that an allowing one gives.
+
+use interlock_ledger::Digest;
+use serde::{Deserialize, Serialize};
+
+use crate::{Action, Answer, ChangeId, DecisionId, Question, TenantId, Timestamp};
+
+/// What a decision came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DecisionOutcome {
+    /// The policies allow it.
+    Allow,
+    /// The policies deny it.
+    Deny,
+    /// A plugin answered.
+    Answered,
+    /// A plugin did not answer; whatever waits for it is denied.
+    Failed,
+}
+
+impl DecisionOutcome {
+    /// Its name in the API.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            DecisionOutcome::Allow => "allow",
+            DecisionOutcome::Deny => "deny",
+            DecisionOutcome::Answered => "answered",
+            DecisionOutcome::Failed => "failed",
+        }
+    }
+}
+
+/// Who answered, with what is needed to ask again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum DecisionSubject {
+    /// The policies.
+    Policy {
+        /// What was asked.
+        question: Box<Question>,
+        /// What they said.
+        answer: Box<Answer>,
+    },
+    /// A plugin. The transcript holds input, output, evidence, fuel and logs.
+    Plugin {
+        /// Its name.
+        name: String,
+        /// Its digest.
+        digest: Digest,
+        /// The function that was called.
+        function: String,
+        /// Everything needed to replay the call.
+        transcript: Box<serde_json::Value>,
+    },
+}
+
+/// One recorded answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Decision {
+    /// Its id.
+    pub id: DecisionId,
+    /// In which tenant.
+    pub tenant: TenantId,
+    /// About which change, if about one.
+    pub change: Option<ChangeId>,
+    /// When.
+    pub at: Timestamp,
+    /// What it came to.
+    pub outcome: DecisionOutcome,
+    /// Who answered what.
+    pub subject: DecisionSubject,
+    /// How long the answer took, in microseconds. Not replayed.
+    pub elapsed_us: u64,
+}
+
+/// Proof that the policies allowed one action on one resource. Rules of the domain ask for it, so that an
+/// unpermitted change cannot be built, and the ids of the policies reach the record.
+///
+/// **Invariant:** the only way to a permit is [`Decision::permit`] on an allowing decision.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Permit {
+    decision: DecisionId,
+    action: Action,
+    resource: String,
+    bundle: Digest,
+    policies: Vec<String>,
+}
+
+impl Decision {
+    /// Records the answer to a policy question.
+    pub fn of_policy(
+        id: DecisionId,
+        change: Option<ChangeId>,
+        question: Question,
+        answer: Answer,
+        elapsed_us: u64,
+    ) -> Decision {
+        Decision {
+            id,
+            tenant: question.resource.tenant().clone(),
+            change,
+            at: question.now,
+            outcome: if answer.allowed { DecisionOutcome::Allow } else { DecisionOutcome::Deny },
+            subject: DecisionSubject::Policy { question: Box::new(question), answer: Box::new(answer) },
+            elapsed_us,
+        }
+    }
+
+    /// The permit of an allowing policy decision; `None` of every other.
+    pub fn permit(&self) -> Option<Permit> {
+        match (&self.outcome, &self.subject) {
+            (DecisionOutcome::Allow, DecisionSubject::Policy { question, answer }) if answer.allowed => Some(Permit {
+                decision: self.id.clone(),
+                action: question.action,
+                resource: question.resource.id(),
+                bundle: answer.bundle,
+                policies: answer.determining.iter().map(|policy| policy.id.clone()).collect(),
+            }),
+            _ => None,
+        }
+    }
+}
+
+impl Permit {
+    /// True when this permits `action` on the resource with this id.
+    pub fn covers(&self, action: Action, resource: &str) -> bool {
+        self.action == action && self.resource == resource
+    }
+
+    /// The decision it came from.
+    pub fn decision(&self) -> &DecisionId {
+        &self.decision
+    }
+
+    /// What it permits.
+    pub fn action(&self) -> Action {
+        self.action
+    }
+
+    /// The bundle that was asked.
+    pub fn bundle(&self) -> Digest {
+        self.bundle
+    }
+
+    /// The policies that allowed it.
+    pub fn policies(&self) -> &[String] {
+        &self.policies
+    }
+}

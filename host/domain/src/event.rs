@@ -1,0 +1,286 @@
+//! What happened to a change. A change is the fold of its events; each is a ledger entry.
+
+use interlock_ledger::Digest;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Approval, ChangeId, DecisionId, DeviceId, GateReport, HealthVerdict, Hold, Manifest, PersonId, Progress,
+    StageRecord, Timestamp,
+};
+
+/// Why a rollout goes back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum RollbackCause {
+    /// The strategy asked for it.
+    Strategy {
+        /// What it said.
+        reason: String,
+    },
+    /// A person asked for it.
+    Person {
+        /// Who.
+        person: PersonId,
+        /// What they are called.
+        name: String,
+        /// What they said.
+        reason: String,
+    },
+}
+
+impl RollbackCause {
+    /// Why, in words.
+    pub fn reason(&self) -> &str {
+        match self {
+            RollbackCause::Strategy { reason } | RollbackCause::Person { reason, .. } => reason,
+        }
+    }
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Event {
+    /// It was proposed.
+    Proposed {
+        /// The change's id.
+        id: ChangeId,
+        /// What it would do.
+        manifest: Box<Manifest>,
+        /// The manifest's digest.
+        digest: Digest,
+        /// Who proposed it.
+        author: PersonId,
+        /// What they are called.
+        author_name: String,
+        /// Through which account, so that the policies can be asked on the author's behalf later.
+        author_account: crate::AccountId,
+        /// The policy decision that let them.
+        decision: DecisionId,
+        /// When it expires unless it is admitted.
+        expires_at: Timestamp,
+        /// When.
+        at: Timestamp,
+    },
+    /// Its author changed what it would do; approvals and verdicts of the old digest no longer count.
+    Revised {
+        /// What it would do now.
+        manifest: Box<Manifest>,
+        /// The new digest.
+        digest: Digest,
+        /// The policy decision that let them.
+        decision: DecisionId,
+        /// When.
+        at: Timestamp,
+    },
+    /// Every gate answered, and none stops it.
+    GatesPassed {
+        /// What they said.
+        reports: Vec<GateReport>,
+        /// When.
+        at: Timestamp,
+    },
+    /// A gate stops it.
+    GatesFailed {
+        /// What they said.
+        reports: Vec<GateReport>,
+        /// When.
+        at: Timestamp,
+    },
+    /// A person said yes.
+    Approved {
+        /// The approval.
+        approval: Approval,
+        /// When.
+        at: Timestamp,
+    },
+    /// A person said no.
+    Rejected {
+        /// The rejection.
+        approval: Approval,
+        /// When.
+        at: Timestamp,
+    },
+    /// It was withdrawn.
+    Cancelled {
+        /// By whom.
+        by: PersonId,
+        /// Why.
+        reason: String,
+        /// When.
+        at: Timestamp,
+    },
+    /// Nobody admitted it in time.
+    Expired {
+        /// When.
+        at: Timestamp,
+    },
+    /// The policies let it proceed.
+    Admitted {
+        /// Their decision.
+        decision: DecisionId,
+        /// The policies that allowed it.
+        policies: Vec<String>,
+        /// When.
+        at: Timestamp,
+    },
+    /// The policies do not let it go on; it is asked again.
+    Held {
+        /// What they said.
+        hold: Hold,
+        /// When.
+        at: Timestamp,
+    },
+    /// A stage was entered.
+    StageEntered {
+        /// Which, and by which decision.
+        stage: StageRecord,
+        /// When.
+        at: Timestamp,
+    },
+    /// The last target of the stage settled.
+    StageSettled {
+        /// Where the targets are.
+        progress: Progress,
+        /// When.
+        at: Timestamp,
+    },
+    /// Targets came back to life after the stage had settled.
+    StageReopened {
+        /// When.
+        at: Timestamp,
+    },
+    /// Health was judged.
+    Judged {
+        /// One verdict a check.
+        verdicts: Vec<HealthVerdict>,
+        /// When.
+        at: Timestamp,
+    },
+    /// The rollout stands still.
+    Paused {
+        /// Who stopped it; the host itself when absent.
+        by: Option<PersonId>,
+        /// Why.
+        reason: String,
+        /// When.
+        at: Timestamp,
+    },
+    /// It goes on.
+    Resumed {
+        /// By whom.
+        by: PersonId,
+        /// Why.
+        reason: String,
+        /// When.
+        at: Timestamp,
+    },
+    /// The current stage may be left without waiting.
+    Promoted {
+        /// By whom.
+        by: PersonId,
+        /// Why.
+        reason: String,
+        /// When.
+        at: Timestamp,
+    },
+    /// Every touched target is called back.
+    RollbackBegun {
+        /// Why.
+        cause: RollbackCause,
+        /// When.
+        at: Timestamp,
+    },
+    /// Every touched target that answers is on its old version, and seen there.
+    RolledBack {
+        /// Where the targets are.
+        progress: Progress,
+        /// When.
+        at: Timestamp,
+    },
+    /// Done.
+    Completed {
+        /// Where the targets are.
+        progress: Progress,
+        /// When.
+        at: Timestamp,
+    },
+}
+
+impl Event {
+    /// The entry type in the ledger.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Event::Proposed { .. } => "change.proposed",
+            Event::Revised { .. } => "change.revised",
+            Event::GatesPassed { .. } => "change.gates_passed",
+            Event::GatesFailed { .. } => "change.gates_failed",
+            Event::Approved { .. } => "change.approved",
+            Event::Rejected { .. } => "change.rejected",
+            Event::Cancelled { .. } => "change.cancelled",
+            Event::Expired { .. } => "change.expired",
+            Event::Admitted { .. } => "change.admitted",
+            Event::Held { .. } => "change.held",
+            Event::StageEntered { .. } => "rollout.stage_entered",
+            Event::StageSettled { .. } => "rollout.stage_settled",
+            Event::StageReopened { .. } => "rollout.stage_reopened",
+            Event::Judged { .. } => "rollout.judged",
+            Event::Paused { .. } => "rollout.paused",
+            Event::Resumed { .. } => "rollout.resumed",
+            Event::Promoted { .. } => "rollout.promoted",
+            Event::RollbackBegun { .. } => "rollout.rollback_begun",
+            Event::RolledBack { .. } => "rollout.rolled_back",
+            Event::Completed { .. } => "rollout.completed",
+        }
+    }
+
+    /// When it happened.
+    pub fn at(&self) -> Timestamp {
+        match self {
+            Event::Proposed { at, .. }
+            | Event::Revised { at, .. }
+            | Event::GatesPassed { at, .. }
+            | Event::GatesFailed { at, .. }
+            | Event::Approved { at, .. }
+            | Event::Rejected { at, .. }
+            | Event::Cancelled { at, .. }
+            | Event::Expired { at }
+            | Event::Admitted { at, .. }
+            | Event::Held { at, .. }
+            | Event::StageEntered { at, .. }
+            | Event::StageSettled { at, .. }
+            | Event::StageReopened { at }
+            | Event::Judged { at, .. }
+            | Event::Paused { at, .. }
+            | Event::Resumed { at, .. }
+            | Event::Promoted { at, .. }
+            | Event::RollbackBegun { at, .. }
+            | Event::RolledBack { at, .. }
+            | Event::Completed { at, .. } => *at,
+        }
+    }
+}
+
+/// Work on the assignments of a change that the store does in the same transaction as the event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Task {
+    /// Make the assignments of the population anew, all pending, in this order.
+    Assign {
+        /// The targets, by rank.
+        targets: Vec<DeviceId>,
+    },
+    /// Offer the artifact to the pending targets of rank below this.
+    ExposeRanks {
+        /// One more than the highest rank.
+        below: u64,
+    },
+    /// Offer the artifact to the pending targets of these sites and groups.
+    ExposeGroups {
+        /// `site:north`, `group:canaries`.
+        names: Vec<String>,
+    },
+    /// Send every touched target back and release the others.
+    Recall,
+    /// Release the targets that were never touched.
+    Release,
+}

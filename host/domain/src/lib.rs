@@ -1,0 +1,48 @@
+//! The words of Interlock as types, and their rules as pure functions.
+//!
+//! Everything here takes values and returns values. **Invariant:** there is no I/O, no clock, no randomness and
+//! no framework in this crate; time and ids come in as arguments, so that a test, the simulator and the
+//! reconciler after a crash all see the same behaviour.
+//!
+//! A rule has the shape `(state, command or facts, now) -> Transition` or a [`Refusal`]. A [`Transition`] carries
+//! the events that reach the ledger, and [`Change::apply`] is the only code that alters a change, so the state
+//! is by construction what its events say.
+
+mod actor;
+mod approval;
+mod artifact;
+mod assignment;
+mod authz;
+mod change;
+mod cohort;
+mod decision;
+mod device;
+mod event;
+mod gate;
+mod ids;
+mod manifest;
+mod refusal;
+mod rollout;
+mod time;
+
+pub use actor::{Account, AccountKind, Actor, Credential, Role, RoleGrant, Scope};
+pub use approval::{Approval, ApprovalFacts, Meaning};
+pub use artifact::{
+    Artifact, ArtifactFacts, ArtifactKind, ArtifactStatement, SignatureFacts, SignatureOutcome, SignedStatement,
+};
+pub use assignment::{
+    Assignment, AssignmentEvent, AssignmentState, AssignmentTransition, Execution, Feedback, Finished, Offer,
+};
+pub use authz::{Action, AdmissionFacts, Answer, Determining, Effect, Facts, Principal, Question, Resource};
+pub use change::{Change, Command, Draft, Hold, State, Transition};
+pub use cohort::{Cohort, percent_of, rank};
+pub use decision::{Decision, DecisionOutcome, DecisionSubject, Permit};
+pub use device::{Device, DeviceHealth, DeviceState, Group, Selector};
+pub use event::{Event, RollbackCause, Task};
+pub use gate::{Finding, GateBinding, GateMode, GateReport, Outcome, PluginRef, Severity, Verdict, worst};
+pub use ids::*;
+pub use interlock_ledger::{Digest, canonical};
+pub use manifest::{ArtifactRef, ChangeKind, HealthBinding, Manifest, Population, RollbackTarget, StrategyBinding};
+pub use refusal::Refusal;
+pub use rollout::{Directive, Exposure, HealthVerdict, Progress, Rollout, Stage, StageRecord, next_directive_allowed};
+pub use time::{Timestamp, TimestampError};

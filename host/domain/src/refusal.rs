@@ -1,0 +1,115 @@
+//! Why a rule said no. Written for the person who asked: what, why, and what to do next.
+
+use interlock_ledger::Digest;
+
+use crate::{Action, State};
+
+/// A rule said no. Nothing was changed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The permit is for something else. A defect of the caller, answered like a deny.
+    #[error("the permit is for `{permitted}`, not for `{needed}` on `{resource}`")]
+    WrongPermit {
+        /// What the permit covers.
+        permitted: Action,
+        /// What was needed.
+        needed: Action,
+        /// On what.
+        resource: String,
+    },
+    /// The change is in a state in which this cannot be done.
+    #[error("cannot {verb} `{change}`: it is {state}")]
+    WrongState {
+        /// What was asked for.
+        verb: &'static str,
+        /// The change.
+        change: String,
+        /// Its state.
+        state: State,
+    },
+    /// The answer is to another digest than the change has now.
+    #[error("cannot {verb} `{change}`: you answered to {given}, but its digest is {current}; read it again")]
+    OtherDigest {
+        /// What was asked for.
+        verb: &'static str,
+        /// The change.
+        change: String,
+        /// The digest that was answered to.
+        given: Digest,
+        /// The digest that it has.
+        current: Digest,
+    },
+    /// The author may not approve.
+    #[error("cannot approve `{change}`: you proposed it; ask somebody else")]
+    OwnChange {
+        /// The change.
+        change: String,
+    },
+    /// Programs may not approve.
+    #[error("cannot approve `{change}` with a service account; a person has to do it")]
+    NotAPerson {
+        /// The change.
+        change: String,
+    },
+    /// One person counts once.
+    #[error("cannot approve `{change}` again: `{name}` approved this digest at {at}; another person has to")]
+    AlreadyApproved {
+        /// The change.
+        change: String,
+        /// Who.
+        name: String,
+        /// When.
+        at: crate::Timestamp,
+    },
+    /// The time for approvals is over.
+    #[error("cannot approve `{change}`: it expired at {at}; propose it again")]
+    Expired {
+        /// The change.
+        change: String,
+        /// When.
+        at: crate::Timestamp,
+    },
+    /// A reason is missing.
+    #[error("cannot {verb} `{change}` without a reason; say why in `reason`")]
+    NoReason {
+        /// What was asked for.
+        verb: &'static str,
+        /// The change.
+        change: String,
+    },
+    /// The strategy wants something that the plan does not allow.
+    #[error("the strategy asked for stage {asked}, but the next stage is {next}")]
+    SkippedStage {
+        /// What it asked for.
+        asked: u32,
+        /// What would be next.
+        next: u32,
+    },
+    /// The strategy wants to complete too early.
+    #[error("the strategy asked to complete, but {open} of {targets} targets are not settled yet")]
+    NotSettled {
+        /// Targets without a final state.
+        open: u64,
+        /// All targets.
+        targets: u64,
+    },
+    /// A device answered for an action that it does not have.
+    #[error("device `{device}` has no action {action}")]
+    NoSuchAction {
+        /// The device.
+        device: String,
+        /// What it answered for.
+        action: u32,
+    },
+    /// A device answered for an action that is closed.
+    #[error("action {action} of device `{device}` is closed")]
+    ActionClosed {
+        /// The device.
+        device: String,
+        /// What it answered for.
+        action: u32,
+    },
+    /// The manifest does not hold together.
+    #[error("{0}")]
+    BadManifest(String),
+}
