@@ -1,0 +1,169 @@
+//! What can be written, all in one transaction, and what comes back.
+
+use std::sync::Arc;
+
+use interlock_domain::{
+    Account, Artifact, AssignmentTransition, Credential, Decision, Device, Group, GroupName, TenantId, Timestamp,
+    Transition,
+};
+use uuid::Uuid;
+
+use crate::Lease;
+
+/// The tenant under whose log stands what belongs to no tenant: the server's own life.
+pub const SYSTEM: &str = "system";
+
+/// Who did it, by ids. What people are called never reaches a leaf of the ledger.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct By {
+    /// The human being; absent for programs, devices and the host itself.
+    pub person: Option<String>,
+    /// The account, the device, or the part of the host.
+    pub account: String,
+    /// How it proved itself.
+    pub auth: Option<String>,
+}
+
+/// Something to be written whole or not at all, with who, when, and the ids of the entries that record it.
+#[derive(Debug, Clone)]
+pub struct Commit {
+    /// Whose log records it, and to whom all of it belongs.
+    pub tenant: TenantId,
+    /// Who does it.
+    pub by: By,
+    /// The trace in which it happens.
+    pub trace: Option<String>,
+    /// When.
+    pub now: Timestamp,
+    /// The lease under which it is done: when somebody else holds it by now, nothing is written.
+    pub fence: Option<Lease>,
+    /// What to write, in this order.
+    pub writes: Vec<Write>,
+    /// An id for each entry: at least as many as [`Write::entries`] adds up to.
+    pub ids: Vec<Uuid>,
+}
+
+impl Commit {
+    /// A commit outside any lease and trace. `uuid` draws the ids of the entries.
+    pub fn new(
+        tenant: TenantId,
+        by: By,
+        now: Timestamp,
+        writes: Vec<Write>,
+        mut uuid: impl FnMut() -> Uuid,
+    ) -> Self {
+        let entries: usize = writes.iter().map(Write::entries).sum();
+        let ids = (0..entries).map(|_| uuid()).collect();
+        Self { tenant, by, trace: None, now, fence: None, writes, ids }
+    }
+
+    /// This commit, only while the lease is held.
+    #[must_use]
+    pub fn fenced(mut self, lease: &Lease) -> Self {
+        self.fence = Some(lease.clone());
+        self
+    }
+
+    /// This commit, as part of a trace.
+    #[must_use]
+    pub fn traced(mut self, trace: impl Into<String>) -> Self {
+        self.trace = Some(trace.into());
+        self
+    }
+}
+
+/// One thing to write.
+#[derive(Debug, Clone)]
+pub enum Write {
+    /// A change takes a step; its assignments follow. One entry an event and one a task.
+    Change(Box<Transition>),
+    /// A target takes a step.
+    Assignment(AssignmentTransition),
+    /// A device is registered (`from_revision` 0) or altered.
+    Device {
+        /// As it is now; its revision is the new one.
+        device: Box<Device>,
+        /// The entry's type: `device.registered`, `device.reported`, …
+        event: &'static str,
+        /// The revision that it was derived from.
+        from_revision: u64,
+    },
+    /// A group is made.
+    Group(Group),
+    /// A group without devices is removed.
+    GroupRemoved {
+        /// Whose.
+        tenant: TenantId,
+        /// Which.
+        name: GroupName,
+    },
+    /// An artifact was pushed.
+    Artifact {
+        /// What it is.
+        artifact: Box<Artifact>,
+        /// Where its content is and how it is sealed; opaque here, see [`crate::Store::sealed`].
+        sealed: serde_json::Value,
+    },
+    /// An account is made, or altered when there is one with this id.
+    Account(Box<Account>),
+    /// A key is made, or revoked when it carries a time for that.
+    Credential(Box<Credential>),
+    /// Policies or a plugin answered.
+    Decision(Box<Decision>),
+    /// Anything else worth an entry.
+    Note(Note),
+    /// The answer to a request with an idempotency key, kept for whoever repeats it. No entry.
+    Idempotent {
+        /// The key.
+        key: String,
+        /// Who asked.
+        principal: String,
+        /// The status code of the answer.
+        status: u16,
+        /// The body of the answer.
+        body: String,
+    },
+}
+
+/// An entry without a row of its own: `bundle.loaded`, `server.started`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Note {
+    /// The entry's type.
+    pub kind: &'static str,
+    /// What kind of thing it is about.
+    pub object_kind: &'static str,
+    /// Which one.
+    pub object_id: String,
+    /// What there is to say; no floats.
+    pub payload: serde_json::Value,
+}
+
+impl Write {
+    /// How many ledger entries this makes.
+    pub fn entries(&self) -> usize {
+        match self {
+            Write::Change(transition) => transition.events.len() + transition.tasks.len(),
+            Write::Idempotent { .. } => 0,
+            Write::Assignment(_)
+            | Write::Device { .. }
+            | Write::Group(_)
+            | Write::GroupRemoved { .. }
+            | Write::Artifact { .. }
+            | Write::Account(_)
+            | Write::Credential(_)
+            | Write::Decision(_)
+            | Write::Note(_) => 1,
+        }
+    }
+}
+
+/// What was written, durably.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Committed {
+    /// Whose log it is in.
+    pub log: String,
+    /// The places of its entries.
+    pub entries: Vec<u64>,
+    /// The log's signed checkpoint over them. Commits that were written together share it.
+    pub checkpoint: Arc<str>,
+}
