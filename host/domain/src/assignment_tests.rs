@@ -1,0 +1,191 @@
+//! Assignments, told as sentences.
+
+use proptest::prelude::*;
+use uuid::Uuid;
+
+use super::*;
+
+fn at(ms: i64) -> Timestamp {
+    Timestamp::from_millis(ms)
+}
+
+fn assignment(state: AssignmentState) -> Assignment {
+    Assignment {
+        tenant: "mercy".parse().unwrap(),
+        change: ChangeId::new(Uuid::from_u128(1)),
+        device: "pump-1".parse().unwrap(),
+        rank: 0,
+        state,
+        action: 14,
+        artifact: Digest::of(b"2.0"),
+        version: "2.0".to_owned(),
+        version_before: Some("1.0".to_owned()),
+        artifact_before: Some(Digest::of(b"1.0")),
+        touched_at: at(0),
+        detail: String::new(),
+        revision: 1,
+    }
+}
+
+fn says(execution: Execution, finished: Finished) -> Feedback {
+    Feedback { execution, finished, details: vec!["because".to_owned()] }
+}
+
+/// Walks an assignment through a sentence: `poll`, `fetch`, `success`, `failure`, `reports 2.0`, …
+fn walk(sentence: &str) -> String {
+    let mut assignment = assignment(AssignmentState::Offered);
+    for step in sentence.split("; ") {
+        let stepped = match step {
+            "fetches" => Ok(assignment.fetched(at(1))),
+            "proceeds" => assignment.feedback(14, &says(Execution::Proceeding, Finished::None), at(1)),
+            "success" => assignment.feedback(14, &says(Execution::Closed, Finished::Success), at(1)),
+            "closed without result" => assignment.feedback(14, &says(Execution::Closed, Finished::None), at(1)),
+            "failure" => assignment.feedback(14, &says(Execution::Closed, Finished::Failure), at(1)),
+            "restored" => assignment.feedback(15, &says(Execution::Closed, Finished::Success), at(1)),
+            "restore fails" => assignment.feedback(15, &says(Execution::Closed, Finished::Failure), at(1)),
+            "stopped" => assignment.cancel_feedback(14, &says(Execution::Closed, Finished::Success), at(1)),
+            "too late to stop" => assignment.cancel_feedback(14, &says(Execution::Rejected, Finished::None), at(1)),
+            "reports 2.0" => Ok(assignment.reported("2.0", DeviceHealth::Ok, at(1))),
+            "reports 2.0, critical" => Ok(assignment.reported("2.0", DeviceHealth::Critical, at(1))),
+            "reports 1.0" => Ok(assignment.reported("1.0", DeviceHealth::Ok, at(1))),
+            "silence" => Ok(assignment.silence(at(1))),
+            "recall" => Ok(assignment.recall(at(1))),
+            other => panic!("no such step: {other}"),
+        };
+        match stepped {
+            Ok(Some(transition)) => assignment = transition.assignment,
+            Ok(None) => {}
+            Err(refusal) => return format!("refused: {refusal}"),
+        }
+    }
+    assignment.state.to_string()
+}
+
+#[test]
+fn installed_is_not_verified() {
+    assert_eq!(walk("fetches; proceeds; success"), "installed");
+    assert_eq!(walk("fetches; proceeds; success; reports 2.0"), "verified");
+}
+
+#[test]
+fn a_device_that_says_success_and_reports_the_old_version_has_failed() {
+    assert_eq!(walk("proceeds; success; reports 1.0"), "failed");
+}
+
+#[test]
+fn the_new_version_with_critical_health_is_a_failure() {
+    assert_eq!(walk("proceeds; success; reports 2.0, critical"), "failed");
+    assert_eq!(walk("proceeds; success; reports 2.0; reports 2.0, critical"), "failed");
+}
+
+#[test]
+fn closed_without_a_result_is_no_success_until_the_version_says_so() {
+    assert_eq!(walk("proceeds; closed without result"), "installed");
+    assert_eq!(walk("proceeds; closed without result; reports 1.0"), "failed");
+}
+
+#[test]
+fn old_feedback_for_a_closed_action_is_refused() {
+    assert_eq!(walk("proceeds; success; success"), "refused: action 14 of device `pump-1` is closed");
+    assert_eq!(walk("failure; success"), "refused: action 14 of device `pump-1` is closed");
+}
+
+#[test]
+fn a_silent_device_that_comes_back_goes_on() {
+    assert_eq!(walk("silence"), "silent");
+    assert_eq!(walk("silence; fetches; proceeds; success; reports 2.0"), "verified");
+}
+
+#[test]
+fn a_recalled_device_is_back_only_when_it_reports_its_old_version() {
+    assert_eq!(walk("proceeds; success; reports 2.0; recall"), "restoring");
+    assert_eq!(walk("proceeds; success; reports 2.0; recall; restored"), "confirming");
+    assert_eq!(walk("proceeds; success; reports 2.0; recall; restored; reports 1.0"), "rolled_back");
+    assert_eq!(walk("proceeds; success; reports 2.0; recall; restored; reports 2.0"), "restoring");
+}
+
+#[test]
+fn a_recalled_device_that_has_not_finished_is_stopped_first() {
+    assert_eq!(walk("proceeds; recall"), "cancelling");
+    assert_eq!(walk("proceeds; recall; stopped; reports 1.0"), "rolled_back");
+    assert_eq!(walk("proceeds; recall; too late to stop; reports 2.0"), "restoring");
+    assert_eq!(walk("proceeds; recall; success; reports 2.0"), "restoring");
+}
+
+#[test]
+fn a_failed_way_back_is_a_state_of_its_own() {
+    assert_eq!(walk("proceeds; success; reports 2.0; recall; restore fails"), "rollback_failed");
+}
+
+#[test]
+fn without_an_old_artifact_a_person_is_needed() {
+    let mut verified = assignment(AssignmentState::Verified);
+    verified.artifact_before = None;
+    let recalled = verified.recall(at(1)).unwrap();
+    assert_eq!(recalled.assignment.state, AssignmentState::RollbackFailed);
+}
+
+#[test]
+fn a_paused_rollout_offers_nothing_new_but_keeps_what_has_begun_visible() {
+    assert_eq!(assignment(AssignmentState::Offered).offer(true), Offer::Nothing);
+    assert!(matches!(assignment(AssignmentState::Installing).offer(true), Offer::Deploy { action: 14, .. }));
+}
+
+#[test]
+fn feedback_for_another_action_is_refused() {
+    let refused = assignment(AssignmentState::Installing).feedback(
+        99,
+        &says(Execution::Closed, Finished::Success),
+        at(1),
+    );
+    assert_eq!(refused.unwrap_err().to_string(), "device `pump-1` has no action 99");
+}
+
+fn any_feedback() -> impl Strategy<Value = Feedback> {
+    let executions = [
+        Execution::Closed,
+        Execution::Proceeding,
+        Execution::Canceled,
+        Execution::Scheduled,
+        Execution::Rejected,
+        Execution::Resumed,
+        Execution::Downloaded,
+        Execution::Download,
+    ];
+    let results = [Finished::Success, Finished::Failure, Finished::None];
+    (proptest::sample::select(executions.to_vec()), proptest::sample::select(results.to_vec()))
+        .prop_map(|(execution, finished)| says(execution, finished))
+}
+
+proptest! {
+    /// Whatever a device says of its actions, only a report of its version makes it verified or rolled back.
+    #[test]
+    fn feedback_alone_never_verifies(state in 0usize..14, action in prop_oneof![Just(14u32), Just(15), Just(3)], feedback in any_feedback()) {
+        let before = assignment(AssignmentState::ALL[state]);
+        if let Ok(Some(transition)) = before.feedback(action, &feedback, at(1)) {
+            prop_assert!(transition.assignment.state != AssignmentState::Verified);
+            prop_assert!(transition.assignment.state != AssignmentState::RolledBack);
+            prop_assert_eq!(transition.assignment.revision, before.revision + 1);
+            prop_assert_eq!(transition.event.from, before.state);
+        }
+    }
+
+    /// A target that is on its way back never goes forward again.
+    #[test]
+    fn nobody_turns_round_on_the_way_back(state in 0usize..14, feedback in any_feedback(), version in prop_oneof![Just("1.0"), Just("2.0"), Just("9")]) {
+        let before = assignment(AssignmentState::ALL[state]);
+        prop_assume!(before.state.is_returning() || before.state == AssignmentState::RolledBack);
+        let steps = [
+            before.feedback(14, &feedback, at(1)).ok().flatten(),
+            before.feedback(15, &feedback, at(1)).ok().flatten(),
+            before.cancel_feedback(14, &feedback, at(1)).ok().flatten(),
+            before.reported(version, DeviceHealth::Ok, at(1)),
+            before.silence(at(1)),
+            before.fetched(at(1)),
+        ];
+        for transition in steps.into_iter().flatten() {
+            let to = transition.assignment.state;
+            prop_assert!(!to.is_advancing() && to != AssignmentState::Verified, "went to {}", to);
+        }
+    }
+}

@@ -67,6 +67,8 @@ pub struct Device {
     pub firmware: Option<String>,
     /// What it last said of itself.
     pub health: DeviceHealth,
+    /// What else it reported.
+    pub attributes: BTreeMap<String, String>,
     /// SHA-256 of its token, hexadecimal; without one only a gateway may speak for it.
     pub token_sha256: Option<String>,
     /// When it was registered.
@@ -153,6 +155,7 @@ pub(crate) mod tests {
             state: DeviceState::Active,
             firmware: Some("1.0".to_owned()),
             health: DeviceHealth::Ok,
+            attributes: BTreeMap::new(),
             token_sha256: None,
             registered_at: Timestamp::from_millis(0),
             revision: 1,

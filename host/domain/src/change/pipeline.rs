@@ -190,9 +190,12 @@ impl Change {
         Ok(self.stop(reason, now))
     }
 
-    /// Notes that every touched target is back; `None` while some are on their way.
-    pub fn come_back(&self, progress: &Progress, now: Timestamp) -> Option<Transition> {
-        let back = self.state == State::RollingBack && progress.rolling_back == 0 && progress.exposed() == 0;
+    /// Notes that every touched target is back; `None` while some are on their way. Targets of which nothing was
+    /// heard for too long (`unheard`) are not waited for: what would bring them back stays on offer, and the
+    /// record says how many they are.
+    pub fn come_back(&self, progress: &Progress, unheard: u64, now: Timestamp) -> Option<Transition> {
+        let on_their_way = progress.rolling_back.saturating_sub(unheard);
+        let back = self.state == State::RollingBack && on_their_way == 0 && progress.exposed() == 0;
         back.then(|| self.transition(vec![Event::RolledBack { progress: *progress, at: now }], vec![]))
     }
 
