@@ -52,16 +52,14 @@ impl Digest {
     /// The 64 hex digits without the `sha256:`, as file names need them.
     #[must_use]
     pub fn to_hex(&self) -> String {
-        hex::encode(self.0)
+        hash_to_hex(&self.0)
     }
 }
 
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut text = [0; 64];
-        hex::encode_to_slice(self.0, &mut text).map_err(|_| fmt::Error)?;
         f.write_str(PREFIX)?;
-        f.write_str(std::str::from_utf8(&text).map_err(|_| fmt::Error)?)
+        f.write_str(&self.to_hex())
     }
 }
 
@@ -82,16 +80,43 @@ impl FromStr for Digest {
     }
 }
 
+/// 64 lower-case hex digits. Verification spends its time on JSON and hex, so that a table is worth while.
+pub(crate) fn hash_to_hex(hash: &[u8; 32]) -> String {
+    const DIGITS: [u8; 16] = *b"0123456789abcdef";
+    let mut text = String::with_capacity(64);
+    for byte in hash {
+        text.push(char::from(DIGITS[usize::from(byte >> 4)]));
+        text.push(char::from(DIGITS[usize::from(byte & 0xf)]));
+    }
+    text
+}
+
 /// 32 bytes from exactly 64 lower-case hex digits: one value, one spelling.
 pub(crate) fn hash_from_hex(text: &str) -> Option<[u8; 32]> {
-    let mut bytes = [0; 32];
-    let lower = !text.bytes().any(|b| b.is_ascii_uppercase());
-    (lower && hex::decode_to_slice(text, &mut bytes).is_ok()).then_some(bytes)
+    /// The value of each hex digit; 16 for all else.
+    const VALUES: [u8; 256] = {
+        let mut values = [16; 256];
+        let mut value = 0;
+        while value < 16 {
+            values[b"0123456789abcdef"[value] as usize] = value as u8;
+            value += 1;
+        }
+        values
+    };
+    let (pairs, []) = text.as_bytes().as_chunks::<2>() else { return None };
+    let pairs: &[[u8; 2]; 32] = pairs.try_into().ok()?;
+    let mut strays = 0;
+    let hash = pairs.map(|[high, low]| {
+        let (high, low) = (VALUES[usize::from(high)], VALUES[usize::from(low)]);
+        strays |= (high | low) & 16;
+        high << 4 | low
+    });
+    (strays == 0).then_some(hash)
 }
 
 impl Serialize for Digest {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        serializer.serialize_str(&self.to_string())
     }
 }
 
@@ -132,7 +157,10 @@ mod tests {
     #[test]
     fn only_one_spelling_is_accepted() {
         let upper = EMPTY.replace("e3b0", "E3B0");
-        for wrong in ["", "sha256:", &EMPTY[7..], &EMPTY[..70], &format!("{EMPTY}0"), &upper, "sha512:00"] {
+        let stray = EMPTY.replace("e3b0", "g3b0");
+        for wrong in
+            ["", &stray, "sha256:", &EMPTY[7..], &EMPTY[..70], &format!("{EMPTY}0"), &upper, "sha512:00"]
+        {
             assert!(wrong.parse::<Digest>().is_err(), "{wrong}");
         }
     }

@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde::de::Deserializer;
 
 use super::{Actor, BODY_BYTES_MAX, Entry, EntryError, Object, PolicyRef};
-use crate::digest::{Digest, hash_from_hex};
+use crate::digest::{Digest, hash_from_hex, hash_to_hex};
 
 /// The fields in the order of RFC 8785, so that plain serialisation is canonical. All keys are ASCII; serde_json escapes
 /// strings as RFC 8785 asks; there are no floats. A test compares with the general canonical form.
@@ -48,7 +48,7 @@ struct WireEmitter<'a> {
 pub(super) fn body(entry: &Entry) -> Result<Vec<u8>, EntryError> {
     let mut wire = Wire::of(entry)?;
     wire.idx = Some(entry.idx.to_string());
-    wire.prev = Some(hex::encode(entry.prev));
+    wire.prev = Some(hash_to_hex(&entry.prev));
     wire.emitter.sig = Some(&entry.emitter.sig);
     let body = wire.bytes()?;
     if body.len() > BODY_BYTES_MAX { Err(EntryError::TooLong { found: body.len() }) } else { Ok(body) }
