@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use interlock_domain::{
-    Account, Artifact, AssignmentTransition, Credential, Decision, Device, Group, GroupName, TenantId, Timestamp,
-    Transition,
+    Account, Artifact, AssignmentTransition, Credential, Decision, Device, Group, GroupName, TenantId,
+    Timestamp, Transition,
 };
 use uuid::Uuid;
 

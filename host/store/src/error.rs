@@ -81,7 +81,9 @@ pub enum StoreError {
         detail: String,
     },
     /// The database did not say whether it committed. Read again before anything else.
-    #[error("the database did not confirm the commit, so it may or may not have been written; read again: {0}")]
+    #[error(
+        "the database did not confirm the commit, so it may or may not have been written; read again: {0}"
+    )]
     Unknown(Arc<sqlx::Error>),
     /// The database failed.
     #[error("the database failed: {0}")]

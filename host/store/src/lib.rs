@@ -1,18 +1,48 @@
 //! The store: the only SQL in the product, written once for SQLite and PostgreSQL.
+//!
+//! **One write path.** [`Store::commit`] is the only way that a change, a target, a device or an account is written:
+//! one transaction with the row, the ledger entries that record it and the work that follows from it, so that state,
+//! record and work cannot disagree. What is not ledgered (measurements, when a device was heard, leases, idempotency
+//! keys) has functions of its own.
+//!
+//! **Group commit.** Commits queue for one writer, which writes many in one transaction; each is applied or refused on
+//! its own. Several processes may share one PostgreSQL: a log's head is locked first, so that entries of one log
+//! follow each other whoever writes them.
+//!
+//! One file a table: its writes take the transaction, its reads are methods of [`Store`].
+
+mod accounts;
+mod artifacts;
+mod assignments;
+mod batch;
+mod changes;
 mod commit;
+mod db;
+mod decisions;
+mod devices;
+mod draft;
 mod error;
+mod groups;
+mod idempotency;
 mod leases;
+mod ledger;
 mod options;
 mod page;
-mod stubs;
+mod row;
+mod store;
+mod tasks;
+mod telemetry;
+#[cfg(feature = "testing")]
+pub mod testing;
+mod writer;
 
 pub use commit::{By, Commit, Committed, Note, SYSTEM, Write};
+pub use devices::DeviceCount;
 pub use error::StoreError;
+pub use idempotency::Begin;
 pub use leases::Lease;
+pub use ledger::Head;
 pub use options::{LedgerKeys, Options};
 pub use page::{AssignmentFilter, ChangeFilter, DecisionFilter, DeviceFilter, Page};
-pub use stubs::{Begin, DeviceCount, Head, Sample};
-
-/// The store. Cheap to clone.
-#[derive(Debug, Clone)]
-pub struct Store {}
+pub use store::Store;
+pub use telemetry::Sample;

@@ -1,6 +1,8 @@
 //! Pages and filters of what is listed.
 
-use interlock_domain::{AssignmentState, ChangeId, DecisionOutcome, DeviceHealth, DeviceState, Environment, GroupName, State};
+use interlock_domain::{
+    AssignmentState, ChangeId, DecisionOutcome, DeviceHealth, DeviceState, Environment, GroupName, State,
+};
 
 /// A part of a list, by keyset: what comes after the last id that the caller saw.
 #[derive(Debug, Clone, PartialEq, Eq)]

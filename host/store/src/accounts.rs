@@ -1,0 +1,107 @@
+//! Tables `accounts` and `credentials`.
+
+use interlock_domain::{Account, AccountId, Credential, KeyId, TenantId};
+
+use crate::{
+    Page, Store, StoreError,
+    db::{Tx, execute, fetch_all, fetch_optional},
+    row,
+};
+
+/// Makes an account, or alters the tenant's account with this id.
+pub(crate) async fn write(tx: &mut Tx, account: &Account, body: &str) -> Result<(), StoreError> {
+    let written = execute!(
+        tx.conn(),
+        "INSERT INTO accounts (id, tenant, body) VALUES ($1, $2, $3)
+         ON CONFLICT (id) DO UPDATE SET body = excluded.body WHERE accounts.tenant = excluded.tenant",
+        account.id.as_str(),
+        account.tenant.as_str(),
+        body
+    )?;
+    if written == 0 {
+        return Err(StoreError::exists("account", &account.id));
+    }
+    Ok(())
+}
+
+/// Makes a key, or revokes one that is not revoked yet.
+pub(crate) async fn write_credential(
+    tx: &mut Tx,
+    credential: &Credential,
+    body: &str,
+) -> Result<(), StoreError> {
+    let (id, tenant) = (credential.id.as_str(), credential.tenant.as_str());
+    let Some(revoked_at) = credential.revoked_at else {
+        let made = execute!(
+            tx.conn(),
+            "INSERT INTO credentials (id, tenant, account, revoked_ms, body) VALUES ($1, $2, $3, NULL, $4)
+             ON CONFLICT DO NOTHING",
+            id,
+            tenant,
+            credential.account.as_str(),
+            body
+        )?;
+        return if made == 0 { Err(StoreError::exists("key", id)) } else { Ok(()) };
+    };
+    let revoked = execute!(
+        tx.conn(),
+        "UPDATE credentials SET revoked_ms = $3, body = $4 WHERE id = $1 AND tenant = $2 AND revoked_ms IS NULL",
+        id,
+        tenant,
+        revoked_at.as_millis(),
+        body
+    )?;
+    if revoked == 0 { Err(StoreError::conflict("key", id)) } else { Ok(()) }
+}
+
+impl Store {
+    /// An account.
+    pub async fn account(&self, tenant: &TenantId, id: &AccountId) -> Result<Option<Account>, StoreError> {
+        let found = fetch_optional!(
+            self.db().reader(),
+            (String,),
+            "SELECT body FROM accounts WHERE id = $1 AND tenant = $2",
+            id.as_str(),
+            tenant.as_str()
+        )?;
+        found.map(|(body,)| row::body("account", id.as_str(), &body)).transpose()
+    }
+
+    /// All accounts of a tenant by id.
+    pub async fn accounts(&self, tenant: &TenantId) -> Result<Vec<Account>, StoreError> {
+        let rows = fetch_all!(
+            self.db().reader(),
+            (String, String),
+            "SELECT id, body FROM accounts WHERE tenant = $1 ORDER BY id",
+            tenant.as_str()
+        )?;
+        row::bodies("account", rows)
+    }
+
+    /// The key with this id and the account behind it, in one round trip. The only read without a tenant: the key is
+    /// what says which tenant it is.
+    pub async fn credential(&self, id: &KeyId) -> Result<Option<(Credential, Account)>, StoreError> {
+        let found = fetch_optional!(
+            self.db().reader(),
+            (String, String),
+            "SELECT k.body, a.body FROM credentials k JOIN accounts a ON a.id = k.account AND a.tenant = k.tenant
+             WHERE k.id = $1",
+            id.as_str()
+        )?;
+        let Some((credential, account)) = found else { return Ok(None) };
+        Ok(Some((row::body("key", id.as_str(), &credential)?, row::body("account", id.as_str(), &account)?)))
+    }
+
+    /// The keys of a tenant, newest first.
+    pub async fn credentials(&self, tenant: &TenantId, page: &Page) -> Result<Vec<Credential>, StoreError> {
+        let rows = fetch_all!(
+            self.db().reader(),
+            (String, String),
+            "SELECT id, body FROM credentials WHERE tenant = $1 AND id < $2 ORDER BY id DESC LIMIT $3",
+            tenant.as_str(),
+            page.below(),
+            page.limit()
+        )?;
+        row::bodies("key", rows)
+    }
+}

@@ -1,0 +1,113 @@
+//! Table `artifacts`: what there is to know of an artifact. Its content lies elsewhere, sealed.
+
+use interlock_domain::{Artifact, ArtifactId, Digest, TenantId};
+
+use crate::{
+    Page, Store, StoreError,
+    db::{Tx, execute, fetch_all, fetch_optional, text},
+    row,
+};
+
+/// Stores an artifact; its name and version are unique in a tenant.
+pub(crate) async fn write(
+    tx: &mut Tx,
+    artifact: &Artifact,
+    body: &str,
+    sealed: &serde_json::Value,
+) -> Result<(), StoreError> {
+    let made = execute!(
+        tx.conn(),
+        "INSERT INTO artifacts (id, tenant, name, version, digest, body, sealed)
+         VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING",
+        artifact.id.as_str(),
+        artifact.tenant.as_str(),
+        text(&artifact.name),
+        text(&artifact.version),
+        artifact.digest.to_string(),
+        body,
+        serde_json::to_string(sealed)?,
+    )?;
+    if made == 0 {
+        return Err(StoreError::exists("artifact", format!("{} {}", artifact.name, artifact.version)));
+    }
+    Ok(())
+}
+
+impl Store {
+    /// An artifact.
+    pub async fn artifact(&self, tenant: &TenantId, id: &ArtifactId) -> Result<Option<Artifact>, StoreError> {
+        let found = fetch_optional!(
+            self.db().reader(),
+            (String,),
+            "SELECT body FROM artifacts WHERE id = $1 AND tenant = $2",
+            id.as_str(),
+            tenant.as_str()
+        )?;
+        found.map(|(body,)| row::body("artifact", id.as_str(), &body)).transpose()
+    }
+
+    /// The artifact of this name and version.
+    pub async fn artifact_by_version(
+        &self,
+        tenant: &TenantId,
+        name: &str,
+        version: &str,
+    ) -> Result<Option<Artifact>, StoreError> {
+        let found = fetch_optional!(
+            self.db().reader(),
+            (String,),
+            "SELECT body FROM artifacts WHERE tenant = $1 AND name = $2 AND version = $3",
+            tenant.as_str(),
+            text(name),
+            text(version)
+        )?;
+        found.map(|(body,)| row::body("artifact", name, &body)).transpose()
+    }
+
+    /// The first artifact with this content.
+    pub async fn artifact_by_digest(
+        &self,
+        tenant: &TenantId,
+        digest: &Digest,
+    ) -> Result<Option<Artifact>, StoreError> {
+        let digest = digest.to_string();
+        let found = fetch_optional!(
+            self.db().reader(),
+            (String,),
+            "SELECT body FROM artifacts WHERE tenant = $1 AND digest = $2 ORDER BY id LIMIT 1",
+            tenant.as_str(),
+            &digest
+        )?;
+        found.map(|(body,)| row::body("artifact", &digest, &body)).transpose()
+    }
+
+    /// The artifacts of a tenant, newest first.
+    pub async fn artifacts(&self, tenant: &TenantId, page: &Page) -> Result<Vec<Artifact>, StoreError> {
+        let rows = fetch_all!(
+            self.db().reader(),
+            (String, String),
+            "SELECT id, body FROM artifacts WHERE tenant = $1 AND id < $2 ORDER BY id DESC LIMIT $3",
+            tenant.as_str(),
+            page.below(),
+            page.limit()
+        )?;
+        row::bodies("artifact", rows)
+    }
+
+    /// Where the content with this digest is and how it is sealed, as it was given with the artifact.
+    pub async fn sealed(
+        &self,
+        tenant: &TenantId,
+        digest: &Digest,
+    ) -> Result<Option<serde_json::Value>, StoreError> {
+        let digest = digest.to_string();
+        let found = fetch_optional!(
+            self.db().reader(),
+            (String,),
+            "SELECT sealed FROM artifacts WHERE tenant = $1 AND digest = $2 ORDER BY id LIMIT 1",
+            tenant.as_str(),
+            &digest
+        )?;
+        found.map(|(sealed,)| row::body("artifact", &digest, &sealed)).transpose()
+    }
+}

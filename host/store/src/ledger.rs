@@ -1,0 +1,239 @@
+//! The ledger's tables: entries, which are only ever added, and one head for each log.
+
+use std::sync::Arc;
+
+use interlock_domain::{ChangeId, Event, TenantId};
+use interlock_ledger::{Checkpoint, Frontier, Hash, StoredRow, entry::NO_PREDECESSOR, tree::EMPTY_ROOT};
+
+use crate::{
+    LedgerKeys, Page, Store, StoreError,
+    db::{Tx, execute, execute_rows, fetch_all, fetch_optional, pieces, values},
+    draft::Staged,
+};
+
+/// Where a log ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Head {
+    /// Which log.
+    pub log: String,
+    /// How many entries it has.
+    pub size: u64,
+    /// The Merkle tree hash over them.
+    pub root: Hash,
+    /// What the log signed over size and root.
+    pub checkpoint: String,
+}
+
+/// A log whose head is locked, and the entries that will be appended to it.
+pub(crate) struct OpenLog {
+    log: String,
+    origin: String,
+    size_before: u64,
+    prev: Hash,
+    frontier: Frontier,
+    rows: Vec<Row>,
+}
+
+struct Row {
+    idx: i64,
+    kind: &'static str,
+    object_kind: &'static str,
+    object_id: String,
+    at_ms: i64,
+    body: Vec<u8>,
+    leaf_hash: Hash,
+    payload: Option<Vec<u8>>,
+}
+
+impl OpenLog {
+    /// Locks the head of a log and begins the log when there is none. Writing the row is what locks it, in both
+    /// databases.
+    pub(crate) async fn lock(tx: &mut Tx, log: &str, origin: &str) -> Result<Self, StoreError> {
+        const LOCK: &str =
+            "UPDATE ledger_heads SET size = size WHERE log = $1 RETURNING size, root, prev, frontier";
+        type Locked = (i64, Vec<u8>, Vec<u8>, Vec<u8>);
+        let head = match fetch_optional!(tx.conn(), Locked, LOCK, log)? {
+            Some(head) => head,
+            None => {
+                execute!(
+                    tx.conn(),
+                    "INSERT INTO ledger_heads (log, size, root, prev, frontier, checkpoint)
+                     VALUES ($1, 0, $2, $3, $4, '') ON CONFLICT DO NOTHING",
+                    log,
+                    &EMPTY_ROOT[..],
+                    &NO_PREDECESSOR[..],
+                    Frontier::new().to_bytes(),
+                )?;
+                fetch_optional!(tx.conn(), Locked, LOCK, log)?
+                    .ok_or_else(|| StoreError::corrupt("log", log, "its head vanished"))?
+            }
+        };
+        let corrupt = |detail: &str| StoreError::corrupt("log", log, detail);
+        let (size, root, prev, frontier) = head;
+        let frontier = Frontier::from_bytes(&frontier).map_err(|error| corrupt(&error.to_string()))?;
+        // The head is derived from the entries; one that contradicts itself must not be built upon.
+        if frontier.root()[..] != root || i64::try_from(frontier.size()) != Ok(size) {
+            return Err(corrupt("its head contradicts itself"));
+        }
+        let prev =
+            Hash::try_from(prev).map_err(|_| corrupt("its last leaf hash has another length than 32"))?;
+        Ok(Self {
+            log: log.to_owned(),
+            origin: origin.to_owned(),
+            size_before: frontier.size(),
+            prev,
+            frontier,
+            rows: Vec::new(),
+        })
+    }
+
+    /// Gives an entry the next place.
+    pub(crate) fn push(&mut self, entry: &Staged) -> Result<u64, StoreError> {
+        let idx = self.frontier.size();
+        let sealed = entry.signed.clone().seal(idx, self.prev)?;
+        self.frontier.push(sealed.leaf_hash);
+        self.prev = sealed.leaf_hash;
+        self.rows.push(Row {
+            idx: as_i64(idx),
+            kind: entry.kind,
+            object_kind: entry.object_kind,
+            object_id: entry.object_id.clone(),
+            at_ms: entry.at.as_millis(),
+            body: sealed.body,
+            leaf_hash: sealed.leaf_hash,
+            payload: entry.payload.clone(),
+        });
+        Ok(idx)
+    }
+
+    /// Appends the entries and signs the new end of the log; `None` when there are none.
+    pub(crate) async fn append(self, tx: &mut Tx, keys: &LedgerKeys) -> Result<Option<Arc<str>>, StoreError> {
+        if self.rows.is_empty() {
+            return Ok(None);
+        }
+        for piece in pieces(&self.rows) {
+            let sql = format!(
+                "INSERT INTO ledger_entries
+                 (log, idx, kind, object_kind, object_id, at_ms, body, leaf_hash, payload) VALUES {}",
+                values(piece.len(), 9, 1)
+            );
+            execute_rows!(tx.conn(), sql, [], piece, |row| [
+                &self.log,
+                row.idx,
+                row.kind,
+                row.object_kind,
+                &row.object_id,
+                row.at_ms,
+                &row.body,
+                &row.leaf_hash[..],
+                &row.payload,
+            ])?;
+        }
+        let (size, root) = (self.frontier.size(), self.frontier.root());
+        let checkpoint = Checkpoint { origin: self.origin.clone(), size, root };
+        let signed = checkpoint.sign(&keys.log_key(&self.origin)?)?.to_string();
+        let moved = execute!(
+            tx.conn(),
+            "UPDATE ledger_heads SET size = $3, root = $4, prev = $5, frontier = $6, checkpoint = $7
+             WHERE log = $1 AND size = $2",
+            &self.log,
+            as_i64(self.size_before),
+            as_i64(size),
+            &root[..],
+            &self.prev[..],
+            self.frontier.to_bytes(),
+            &signed,
+        )?;
+        if moved == 0 {
+            return Err(StoreError::corrupt("log", &self.log, "its head moved while it was locked"));
+        }
+        Ok(Some(signed.into()))
+    }
+}
+
+impl Store {
+    /// The names of all logs, in order: the tenants that ever wrote, and [`crate::SYSTEM`].
+    pub async fn logs(&self) -> Result<Vec<String>, StoreError> {
+        let rows = fetch_all!(self.db().reader(), (String,), "SELECT log FROM ledger_heads ORDER BY log")?;
+        Ok(rows.into_iter().map(|(log,)| log).collect())
+    }
+
+    /// Where a log ends; `None` when nothing was ever written to it.
+    pub async fn head(&self, log: &str) -> Result<Option<Head>, StoreError> {
+        let head = fetch_optional!(
+            self.db().reader(),
+            (i64, Vec<u8>, String),
+            "SELECT size, root, checkpoint FROM ledger_heads WHERE log = $1 AND size > 0",
+            log
+        )?;
+        let Some((size, root, checkpoint)) = head else { return Ok(None) };
+        let root = Hash::try_from(root)
+            .map_err(|_| StoreError::corrupt("log", log, "its root has another length than 32"))?;
+        Ok(Some(Head { log: log.to_owned(), size: as_u64(size), root, checkpoint }))
+    }
+
+    /// The rows of a log from an index on, oldest first, as a verifier wants them.
+    pub async fn rows(&self, log: &str, from: u64, limit: u32) -> Result<Vec<StoredRow>, StoreError> {
+        let rows = fetch_all!(
+            self.db().reader(),
+            Columns,
+            "SELECT idx, body, leaf_hash, payload FROM ledger_entries
+             WHERE log = $1 AND idx >= $2 ORDER BY idx LIMIT $3",
+            log,
+            as_i64(from),
+            i64::from(limit)
+        )?;
+        Ok(rows.into_iter().map(stored).collect())
+    }
+
+    /// The rows of a log, newest first. The page goes on below the index in `after`.
+    pub async fn entries(&self, log: &str, page: &Page) -> Result<Vec<StoredRow>, StoreError> {
+        let below = page.after.as_ref().and_then(|idx| idx.parse::<i64>().ok()).unwrap_or(i64::MAX);
+        let rows = fetch_all!(
+            self.db().reader(),
+            Columns,
+            "SELECT idx, body, leaf_hash, payload FROM ledger_entries
+             WHERE log = $1 AND idx < $2 ORDER BY idx DESC LIMIT $3",
+            log,
+            below,
+            page.limit()
+        )?;
+        Ok(rows.into_iter().map(stored).collect())
+    }
+
+    /// What happened to a change, oldest first, as the ledger has it.
+    pub async fn events_of(&self, tenant: &TenantId, change: &ChangeId) -> Result<Vec<Event>, StoreError> {
+        let rows = fetch_all!(
+            self.db().reader(),
+            (i64, Option<Vec<u8>>),
+            "SELECT idx, payload FROM ledger_entries
+             WHERE log = $1 AND object_kind = 'change' AND object_id = $2
+               AND (kind LIKE 'change.%' OR kind LIKE 'rollout.%')
+             ORDER BY idx",
+            tenant.as_str(),
+            change.as_str()
+        )?;
+        rows.into_iter()
+            .map(|(idx, payload)| {
+                let payload =
+                    payload.ok_or_else(|| StoreError::corrupt("entry", idx, "its payload was erased"))?;
+                serde_json::from_slice(&payload).map_err(|error| StoreError::corrupt("entry", idx, error))
+            })
+            .collect()
+    }
+}
+
+type Columns = (i64, Vec<u8>, Vec<u8>, Option<Vec<u8>>);
+
+fn stored((idx, body, leaf_hash, payload): Columns) -> StoredRow {
+    StoredRow { idx: as_u64(idx), body, leaf_hash, payload }
+}
+
+/// Sizes and indexes are columns of 63 bits: a log would have to grow for ages to notice.
+fn as_i64(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+fn as_u64(number: i64) -> u64 {
+    u64::try_from(number).unwrap_or_default()
+}

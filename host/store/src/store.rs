@@ -1,0 +1,97 @@
+//! The store itself: opening, the one write path, closing.
+
+use std::sync::Arc;
+
+use interlock_domain::{ChangeId, Digest};
+
+use crate::{
+    Commit, Committed, LedgerKeys, Options, StoreError, Write,
+    db::{Db, fetch_optional},
+    draft::Prepared,
+    writer::{Queue, Work},
+};
+
+/// The store. Cheap to clone; all clones share one writer.
+#[derive(Debug, Clone)]
+pub struct Store(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    db: Db,
+    queue: Queue,
+    options: Options,
+    keys: Arc<LedgerKeys>,
+}
+
+impl Store {
+    /// Opens the database, makes it when it is a file that is not there, brings its tables up to date and starts the
+    /// writer. Needs a tokio runtime.
+    pub async fn open(options: Options, keys: LedgerKeys) -> Result<Self, StoreError> {
+        let db = Db::open(&options).await?;
+        let keys = Arc::new(keys);
+        let queue = Queue::start(db.clone(), Arc::clone(&keys), &options);
+        Ok(Self(Arc::new(Inner { db, queue, options, keys })))
+    }
+
+    /// The one write path: all of the commit is written durably with its ledger entries, or none of it and an error.
+    /// Only [`StoreError::Unknown`] leaves open which.
+    pub async fn commit(&self, commit: Commit) -> Result<Committed, StoreError> {
+        let befores = self.befores(&commit).await?;
+        let prepared = Prepared::new(commit, &befores, &self.0.options, &self.0.keys)?;
+        let committed = self.0.queue.done(Work::Commit(Box::new(prepared))).await?;
+        committed.ok_or(StoreError::Closed)
+    }
+
+    /// The digest of the state that each change of the commit steps from. A change that has moved on already need not
+    /// queue to find that out; one that moves on later is found out in the transaction.
+    async fn befores(&self, commit: &Commit) -> Result<Vec<Option<Digest>>, StoreError> {
+        let mut befores: Vec<(&ChangeId, u64, Option<Digest>)> = Vec::new();
+        for write in &commit.writes {
+            let Write::Change(transition) = write else { continue };
+            let (id, revision) = (&transition.change.id, transition.from_revision);
+            // A commit may take several steps of one change.
+            let earlier =
+                befores.iter().rev().find(|(earlier, ..)| *earlier == id).map(|(_, revision, _)| *revision);
+            let before = match earlier {
+                _ if revision == 0 => None,
+                Some(earlier) if earlier == revision => None,
+                _ => {
+                    let digest = self.state_digest(&commit.tenant, id, revision).await?;
+                    Some(digest.ok_or_else(|| StoreError::conflict("change", id))?)
+                }
+            };
+            befores.push((id, transition.change.revision, before));
+        }
+        Ok(befores.into_iter().map(|(_, _, before)| before).collect())
+    }
+
+    /// Asks the database for a sign of life.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        fetch_optional!(self.0.db.reader(), (i64,), "SELECT CAST(1 AS BIGINT)")?;
+        Ok(())
+    }
+
+    /// Writes what waits, then stops the writer and closes every connection. Later commits find the store closed.
+    pub async fn close(&self) {
+        self.0.queue.stop().await;
+        self.0.db.close().await;
+    }
+
+    /// How it was opened.
+    pub fn options(&self) -> &Options {
+        &self.0.options
+    }
+
+    /// The keys with which it writes the ledger.
+    pub fn keys(&self) -> &LedgerKeys {
+        &self.0.keys
+    }
+
+    pub(crate) fn db(&self) -> &Db {
+        &self.0.db
+    }
+
+    pub(crate) fn queue(&self) -> &Queue {
+        &self.0.queue
+    }
+}
