@@ -1,0 +1,114 @@
+//! Asking: one question to the policies of its action.
+
+use cedar_policy::{AuthorizationError, Decision, Diagnostics, Request};
+use interlock_domain::{Answer, Determining, Effect, Question};
+
+use crate::{
+    Bundle,
+    bucket::Bucket,
+    translate::{self, Untranslatable},
+    words::WORDS,
+};
+
+impl Bundle {
+    /// Asks the policies of the question's action.
+    ///
+    /// Request and entities are validated against the schema. Whatever goes wrong denies and is named in `errors`: a
+    /// question that does not fit the schema, and any policy that errs, be it a permit or a forbid. (Cedar by itself
+    /// skips a policy that errs, so that an erring guard rail guards nothing.)
+    pub fn ask(&self, question: &Question) -> Answer {
+        let answer = |allowed, determining, errors, monitored| Answer {
+            allowed,
+            determining,
+            errors,
+            monitored,
+            bundle: self.digest,
+        };
+        let bucket = &self.buckets[question.action as usize];
+        let (request, entities) = match self.request(question, bucket) {
+            Ok(built) => built,
+            Err(error) => {
+                let text = format!("the question does not fit the schema of the policies: {error}");
+                return answer(false, Vec::new(), vec![text], Vec::new());
+            }
+        };
+        let response = self.authorizer.is_authorized(&request, &bucket.enforced, &entities);
+        let errors = errors(response.diagnostics());
+        let allowed = response.decision() == Decision::Allow && errors.is_empty();
+        // A permit does not lead to a denial: beside an error it would only mislead.
+        let determining = match response.decision() {
+            Decision::Allow if !allowed => Vec::new(),
+            Decision::Allow | Decision::Deny => self.notes_of(response.diagnostics()),
+        };
+        let monitored = if bucket.monitored.is_empty() {
+            Vec::new()
+        } else {
+            let response = self.authorizer.is_authorized(&request, &bucket.monitored, &entities);
+            // Only one that would have turned the answer: a forbid where it is allowed, a permit where nothing else
+            // stands against it.
+            let turned = match response.decision() {
+                Decision::Deny => allowed,
+                Decision::Allow => !allowed && errors.is_empty() && determining.is_empty(),
+            };
+            let mut monitored = if turned { self.notes_of(response.diagnostics()) } else { Vec::new() };
+            monitored.extend(self.failed_notes(response.diagnostics()));
+            monitored.sort();
+            monitored
+        };
+        answer(allowed, determining, errors, monitored)
+    }
+
+    fn request(
+        &self,
+        question: &Question,
+        bucket: &Bucket,
+    ) -> Result<(Request, cedar_policy::Entities), Untranslatable> {
+        let principal = translate::principal(question)?;
+        let resource = translate::resource(&question.resource)?;
+        let context = translate::context(&question.facts, question.now)?;
+        let request = Request::new(
+            principal.uid(),
+            WORDS.action(question.action).clone(),
+            resource.uid(),
+            context,
+            Some(&self.schema),
+        )?;
+        // `add_entities` validates what it adds; `from_entities` would also copy every action of the schema.
+        let entities = bucket.action.clone().add_entities([principal, resource], Some(&self.schema))?;
+        Ok((request, entities))
+    }
+
+    fn notes_of(&self, diagnostics: &Diagnostics) -> Vec<Determining> {
+        let mut notes: Vec<Determining> =
+            diagnostics.reason().filter_map(|id| self.notes.get(AsRef::<str>::as_ref(id))).cloned().collect();
+        notes.sort();
+        notes
+    }
+
+    /// Watched policies that erred: they deny nothing, and whoever watches them needs to know.
+    fn failed_notes(&self, diagnostics: &Diagnostics) -> Vec<Determining> {
+        diagnostics
+            .errors()
+            .map(|AuthorizationError::PolicyEvaluationError(error)| {
+                let id = error.policy_id().to_string();
+                let effect = self.notes.get(&id).map_or(Effect::Forbid, |note| note.effect);
+                Determining { id, reason: format!("could not be evaluated: {}", error.inner()), effect }
+            })
+            .collect()
+    }
+}
+
+fn errors(diagnostics: &Diagnostics) -> Vec<String> {
+    let mut errors: Vec<String> = diagnostics
+        .errors()
+        .map(|AuthorizationError::PolicyEvaluationError(error)| {
+            format!(
+                "policy `{}` could not be evaluated, so nothing is permitted: {}; put the policy right",
+                error.policy_id(),
+                error.inner()
+            )
+        })
+        .collect();
+    errors.sort();
+    errors
+}

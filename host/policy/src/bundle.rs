@@ -1,0 +1,90 @@
+//! One immutable, digest-named set of schema, policies and cases.
+
+use std::{collections::BTreeMap, fmt, path::Path};
+
+use cedar_policy::{Authorizer, Schema};
+use interlock_domain::Action;
+use interlock_ledger::Digest;
+
+use crate::{
+    BundleError, Limits,
+    bucket::{Bucket, Notes},
+    cases::CaseFile,
+    files, load, sample_question,
+};
+
+/// A validated set of policies. Whoever holds one can ask it.
+pub struct Bundle {
+    /// SHA-256 of the canonical list of its files and their digests.
+    pub digest: Digest,
+    /// What it is called.
+    pub name: String,
+    /// Rises with every edit, so that an old bundle cannot be played again.
+    pub revision: u64,
+    pub(crate) schema: Schema,
+    pub(crate) buckets: Vec<Bucket>,
+    pub(crate) notes: Notes,
+    pub(crate) cases: Vec<CaseFile>,
+    pub(crate) authorizer: Authorizer,
+}
+
+impl Bundle {
+    /// Reads, validates and tries a bundle from a folder, within the default [`Limits`].
+    pub fn load_dir(folder: &Path) -> Result<Self, BundleError> {
+        Self::load_dir_within(folder, &Limits::default())
+    }
+
+    /// Reads, validates and tries a bundle from a folder.
+    pub fn load_dir_within(folder: &Path, limits: &Limits) -> Result<Self, BundleError> {
+        Self::from_files_within(&files::read_dir(folder, limits)?, limits)
+    }
+
+    /// Validates and tries a bundle, given its files by path inside the bundle, within the default [`Limits`].
+    pub fn from_files(files: BTreeMap<String, Vec<u8>>) -> Result<Self, BundleError> {
+        Self::from_files_within(&files, &Limits::default())
+    }
+
+    /// Validates and tries a bundle, given its files by path inside the bundle.
+    pub fn from_files_within(
+        files: &BTreeMap<String, Vec<u8>>,
+        limits: &Limits,
+    ) -> Result<Self, BundleError> {
+        let bundle = load::load(files, limits)?;
+        bundle.smoke_test()?;
+        Ok(bundle)
+    }
+
+    /// Asks one sample question for every action. An answer may be yes or no; it must not be an error, or the bundle
+    /// would deny for a reason that nobody intended. Loading does this; it is public for whoever wants to be sure.
+    pub fn smoke_test(&self) -> Result<(), BundleError> {
+        for &action in Action::ALL {
+            let answer = self.ask(&sample_question(action));
+            if !answer.errors.is_empty() {
+                return Err(BundleError::Mute { action, errors: answer.errors });
+            }
+        }
+        Ok(())
+    }
+
+    /// True when it has no policies, and so denies everything. Worth a warning wherever bundles are shown.
+    pub fn denies_all(&self) -> bool {
+        self.notes.is_empty()
+    }
+
+    /// How many policies it has.
+    pub fn policy_count(&self) -> usize {
+        self.notes.len()
+    }
+}
+
+/// Without its policies, which are pages of Cedar's inner types.
+impl fmt::Debug for Bundle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Bundle")
+            .field("digest", &self.digest)
+            .field("name", &self.name)
+            .field("revision", &self.revision)
+            .field("policies", &self.policy_count())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,32 @@
+//! Cedar: bundles, questions, answers, and what is still missing.
+//!
+//! A [`Bundle`] is one immutable, digest-named set of schema, policies and cases. It is validated as a whole before
+//! it exists, so whoever holds one can [`ask`](Bundle::ask) it. [`Policies`] holds the bundle in force and swaps it.
+//!
+//! **Invariants.** Nothing is permitted unless a policy permits it, no policy forbids it, and every policy that was
+//! asked could be evaluated: Cedar skips a policy that errs, this crate denies. There is no HTTP, no SQL and no clock
+//! here; the only I/O is [`Bundle::load_dir`].
+
+mod ask;
+mod bucket;
+mod bundle;
+mod cases;
+mod error;
+mod files;
+mod load;
+mod missing;
+mod policies;
+mod sample;
+mod source;
+mod standard;
+mod translate;
+mod words;
+
+pub use bundle::Bundle;
+pub use cases::{CaseResult, run_cases};
+pub use error::{BundleError, Fault};
+pub use files::Limits;
+pub use missing::{Candidate, Missing, Need, SearchLimit, missing_approvals};
+pub use policies::Policies;
+pub use sample::sample_question;
+pub use standard::{default_bundle, default_files};

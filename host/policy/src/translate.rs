@@ -1,0 +1,134 @@
+//! Domain words to Cedar's: entities and context of a question.
+//!
+//! The shapes here are those of `schema.cedarschema`; [`Bundle::smoke_test`](crate::Bundle::smoke_test) holds the two
+//! together when a bundle is loaded.
+
+use std::collections::{HashMap, HashSet};
+
+use cedar_policy::{Context, Entity, EntityUid, RestrictedExpression as Value};
+use interlock_domain::{
+    AccountKind, AdmissionFacts, Facts, PersonId, Principal, Question, Resource, Role, TenantId, Timestamp,
+};
+
+use crate::words::{WORDS, uid};
+
+/// A value could not be built. Only a defect of this crate leads here; the question is then denied.
+pub(crate) type Untranslatable = Box<dyn std::error::Error + Send + Sync>;
+
+/// Who asks: with the roles that it holds in the resource's tenant and environment, and no other.
+pub(crate) fn principal(question: &Question) -> Result<Entity, Untranslatable> {
+    let (uid, tenant, roles) = match &question.principal {
+        Principal::Actor(actor) => {
+            let id = match actor.kind {
+                AccountKind::User => uid(&WORDS.user, actor.person.as_str()),
+                AccountKind::Service => uid(&WORDS.service_account, actor.account.as_str()),
+            };
+            // Roles end at the tenant's border, also if a bundle should lack the guard rail that says so.
+            let roles = if actor.tenant == *question.resource.tenant() {
+                actor.roles_in(question.resource.environment())
+            } else {
+                Vec::new()
+            };
+            (id, &actor.tenant, roles)
+        }
+        Principal::Plugin { tenant, name, .. } => (uid(&WORDS.plugin, name), tenant, Vec::new()),
+    };
+    let attributes = HashMap::from([("tenant".to_owned(), Value::new_entity_uid(tenant_uid(tenant)))]);
+    let parents: HashSet<EntityUid> = roles.into_iter().map(|role| WORDS.role(role)).collect();
+    Ok(Entity::new(uid, attributes, parents)?)
+}
+
+/// What it is about, inside its tenant and environment.
+pub(crate) fn resource(resource: &Resource) -> Result<Entity, Untranslatable> {
+    let id = resource.id();
+    let text = |value: &str| Value::new_string(value.to_owned());
+    let (type_name, attributes, parents) = match resource {
+        Resource::Tenant { .. } => (&WORDS.tenant, Vec::new(), HashSet::new()),
+        Resource::Ledger { tenant } => (&WORDS.ledger, Vec::new(), HashSet::from([tenant_uid(tenant)])),
+        Resource::Environment { tenant, environment, change_kind } => (
+            &WORDS.environment,
+            vec![("environment", text(environment.as_str())), ("kind", text(change_kind.as_str()))],
+            HashSet::from([tenant_uid(tenant)]),
+        ),
+        Resource::Change { tenant, environment, change_kind, author, .. } => (
+            &WORDS.change,
+            vec![
+                ("environment", text(environment.as_str())),
+                ("kind", text(change_kind.as_str())),
+                ("author", person(author)),
+            ],
+            HashSet::from([tenant_uid(tenant), uid(&WORDS.environment, &format!("{tenant}/{environment}"))]),
+        ),
+        Resource::EvidenceSource { tenant, name } => {
+            (&WORDS.evidence_source, vec![("name", text(name))], HashSet::from([tenant_uid(tenant)]))
+        }
+    };
+    let attributes = attributes.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    Ok(Entity::new(uid(type_name, &id), attributes, parents)?)
+}
+
+/// Under which circumstances.
+pub(crate) fn context(facts: &Facts, now: Timestamp) -> Result<Context, Untranslatable> {
+    let now = ("now".to_owned(), instant(now));
+    match facts {
+        Facts::None => Ok(Context::from_pairs([now])?),
+        Facts::Admission(facts) => {
+            let fields = admission(facts)?;
+            Ok(Context::from_pairs(
+                std::iter::once(now).chain(fields.into_iter().map(|(name, value)| (name.to_owned(), value))),
+            )?)
+        }
+    }
+}
+
+fn admission(facts: &AdmissionFacts) -> Result<Vec<(&'static str, Value)>, Untranslatable> {
+    let approvals = &facts.approvals;
+    let mut counted = vec![
+        ("distinct", long(approvals.distinct)),
+        (
+            "roles",
+            Value::new_set(
+                approvals.roles.iter().map(|role: &Role| Value::new_entity_uid(WORDS.role(*role))),
+            ),
+        ),
+        ("persons", Value::new_set(approvals.persons.iter().map(person))),
+    ];
+    if let Some(oldest) = approvals.oldest {
+        counted.push(("oldest", instant(oldest)));
+    }
+    let gates = [
+        ("passed", long(facts.gates_passed)),
+        ("warned", long(facts.gates_warned)),
+        ("failed", long(facts.gates_failed)),
+        ("missing", long(facts.gates_missing)),
+    ];
+    Ok(vec![
+        ("approvals", record(counted)?),
+        ("gates", record(gates)?),
+        ("signature", Value::new_string(facts.signature.as_str().to_owned())),
+        ("rollback_complete", Value::new_bool(facts.rollback_complete)),
+        ("exposure_bp", long(facts.exposure_bp)),
+        ("stage", long(facts.stage)),
+        ("health", Value::new_string(facts.health.as_str().to_owned())),
+    ])
+}
+
+fn record(fields: impl IntoIterator<Item = (&'static str, Value)>) -> Result<Value, Untranslatable> {
+    Ok(Value::new_record(fields.into_iter().map(|(name, value)| (name.to_owned(), value)))?)
+}
+
+fn long(number: u32) -> Value {
+    Value::new_long(i64::from(number))
+}
+
+fn instant(instant: Timestamp) -> Value {
+    Value::new_datetime(instant.to_string())
+}
+
+fn person(person: &PersonId) -> Value {
+    Value::new_entity_uid(uid(&WORDS.user, person.as_str()))
+}
+
+fn tenant_uid(tenant: &TenantId) -> EntityUid {
+    uid(&WORDS.tenant, tenant.as_str())
+}

@@ -1,0 +1,90 @@
+//! The default bundle: its cases, and who may do what as one table.
+
+use std::{fmt::Write, path::Path};
+
+use interlock_domain::{AccountKind, Action, Principal, Role};
+use interlock_policy::{Bundle, CaseResult, default_bundle, run_cases};
+
+use crate::asked_by;
+
+#[test]
+fn every_case_of_the_default_bundle_holds() {
+    let results = run_cases(&default_bundle().unwrap());
+    let failed: Vec<&CaseResult> = results.iter().filter(|result| !result.holds()).collect();
+    assert!(failed.is_empty(), "{failed:#?}");
+    assert!(results.len() >= 40, "only {} cases were found", results.len());
+}
+
+#[test]
+fn the_folder_and_the_program_hold_the_same_bundle() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../policies");
+    assert_eq!(Bundle::load_dir(&folder).unwrap().digest, default_bundle().unwrap().digest);
+}
+
+#[test]
+fn every_policy_decides_in_some_case() {
+    let bundle = default_bundle().unwrap();
+    let files = interlock_policy::default_files();
+    let cases: String = files
+        .iter()
+        .filter(|(path, _)| path.starts_with("cases/"))
+        .map(|(_, content)| String::from_utf8_lossy(content).into_owned())
+        .collect();
+    let policies: String = files
+        .iter()
+        .filter(|(path, _)| path.ends_with(".cedar"))
+        .map(|(_, content)| String::from_utf8_lossy(content).into_owned())
+        .collect();
+    let all: Vec<&str> =
+        policies.lines().filter_map(|line| line.strip_prefix("@id(\"")?.strip_suffix("\")")).collect();
+    let silent: Vec<&&str> = all.iter().filter(|id| !cases.contains(&format!("\"{id}\""))).collect();
+    assert!(silent.is_empty(), "no case expects {silent:?} to decide");
+    assert_eq!(all.len(), bundle.policy_count());
+}
+
+#[test]
+fn the_role_matrix_is_as_written_down() {
+    let bundle = default_bundle().unwrap();
+    let mut table = format!("{:<16}", "");
+    for role in Role::ALL {
+        write!(table, "{:>16}", role.as_str()).unwrap();
+    }
+    for &action in Action::ALL {
+        write!(table, "\n{:<16}", action.as_str()).unwrap();
+        for role in Role::ALL {
+            let may = |kind| {
+                let mut question = asked_by(action, &[role]);
+                if let Principal::Actor(actor) = &mut question.principal {
+                    actor.kind = kind;
+                }
+                bundle.ask(&question).allowed
+            };
+            let cell = match (action, may(AccountKind::User), may(AccountKind::Service)) {
+                // The principal is a plugin, whatever the role.
+                (Action::ReadEvidence, ..) => "",
+                (_, true, true) => "yes",
+                (_, true, false) => "people",
+                (_, false, true) => "programs",
+                (_, false, false) => "-",
+            };
+            write!(table, "{cell:>16}").unwrap();
+        }
+    }
+    let table: String = table.lines().map(|line| format!("{}\n", line.trim_end())).collect();
+    insta::assert_snapshot!(table);
+}
+
+#[test]
+fn a_role_of_another_tenant_is_no_role() {
+    let bundle = default_bundle().unwrap();
+    for &action in Action::ALL {
+        let mut question = asked_by(action, &Role::ALL);
+        match &mut question.principal {
+            Principal::Actor(actor) => actor.tenant = "other".parse().unwrap(),
+            Principal::Plugin { tenant, .. } => *tenant = "other".parse().unwrap(),
+        }
+        let answer = bundle.ask(&question);
+        assert!(!answer.allowed, "{action}");
+        assert_eq!(crate::ids(&answer), ["guardrails.own-tenant"], "{action}");
+    }
+}
