@@ -1,0 +1,172 @@
+//! What a component must export and may import.
+
+use wasmtime::Engine;
+use wasmtime::component::types::{ComponentFunc, ComponentItem};
+use wasmtime::component::{Component, ComponentNamedList, Lift, Lower};
+
+use crate::bindings::health::exports::interlock::plugin::health as wit_health;
+use crate::bindings::strategy::exports::interlock::plugin::strategy as wit_strategy;
+use crate::types::{Change, Description, Fault, PluginKind, Population, SettingsProblem, Verdict};
+use crate::{InstallError, inert};
+
+const PACKAGE: &str = "interlock:plugin/";
+const IMPORTS: [&str; 3] = ["types", "logging", "evidence"];
+
+/// Interfaces and their functions, by what makes a world this world.
+const EVERY_WORLD: (&str, &[&str]) = ("plugin", &["describe", "check-settings"]);
+const WORLDS: [(PluginKind, &str, &[&str]); 3] = [
+    (PluginKind::ComplianceGate, "gate", &["evaluate"]),
+    (PluginKind::HealthCheck, "health", &["needs", "judge"]),
+    (PluginKind::RolloutStrategy, "strategy", &["plan", "advance"]),
+];
+
+/// Which of the three worlds the component's exports contain. Further exports are fine: toolchains leave some, and
+/// nobody calls them.
+///
+/// # Errors
+/// Names every import that is neither of the contract nor of the WASI stand-in, or every function that is missing.
+pub(crate) fn inspect(engine: &Engine, component: &Component) -> Result<PluginKind, InstallError> {
+    let ty = component.component_type();
+    let foreign: Vec<String> = ty
+        .imports(engine)
+        .map(|(name, _)| name)
+        .filter(|name| !may_import(name))
+        .map(str::to_owned)
+        .collect();
+    if !foreign.is_empty() {
+        return Err(InstallError::ForeignImports { names: foreign });
+    }
+    let functions = |interface: &str| {
+        ty.exports(engine).find_map(|(name, export)| match export.ty {
+            ComponentItem::ComponentInstance(instance) if contract_interface(name) == Some(interface) => {
+                Some(instance.exports(engine).map(|(name, _)| name.to_owned()).collect::<Vec<_>>())
+            }
+            _ => None,
+        })
+    };
+    let found: Vec<_> = WORLDS.iter().filter(|(_, interface, _)| functions(interface).is_some()).collect();
+    let (kind, interface, names) = match found.as_slice() {
+        [] => return Err(InstallError::NoWorld),
+        [one] => **one,
+        [one, other, ..] => return Err(InstallError::TwoWorlds { one: one.0, other: other.0 }),
+    };
+    let missing: Vec<String> = [EVERY_WORLD, (interface, names)]
+        .iter()
+        .flat_map(|(interface, names)| {
+            let exported = functions(interface).unwrap_or_default();
+            names.iter().filter(move |name| !exported.iter().any(|e| e == *name)).map(move |n| (interface, n))
+        })
+        .map(|(interface, name)| format!("{PACKAGE}{interface}#{name}"))
+        .collect();
+    if missing.is_empty() { Ok(kind) } else { Err(InstallError::MissingExports { kind, names: missing }) }
+}
+
+/// Whether every function of the world has the type that the contract gives it. wasmtime would say so at the first
+/// instantiation, but not which function it was.
+///
+/// # Errors
+/// Names the first function that has not.
+pub(crate) fn typecheck(
+    engine: &Engine,
+    component: &Component,
+    kind: PluginKind,
+) -> Result<(), InstallError> {
+    let typed = Typed { engine, component };
+    typed.check::<(), (Description,)>("plugin", "describe")?;
+    typed.check::<(String,), (Vec<SettingsProblem>,)>("plugin", "check-settings")?;
+    match kind {
+        PluginKind::ComplianceGate => {
+            typed.check::<(Change, String, u64), (Result<Verdict, Fault>,)>("gate", "evaluate")
+        }
+        PluginKind::HealthCheck => {
+            typed.check::<(Change, String), (Result<Vec<wit_health::Query>, Fault>,)>("health", "needs")?;
+            typed.check::<(Vec<wit_health::Observation>, String, u64), (Result<Verdict, Fault>,)>(
+                "health", "judge",
+            )
+        }
+        PluginKind::RolloutStrategy => {
+            type Plan = (Result<Vec<wit_strategy::Stage>, Fault>,);
+            type Advance = (Result<wit_strategy::Directive, Fault>,);
+            typed.check::<(Change, Population, String), Plan>("strategy", "plan")?;
+            typed.check::<(wit_strategy::Situation,), Advance>("strategy", "advance")
+        }
+    }
+}
+
+struct Typed<'a> {
+    engine: &'a Engine,
+    component: &'a Component,
+}
+
+impl Typed<'_> {
+    fn check<Params, Return>(&self, interface: &str, function: &str) -> Result<(), InstallError>
+    where
+        Params: ComponentNamedList + Lower,
+        Return: ComponentNamedList + Lift,
+    {
+        let ty = self.component.component_type();
+        let checked = match self.function(interface, function) {
+            Some(func) => func.typecheck::<Params, Return>(&ty.instance_type()),
+            None => Err(wasmtime::Error::msg("it is no function")),
+        };
+        checked.map_err(|e| InstallError::Contract { reason: format!("`{interface}#{function}`: {e:#}") })
+    }
+
+    fn function(&self, interface: &str, function: &str) -> Option<ComponentFunc> {
+        let ty = self.component.component_type();
+        ty.exports(self.engine).find_map(|(name, export)| match export.ty {
+            ComponentItem::ComponentInstance(instance) if contract_interface(name) == Some(interface) => {
+                match instance.get_export(self.engine, function)?.ty {
+                    ComponentItem::ComponentFunc(func) => Some(func),
+                    _ => None,
+                }
+            }
+            _ => None,
+        })
+    }
+}
+
+fn may_import(name: &str) -> bool {
+    if let Some(interface) = contract_interface(name) {
+        return IMPORTS.contains(&interface);
+    }
+    let wasi = name.strip_prefix("wasi:").and_then(|rest| rest.split_once('/'));
+    wasi.is_some_and(|(package, rest)| {
+        inert::PACKAGES.contains(&package) && rest.split_once('@').is_some_and(|(_, v)| v.starts_with("0.2."))
+    })
+}
+
+/// `gate` of `interlock:plugin/gate@1.4.2`. Any 1.x is ours: later ones only add.
+fn contract_interface(name: &str) -> Option<&str> {
+    let (interface, version) = name.strip_prefix(PACKAGE)?.split_once('@')?;
+    version.starts_with("1.").then_some(interface)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_contract_and_the_stand_in_may_be_imported() {
+        for good in [
+            "interlock:plugin/types@1.0.0",
+            "interlock:plugin/evidence@1.7.3",
+            "wasi:cli/environment@0.2.3",
+            "wasi:io/streams@0.2.12",
+        ] {
+            assert!(may_import(good), "{good}");
+        }
+        for bad in [
+            "interlock:plugin/evidence@2.0.0",
+            "interlock:plugin/evidence",
+            "interlock:plugin/gate@1.0.0",
+            "wasi:http/outgoing-handler@0.2.0",
+            "wasi:clocks/wall-clock@0.3.0",
+            "wasi:keyvalue/store@0.2.0-draft",
+            "evil:net/socket@1.0.0",
+            "fetch",
+        ] {
+            assert!(!may_import(bad), "{bad}");
+        }
+    }
+}
