@@ -1,2 +1,7 @@
-//! End to end.
-fn main() {}
+//! End to end: the real program, real databases, real clients.
+
+mod architecture;
+mod demo;
+mod kill;
+mod program;
+mod refusals;
