@@ -19,8 +19,7 @@ pub const SITES: [&str; 3] = ["north", "south", "lakeside"];
 /// A step that takes longer than this went wrong.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// A server, people and pumps.
-#[derive(Debug)]
+/// A server, people and pumps. It has no `Debug`, because the pumps hold tokens.
 pub struct Hospital {
     /// The server.
     pub server: Server,

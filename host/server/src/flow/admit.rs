@@ -1,0 +1,144 @@
+//! Admit: Cedar says whether a change may proceed, and asks again right before every stage.
+//!
+//! The host counts, because Cedar cannot: distinct persons, their roles, the age of their approvals. An approval
+//! counts only while its giver may still give it.
+
+use interlock_domain::{
+    Action, Actor, AdmissionFacts, Approval, ApprovalFacts, Change, Decision, Facts, GateMode, Meaning, Outcome,
+    Principal, Question, SignatureOutcome, Timestamp,
+};
+use interlock_store::{Lease, Write};
+
+use super::{
+    ask::{ask, question},
+    evidence::artifact_facts,
+};
+use crate::{App, FlowError};
+
+/// Asks whether a change may proceed, and records the answer when it is news.
+pub(crate) async fn admit(app: &App, change: &Change, lease: &Lease, now: Timestamp) -> Result<Change, FlowError> {
+    let asked = admission(app, change, Action::AdmitChange, Stage::none(), now).await?;
+    let decision = ask(app, Some(&change.id), asked);
+    match change.admit(&decision, now)? {
+        Some(transition) => {
+            let change = transition.change.clone();
+            let writes = vec![Write::Decision(Box::new(decision)), Write::Change(Box::new(transition))];
+            app.commit_as_host(change.tenant(), now, Some(lease), writes).await?;
+            Ok(change)
+        }
+        None => Ok(change.clone()),
+    }
+}
+
+/// The stage that would be entered.
+pub(crate) struct Stage {
+    pub(crate) index: u32,
+    pub(crate) exposure_bp: u32,
+    pub(crate) health: Outcome,
+}
+
+impl Stage {
+    pub(crate) fn none() -> Self {
+        Self { index: 0, exposure_bp: 0, health: Outcome::Pass }
+    }
+}
+
+/// Asks whether the next stage may be entered.
+pub(crate) async fn may_enter(
+    app: &App,
+    change: &Change,
+    stage: Stage,
+    now: Timestamp,
+) -> Result<Decision, FlowError> {
+    Ok(ask(app, Some(&change.id), admission(app, change, Action::EnterStage, stage, now).await?))
+}
+
+/// The question, on the author's behalf, with everything that the host counted.
+pub(crate) async fn admission(
+    app: &App,
+    change: &Change,
+    action: Action,
+    stage: Stage,
+    now: Timestamp,
+) -> Result<Question, FlowError> {
+    let author = author(app, change).await?;
+    let enforced = || change.manifest.gates.iter().filter(|gate| gate.mode == GateMode::Enforce);
+    let outcome_of = |digest| {
+        change.gates.iter().find(|report| report.plugin.digest == digest).map(|report| report.verdict.outcome)
+    };
+    let count = |wanted: Option<Outcome>| {
+        let matching = enforced().filter(|gate| outcome_of(gate.plugin.digest) == wanted).count();
+        u32::try_from(matching).unwrap_or(u32::MAX)
+    };
+    let facts = AdmissionFacts {
+        approvals: ApprovalFacts::count(&standing(app, change, now).await?, &change.digest),
+        gates_passed: count(Some(Outcome::Pass)),
+        gates_warned: count(Some(Outcome::Warn)),
+        gates_failed: count(Some(Outcome::Fail)),
+        gates_missing: count(None),
+        signature: signature(app, change, now).await?,
+        rollback_complete: change.manifest.rollback_complete(),
+        exposure_bp: stage.exposure_bp,
+        stage: stage.index,
+        health: stage.health,
+    };
+    Ok(Question {
+        principal: Principal::Actor(author),
+        action,
+        resource: change.resource(),
+        facts: Facts::Admission(Box::new(facts)),
+        now,
+    })
+}
+
+/// The approvals whose givers are still active and may still approve this change.
+async fn standing(app: &App, change: &Change, now: Timestamp) -> Result<Vec<Approval>, FlowError> {
+    let mut standing = Vec::new();
+    for approval in &change.approvals {
+        if approval.meaning == Meaning::Rejection || approval.digest != change.digest {
+            continue;
+        }
+        let Some(account) = app.store.account(change.tenant(), &approval.account).await? else { continue };
+        if !account.active {
+            continue;
+        }
+        let actor = account.actor("standing".to_owned());
+        let decision =
+            ask(app, Some(&change.id), question(&actor, Action::ApproveChange, change.resource(), now));
+        if decision.permit().is_some() {
+            // The roles of today count, not those of the day of the approval.
+            let roles = actor.roles_in(Some(&change.manifest.environment));
+            standing.push(Approval { roles, ..approval.clone() });
+        }
+    }
+    Ok(standing)
+}
+
+/// The author as of today: without an active account there are no roles left, and the policies deny.
+async fn author(app: &App, change: &Change) -> Result<Actor, FlowError> {
+    let account = app.store.account(change.tenant(), &change.author_account).await?;
+    Ok(match account {
+        Some(account) if account.active => account.actor("on-behalf".to_owned()),
+        Some(account) => Actor { roles: Vec::new(), ..account.actor("on-behalf".to_owned()) },
+        None => Actor {
+            tenant: change.tenant().clone(),
+            account: change.author_account.clone(),
+            person: change.author.clone(),
+            name: change.author_name.clone(),
+            kind: interlock_domain::AccountKind::User,
+            roles: Vec::new(),
+            auth: "on-behalf".to_owned(),
+        },
+    })
+}
+
+/// The worst signature outcome over all artifacts.
+async fn signature(app: &App, change: &Change, now: Timestamp) -> Result<SignatureOutcome, FlowError> {
+    let mut worst = None;
+    for artifact in &change.manifest.artifacts {
+        let facts = artifact_facts(app, change.tenant(), &artifact.digest, now).await?;
+        let outcome = facts.map_or(SignatureOutcome::Missing, |facts| facts.signature.outcome);
+        worst = worst.max(Some(outcome));
+    }
+    Ok(worst.unwrap_or(SignatureOutcome::Missing))
+}

@@ -1,0 +1,79 @@
+//! What persons do to a change, and reading it.
+
+use interlock_domain::{Action, Actor, Assignment, Change, ChangeId, Command, Progress, TenantId};
+use interlock_store::{AssignmentFilter, ChangeFilter, Page, Write};
+
+use super::ask::{may_read, permit};
+use crate::{App, FlowError};
+
+/// A person approves, rejects, cancels, pauses, resumes, promotes or rolls back.
+pub async fn decide(
+    app: &App,
+    who: &Actor,
+    id: &ChangeId,
+    revision: Option<u64>,
+    command: Command,
+    reason: &str,
+) -> Result<Change, FlowError> {
+    let now = app.clock.now();
+    let change = load(app, &who.tenant, id).await?;
+    expect_revision(&change, revision)?;
+    let (permit, decision) = permit(app, who, command.action(), change.resource(), Some(id), now).await?;
+    let transition = change.decide(&command, who, reason, &permit, now)?;
+    let change = transition.change.clone();
+    let writes = vec![Write::Decision(Box::new(decision)), Write::Change(Box::new(transition))];
+    app.commit(who, now, writes).await?;
+    if command == Command::RollBack {
+        metrics::counter!("rollbacks_initiated_total", "tenant" => who.tenant.to_string()).increment(1);
+    }
+    app.wake();
+    Ok(change)
+}
+
+/// A change, for somebody who may read it.
+pub async fn show(app: &App, who: &Actor, id: &ChangeId) -> Result<(Change, Progress), FlowError> {
+    let change = load(app, &who.tenant, id).await?;
+    may_read(app, who, Action::ReadChange, change.resource()).await?;
+    let progress = app.store.progress(&who.tenant, id).await?;
+    Ok((change, progress))
+}
+
+/// The changes of the tenant, newest first. What the reader may not see is left out.
+pub async fn list(app: &App, who: &Actor, filter: &ChangeFilter, page: &Page) -> Result<Vec<Change>, FlowError> {
+    may_read(app, who, Action::ReadChange, tenant(who)).await?;
+    Ok(app.store.changes(&who.tenant, filter, page).await?)
+}
+
+/// The targets of a change, in the rollout's order.
+pub async fn assignments(
+    app: &App,
+    who: &Actor,
+    id: &ChangeId,
+    filter: &AssignmentFilter,
+    page: &Page,
+) -> Result<Vec<Assignment>, FlowError> {
+    let change = load(app, &who.tenant, id).await?;
+    may_read(app, who, Action::ReadChange, change.resource()).await?;
+    Ok(app.store.assignments(&who.tenant, id, filter, page).await?)
+}
+
+/// The tenant as a resource.
+pub(crate) fn tenant(who: &Actor) -> interlock_domain::Resource {
+    interlock_domain::Resource::Tenant { tenant: who.tenant.clone() }
+}
+
+/// A change of this tenant, or the same answer as for one that does not exist.
+pub(crate) async fn load(app: &App, tenant: &TenantId, id: &ChangeId) -> Result<Change, FlowError> {
+    let change = app.store.change(tenant, id).await?;
+    change.ok_or_else(|| FlowError::NotFound { what: "change", id: id.to_string() })
+}
+
+/// The caller's `If-Match` must be about the change as it is.
+pub(crate) fn expect_revision(change: &Change, given: Option<u64>) -> Result<(), FlowError> {
+    match given {
+        Some(given) if given != change.revision => {
+            Err(FlowError::Stale { id: change.id.to_string(), given, current: change.revision })
+        }
+        Some(_) | None => Ok(()),
+    }
+}

@@ -1,0 +1,240 @@
+//! "Why not?" always has an answer: the deciding policies, the failing findings, and the smallest set of further
+//! approvals that would let the change proceed.
+
+use interlock_domain::{
+    Action, Actor, Answer, Change, ChangeId, DecisionSubject, Determining, Finding, Meaning, Outcome,
+    PersonId, Role, State,
+};
+use interlock_policy::{Candidate, Missing, SearchLimit, missing_approvals};
+use serde::Serialize;
+
+use super::{
+    admit::{Stage, admission},
+    ask::{ask, may_read},
+    change::load,
+};
+use crate::{App, FlowError};
+
+/// Why a change is where it is, and what would move it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct Explanation {
+    /// The change.
+    #[schema(value_type = String)]
+    pub change: ChangeId,
+    /// Where it is.
+    #[schema(value_type = String)]
+    pub state: State,
+    /// One sentence.
+    pub summary: String,
+    /// What the policies say of its next step now; absent when there is none.
+    pub next: Option<Next>,
+    /// The findings of gates that did not pass.
+    pub findings: Vec<GateFindings>,
+    /// What is missing; absent when approvals are not what it waits for.
+    pub missing: Option<MissingApprovals>,
+}
+
+/// The next step and what the policies say of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct Next {
+    /// What would be asked.
+    #[schema(value_type = String)]
+    pub action: Action,
+    /// Whether it would be allowed now.
+    pub allowed: bool,
+    /// Why or why not, each with the policy's id.
+    pub reasons: Vec<String>,
+    /// The policies that decide.
+    #[schema(value_type = Vec<Object>)]
+    pub determining: Vec<Determining>,
+}
+
+/// A gate that did not pass.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct GateFindings {
+    /// The gate.
+    pub gate: String,
+    /// What it came to.
+    #[schema(value_type = String)]
+    pub outcome: Outcome,
+    /// Why.
+    #[schema(value_type = Vec<Object>)]
+    pub findings: Vec<Finding>,
+}
+
+/// The smallest set of further approvals.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct MissingApprovals {
+    /// True when more approvals alone would let it proceed.
+    pub would_proceed: bool,
+    /// One entry an approval that is needed.
+    pub needed: Vec<NeededApproval>,
+    /// Why approvals alone do not help.
+    pub obstacles: Vec<String>,
+}
+
+/// One approval that is needed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct NeededApproval {
+    /// The roles that its giver has.
+    #[schema(value_type = Vec<String>)]
+    pub roles: Vec<Role>,
+    /// Who could give it.
+    pub persons: Vec<NamedPerson>,
+}
+
+/// A person by id and name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct NamedPerson {
+    /// Their id.
+    #[schema(value_type = String)]
+    pub person: PersonId,
+    /// What they are called.
+    pub name: String,
+}
+
+/// Explains a change to somebody who may read it.
+pub async fn explain(app: &App, who: &Actor, id: &ChangeId) -> Result<Explanation, FlowError> {
+    let change = load(app, &who.tenant, id).await?;
+    may_read(app, who, Action::ReadChange, change.resource()).await?;
+    let findings = findings(&change);
+    let (next, missing) = match change.state {
+        State::Approving => {
+            let (answer, missing) = approvals(app, &change).await?;
+            (Some(next(Action::AdmitChange, &answer)), Some(missing))
+        }
+        State::RollingOut => (entering(app, &change).await?, None),
+        _ => (None, None),
+    };
+    let summary = summary(&change, next.as_ref(), missing.as_ref());
+    Ok(Explanation { change: change.id, state: change.state, summary, next, findings, missing })
+}
+
+async fn approvals(app: &App, change: &Change) -> Result<(Answer, MissingApprovals), FlowError> {
+    let now = app.clock.now();
+    let question = admission(app, change, Action::AdmitChange, Stage::none(), now).await?;
+    let bundle = app.policies.bundle();
+    let answer = bundle.ask(&question);
+    let accounts = app.store.accounts(change.tenant()).await?;
+    let candidates: Vec<Candidate> = accounts
+        .iter()
+        .filter(|account| account.active)
+        .map(|account| Candidate {
+            approved_at: approved_at(change, &account.person),
+            actor: account.actor("candidate".to_owned()),
+        })
+        .collect();
+    let name_of = |person: &PersonId| NamedPerson {
+        person: person.clone(),
+        name: accounts
+            .iter()
+            .find(|account| account.person == *person)
+            .map_or_else(String::new, |account| account.name.clone()),
+    };
+    let missing = match missing_approvals(&bundle, &question, &candidates, SearchLimit::default()) {
+        Missing::AlreadyAllowed => {
+            MissingApprovals { would_proceed: true, needed: Vec::new(), obstacles: Vec::new() }
+        }
+        Missing::Approvals { needs, .. } => MissingApprovals {
+            would_proceed: true,
+            needed: needs
+                .into_iter()
+                .map(|need| NeededApproval {
+                    roles: need.roles,
+                    persons: need.persons.iter().map(name_of).collect(),
+                })
+                .collect(),
+            obstacles: Vec::new(),
+        },
+        Missing::NotByApprovals { reasons } => {
+            MissingApprovals { would_proceed: false, needed: Vec::new(), obstacles: reasons }
+        }
+        Missing::SearchExceeded { asked } => MissingApprovals {
+            would_proceed: false,
+            needed: Vec::new(),
+            obstacles: vec![format!("{asked} questions did not find a set of approvals that is enough")],
+        },
+    };
+    Ok((answer, missing))
+}
+
+/// When this person gave the approval that counts now, if they did.
+fn approved_at(change: &Change, person: &PersonId) -> Option<interlock_domain::Timestamp> {
+    let given = change.approvals.iter().filter(|approval| {
+        approval.person == *person && approval.digest == change.digest && approval.meaning != Meaning::Rejection
+    });
+    given.map(|approval| approval.at).max()
+}
+
+async fn entering(app: &App, change: &Change) -> Result<Option<Next>, FlowError> {
+    let Some(rollout) = &change.rollout else { return Ok(None) };
+    let Ok(stage) = change.stage(rollout.next_stage()) else { return Ok(None) };
+    let stage = Stage {
+        index: rollout.next_stage(),
+        exposure_bp: stage.exposure.basis_points(&change.manifest.population),
+        health: rollout.worst_health(),
+    };
+    let question = admission(app, change, Action::EnterStage, stage, app.clock.now()).await?;
+    let decision = ask(app, Some(&change.id), question);
+    Ok(match &decision.subject {
+        DecisionSubject::Policy { answer, .. } => Some(next(Action::EnterStage, answer)),
+        DecisionSubject::Plugin { .. } => None,
+    })
+}
+
+fn next(action: Action, answer: &Answer) -> Next {
+    Next { action, allowed: answer.allowed, reasons: answer.reasons(), determining: answer.determining.clone() }
+}
+
+fn findings(change: &Change) -> Vec<GateFindings> {
+    change
+        .gates
+        .iter()
+        .filter(|report| report.verdict.outcome != Outcome::Pass)
+        .map(|report| GateFindings {
+            gate: report.plugin.name.clone(),
+            outcome: report.verdict.outcome,
+            findings: report.verdict.findings.clone(),
+        })
+        .collect()
+}
+
+fn summary(change: &Change, next: Option<&Next>, missing: Option<&MissingApprovals>) -> String {
+    let note = change.note.as_deref().unwrap_or("no reason on record");
+    match change.state {
+        State::Gating => "its gates are being run".to_owned(),
+        State::Approving => match missing {
+            Some(missing) if !missing.needed.is_empty() => {
+                let each: Vec<String> = missing
+                    .needed
+                    .iter()
+                    .map(|need| {
+                        let names: Vec<&str> = need.persons.iter().map(|person| person.name.as_str()).collect();
+                        format!("one of {}", names.join(", "))
+                    })
+                    .collect();
+                format!("it waits for {} more approval(s): {}", missing.needed.len(), each.join("; and "))
+            }
+            Some(missing) if !missing.would_proceed => {
+                format!("approvals alone would not let it proceed: {}", missing.obstacles.join("; "))
+            }
+            _ => "the policies let it proceed; it is about to be admitted".to_owned(),
+        },
+        State::RollingOut => match next {
+            Some(next) if !next.allowed => {
+                format!("its next stage would be denied now: {}", next.reasons.join("; "))
+            }
+            _ => "it rolls out; the strategy decides when the next stage begins".to_owned(),
+        },
+        State::Paused => format!("it stands still: {note}; resume it or roll it back"),
+        State::RollingBack | State::RolledBack => {
+            let cause = change.rollback.as_ref().map_or("no reason on record", |cause| cause.reason());
+            let verb = if change.state == State::RolledBack { "was rolled back" } else { "is being rolled back" };
+            format!("it {verb}: {cause}")
+        }
+        State::Completed => "it completed".to_owned(),
+        State::Rejected => format!("it was rejected: {note}"),
+        State::Cancelled => format!("it was withdrawn: {note}"),
+        State::Expired => "nobody admitted it in time; propose it again".to_owned(),
+    }
+}

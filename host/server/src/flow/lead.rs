@@ -1,0 +1,219 @@
+//! Leading a change on: look at where it is, work out the one next step, do it, record it.
+//!
+//! Level-triggered: nothing is remembered between two calls, so a crash at any line costs one repetition.
+
+use std::sync::Arc;
+
+use interlock_domain::{
+    Change, Decision, DecisionId, Directive, HealthVerdict, Outcome, Progress, Rollout, State, Timestamp, Verdict,
+};
+use interlock_sandbox::types::{Request, Response, Situation};
+use interlock_store::{Lease, Write};
+
+use super::{
+    admit::{Stage, admit, may_enter},
+    convert, health,
+    plugin::call,
+    review::review,
+};
+use crate::{App, FlowError};
+
+/// What came of looking at a change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Led {
+    /// A step was taken: look again at once.
+    Stepped,
+    /// Nothing to do for now.
+    Idle,
+}
+
+/// Takes at most one step.
+pub(crate) async fn lead(app: &Arc<App>, change: &Change, lease: &Lease) -> Result<Led, FlowError> {
+    let now = app.clock.now();
+    if let Some(transition) = change.expire(now) {
+        return step(app, lease, now, vec![], transition).await;
+    }
+    match change.state {
+        State::Gating => {
+            review(app, change, lease, now).await?;
+            Ok(Led::Stepped)
+        }
+        State::Approving => {
+            let after = admit(app, change, lease, now).await?;
+            Ok(if after.revision == change.revision { Led::Idle } else { Led::Stepped })
+        }
+        State::RollingOut => roll_out(app, change, lease, now).await,
+        State::Paused => {
+            silence(app, change, lease, now).await?;
+            Ok(Led::Idle)
+        }
+        State::RollingBack => {
+            let progress = app.store.progress(change.tenant(), &change.id).await?;
+            let unheard = app.store.unheard(change.tenant(), &change.id, silent_before(change, now)).await?;
+            match change.come_back(&progress, unheard, now) {
+                Some(transition) => step(app, lease, now, vec![], transition).await,
+                None => Ok(Led::Idle),
+            }
+        }
+        State::RolledBack | State::Completed | State::Rejected | State::Cancelled | State::Expired => Ok(Led::Idle),
+    }
+}
+
+async fn roll_out(app: &Arc<App>, change: &Change, lease: &Lease, now: Timestamp) -> Result<Led, FlowError> {
+    let Some(rollout) = &change.rollout else { return Ok(Led::Idle) };
+    if silence(app, change, lease, now).await? > 0 {
+        return Ok(Led::Stepped);
+    }
+    let progress = app.store.progress(change.tenant(), &change.id).await?;
+    if let Some(transition) = change.settle(&progress, now) {
+        return step(app, lease, now, vec![], transition).await;
+    }
+    if judgement_due(change, rollout).is_some_and(|due| due <= now) {
+        return judge(app, change, lease, now).await;
+    }
+    let (directive, decision) = match advance(app, change, rollout, &progress, now).await {
+        Ok(advanced) => advanced,
+        Err(reason) => return step(app, lease, now, vec![], change.halt(reason, now)?).await,
+    };
+    match &directive {
+        Directive::Wait { .. } => Ok(Led::Idle),
+        Directive::EnterStage { index } => {
+            let stage = match change.stage(*index) {
+                Ok(stage) => Stage {
+                    index: *index,
+                    exposure_bp: stage.exposure.basis_points(&change.manifest.population),
+                    health: rollout.worst_health(),
+                },
+                Err(refusal) => {
+                    return step(app, lease, now, vec![decision], change.halt(refusal.to_string(), now)?).await;
+                }
+            };
+            let asked = may_enter(app, change, stage, now).await?;
+            match change.enter_stage(*index, &progress, &asked, now) {
+                Ok(Some(transition)) => step(app, lease, now, vec![decision, asked], transition).await,
+                Ok(None) => Ok(Led::Idle),
+                Err(refusal) => step(app, lease, now, vec![decision], change.halt(refusal.to_string(), now)?).await,
+            }
+        }
+        Directive::Complete | Directive::Pause { .. } | Directive::RollBack { .. } => {
+            match change.follow(&directive, &progress, now) {
+                Ok(Some(transition)) => {
+                    count(change, &transition.change);
+                    step(app, lease, now, vec![decision], transition).await
+                }
+                Ok(None) => Ok(Led::Idle),
+                Err(refusal) => step(app, lease, now, vec![decision], change.halt(refusal.to_string(), now)?).await,
+            }
+        }
+    }
+}
+
+/// Asks the strategy what to do next. A strategy that does not answer stops the rollout: the error says why.
+async fn advance(
+    app: &Arc<App>,
+    change: &Change,
+    rollout: &Rollout,
+    progress: &Progress,
+    now: Timestamp,
+) -> Result<(Directive, Decision), String> {
+    let binding = &change.manifest.strategy;
+    let Some(plugin) = app.sandbox.shelf().get(&binding.plugin.digest) else {
+        return Err(format!("strategy `{}` ({}) is not installed here", binding.plugin.name, binding.plugin.digest));
+    };
+    let situation = Situation {
+        change: convert::change(change),
+        settings: binding.settings.to_string(),
+        now: convert::instant(now),
+        plan: convert::plan(&binding.plan),
+        stage: rollout.stage(),
+        entered_at: rollout.entered_at().map(convert::instant),
+        settled_at: rollout.settled_at.map(convert::instant),
+        progress: convert::progress(progress),
+        health: rollout.health.iter().map(convert::health).collect(),
+        promoted: rollout.promoted,
+    };
+    let request = Request::Advance { situation: Box::new(situation) };
+    let called = call(app, change.tenant(), Some(&change.id), &plugin, request, now).await;
+    match called.answer {
+        Ok(Response::Directive(directive)) => Ok((convert::directive(directive), called.decision)),
+        Ok(_) => Err(format!("strategy `{}` gave no directive", binding.plugin.name)),
+        Err(error) => Err(format!("strategy `{}` did not answer: {error}", binding.plugin.name)),
+    }
+}
+
+/// When health is to be judged next; `None` before the first stage or without health checks. A stage that settled
+/// after the last verdict is judged at once, so that no stage is left on old verdicts.
+fn judgement_due(change: &Change, rollout: &Rollout) -> Option<Timestamp> {
+    let entered = rollout.entered_at()?;
+    if change.manifest.health.is_empty() {
+        return None;
+    }
+    let Some(judged) = rollout.judged_at() else { return Some(entered) };
+    if judged < entered || rollout.settled_at.is_some_and(|settled| judged < settled) {
+        return Some(judged);
+    }
+    Some(judged.plus_millis(i64::try_from(change.manifest.judge_every_ms).unwrap_or(i64::MAX)))
+}
+
+/// Runs every health check. One that does not answer counts as a failure with its own reason.
+async fn judge(app: &Arc<App>, change: &Change, lease: &Lease, now: Timestamp) -> Result<Led, FlowError> {
+    let mut verdicts = Vec::new();
+    let mut decisions = Vec::new();
+    for binding in &change.manifest.health {
+        let check = binding.plugin.name.clone();
+        let (verdict, calls) = health::judge(app, change, binding, now).await?;
+        let id = calls.last().map_or_else(|| DecisionId::new(app.clock.uuid()), |call| call.id.clone());
+        decisions.extend(calls);
+        let Verdict { outcome, findings } = verdict;
+        metrics::gauge!("rollout_health", "check" => check.clone(), "change" => change.id.to_string()).set(
+            match outcome {
+                Outcome::Pass => 0.0,
+                Outcome::Warn => 1.0,
+                Outcome::Fail => 2.0,
+            },
+        );
+        verdicts.push(HealthVerdict { check, at: now, outcome, findings, decision: id });
+    }
+    step(app, lease, now, decisions, change.judge(verdicts, now)?).await
+}
+
+/// Marks targets of which nothing was heard for too long. Returns how many.
+async fn silence(app: &App, change: &Change, lease: &Lease, now: Timestamp) -> Result<usize, FlowError> {
+    let before = silent_before(change, now);
+    let due = app.store.silent_due(change.tenant(), &change.id, before, 1_000).await?;
+    let writes: Vec<Write> =
+        due.iter().filter_map(|assignment| assignment.silence(now)).map(Write::Assignment).collect();
+    let silent = writes.len();
+    if silent > 0 {
+        app.commit_as_host(change.tenant(), now, Some(lease), writes).await?;
+    }
+    Ok(silent)
+}
+
+fn silent_before(change: &Change, now: Timestamp) -> Timestamp {
+    now.plus_millis(-i64::try_from(change.manifest.silent_after_ms).unwrap_or(i64::MAX))
+}
+
+fn count(before: &Change, after: &Change) {
+    let tenant = before.tenant().to_string();
+    match after.state {
+        State::Completed => metrics::counter!("deployments_completed_total", "tenant" => tenant).increment(1),
+        State::RollingBack => metrics::counter!("rollbacks_initiated_total", "tenant" => tenant).increment(1),
+        _ => {}
+    }
+}
+
+async fn step(
+    app: &App,
+    lease: &Lease,
+    now: Timestamp,
+    decisions: Vec<Decision>,
+    transition: interlock_domain::Transition,
+) -> Result<Led, FlowError> {
+    let tenant = transition.change.tenant().clone();
+    let mut writes: Vec<Write> =
+        decisions.into_iter().map(|decision| Write::Decision(Box::new(decision))).collect();
+    writes.push(Write::Change(Box::new(transition)));
+    app.commit_as_host(&tenant, now, Some(lease), writes).await?;
+    Ok(Led::Stepped)
+}

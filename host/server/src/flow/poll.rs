@@ -1,0 +1,242 @@
+//! What devices do: poll, fetch, report. Called by the device edge after it has authenticated the device.
+
+use std::collections::BTreeMap;
+
+use interlock_domain::{
+    Artifact, Assignment, AssignmentTransition, Device, DeviceHealth, Digest, Feedback, Offer, Refusal, State,
+    Timestamp,
+};
+use interlock_store::{Sample, StoreError, Write};
+
+use crate::{App, FlowError};
+
+/// How often a write is tried anew when somebody else was faster.
+const TRIES: usize = 5;
+
+/// What a poll comes to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Poll {
+    /// Nothing to do.
+    Nothing,
+    /// Say which version you run.
+    Report,
+    /// Install this.
+    Deploy {
+        /// The action to answer under.
+        action: u32,
+    },
+    /// Stop this.
+    Cancel {
+        /// The action to stop.
+        action: u32,
+    },
+}
+
+/// A deployment that a device asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Deployment {
+    /// The action to answer under.
+    pub action: u32,
+    /// What to install.
+    pub artifact: Artifact,
+}
+
+/// How a device wants its attributes put together with the old ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Merge {
+    /// Keep the others.
+    Merge,
+    /// Drop the others.
+    Replace,
+    /// Drop these.
+    Remove,
+}
+
+/// What there is to do for a device. A device that never reported is asked first, and only that: some clients take
+/// one thing at a time.
+pub fn poll(device: &Device, live: Option<&(Assignment, State)>) -> Poll {
+    if device.firmware.is_none() {
+        return Poll::Report;
+    }
+    let Some((assignment, state)) = live else { return Poll::Nothing };
+    match assignment.offer(*state == State::Paused) {
+        Offer::Nothing => Poll::Nothing,
+        Offer::Report => Poll::Report,
+        Offer::Deploy { action, .. } => Poll::Deploy { action },
+        Offer::Cancel { action } => Poll::Cancel { action },
+    }
+}
+
+/// The device fetches what it was offered.
+pub async fn deployment(app: &App, device: &Device, action: u32) -> Result<Deployment, FlowError> {
+    let (assignment, state) = live(app, device, action).await?;
+    let gone = || FlowError::NotFound { what: "action", id: action.to_string() };
+    let Offer::Deploy { action: offered, artifact } = assignment.offer(state == State::Paused) else {
+        return Err(gone());
+    };
+    if offered != action {
+        return Err(gone());
+    }
+    let artifact = artifact_of(app, device, &artifact).await?;
+    Ok(Deployment { action, artifact })
+}
+
+/// An artifact that is offered to this device just now: no device may fetch what is not meant for it.
+pub async fn offered_artifact(app: &App, device: &Device, digest: &Digest) -> Result<Artifact, FlowError> {
+    let live = app.store.live_assignment(&device.tenant, &device.id).await?;
+    let offered = live.is_some_and(|(assignment, state)| {
+        matches!(assignment.offer(state == State::Paused), Offer::Deploy { artifact, .. } if artifact == *digest)
+    });
+    if !offered {
+        return Err(FlowError::NotFound { what: "artifact", id: digest.to_string() });
+    }
+    artifact_of(app, device, digest).await
+}
+
+/// The device began to fetch its artifact.
+pub async fn fetched(app: &App, device: &Device) -> Result<(), FlowError> {
+    retried(app, device, |assignment, now| Ok(assignment.fetched(now))).await
+}
+
+/// The device says how a deployment goes.
+pub async fn feedback(app: &App, device: &Device, action: u32, feedback: &Feedback) -> Result<(), FlowError> {
+    live(app, device, action).await?;
+    retried(app, device, |assignment, now| assignment.feedback(action, feedback, now)).await
+}
+
+/// The device says how a cancellation goes.
+pub async fn cancel_feedback(app: &App, device: &Device, action: u32, feedback: &Feedback) -> Result<(), FlowError> {
+    live(app, device, action).await?;
+    retried(app, device, |assignment, now| assignment.cancel_feedback(action, feedback, now)).await
+}
+
+/// The device says what it is: the version that it runs, its health, and whatever else.
+pub async fn report(
+    app: &App,
+    device: &Device,
+    merge: Merge,
+    data: &BTreeMap<String, String>,
+) -> Result<(), FlowError> {
+    let mut tries = 0;
+    loop {
+        let now = app.clock.now();
+        let Some(before) = app.store.device(&device.tenant, &device.id).await? else {
+            return Err(FlowError::NotFound { what: "device", id: device.id.to_string() });
+        };
+        let after = reported(app, &before, merge, data);
+        let mut writes = Vec::new();
+        if after != before {
+            let from_revision = before.revision;
+            let after = Device { revision: from_revision + 1, ..after.clone() };
+            writes.push(Write::Device { device: Box::new(after), event: "device.reported", from_revision });
+        }
+        if let (Some((assignment, _)), Some(version)) =
+            (app.store.concerned_assignment(&device.tenant, &device.id).await?, &after.firmware)
+            && let Some(transition) = assignment.reported(version, after.health, now)
+        {
+            observe(&transition);
+            writes.push(Write::Assignment(transition));
+        }
+        if writes.is_empty() {
+            return Ok(());
+        }
+        match app.commit_as_device(&after, now, writes).await {
+            Err(FlowError::Store(StoreError::Conflict { .. })) if tries < TRIES => tries += 1,
+            done => {
+                app.devices_changed(&device.tenant, &device.id);
+                app.wake();
+                return done;
+            }
+        }
+    }
+}
+
+/// The device sends measurements. They are not ledgered; the verdicts drawn from them are.
+pub async fn telemetry(app: &App, device: &Device, samples: Vec<(String, f64)>) -> Result<(), FlowError> {
+    let at = app.clock.now();
+    let samples: Vec<Sample> = samples
+        .into_iter()
+        .map(|(metric, value)| Sample {
+            tenant: device.tenant.clone(),
+            device: device.id.clone(),
+            metric,
+            at,
+            value,
+        })
+        .collect();
+    Ok(app.store.put_samples(&samples).await?)
+}
+
+fn reported(app: &App, before: &Device, merge: Merge, data: &BTreeMap<String, String>) -> Device {
+    let mut after = before.clone();
+    match merge {
+        Merge::Merge => after.attributes.extend(data.clone()),
+        Merge::Replace => after.attributes.clone_from(data),
+        Merge::Remove => after.attributes.retain(|key, _| !data.contains_key(key)),
+    }
+    let settings = &app.config.devices;
+    match after.attributes.get(&settings.version_attribute) {
+        Some(version) => after.firmware = Some(version.clone()),
+        // It answered, without a version: asking again for ever would block its updates.
+        None if after.firmware.is_none() => after.firmware = Some("unreported".to_owned()),
+        None => {}
+    }
+    if let Some(health) = after.attributes.get(&settings.health_attribute) {
+        after.health = match health.as_str() {
+            "ok" => DeviceHealth::Ok,
+            "degraded" => DeviceHealth::Degraded,
+            "critical" => DeviceHealth::Critical,
+            _ => DeviceHealth::Unknown,
+        };
+    }
+    after
+}
+
+/// The live assignment that has this action, as a forward action or as the way back.
+async fn live(app: &App, device: &Device, action: u32) -> Result<(Assignment, State), FlowError> {
+    match app.store.live_assignment(&device.tenant, &device.id).await? {
+        Some((assignment, state)) if action == assignment.action || action == assignment.restore_action() => {
+            Ok((assignment, state))
+        }
+        _ => {
+            let id = device.id.to_string();
+            match app.store.had_action(device, action).await? {
+                true => Err(Refusal::ActionClosed { device: id, action }.into()),
+                false => Err(Refusal::NoSuchAction { device: id, action }.into()),
+            }
+        }
+    }
+}
+
+async fn artifact_of(app: &App, device: &Device, digest: &Digest) -> Result<Artifact, FlowError> {
+    let artifact = app.store.artifact_by_digest(&device.tenant, digest).await?;
+    artifact.ok_or_else(|| FlowError::NotFound { what: "artifact", id: digest.to_string() })
+}
+
+/// Applies a rule to the device's live assignment, anew when somebody else was faster.
+async fn retried(
+    app: &App,
+    device: &Device,
+    rule: impl Fn(&Assignment, Timestamp) -> Result<Option<AssignmentTransition>, Refusal>,
+) -> Result<(), FlowError> {
+    let mut tries = 0;
+    loop {
+        let now = app.clock.now();
+        let Some((assignment, _)) = app.store.live_assignment(&device.tenant, &device.id).await? else {
+            return Ok(());
+        };
+        let Some(transition) = rule(&assignment, now)? else { return Ok(()) };
+        observe(&transition);
+        match app.commit_as_device(device, now, vec![Write::Assignment(transition)]).await {
+            Err(FlowError::Store(StoreError::Conflict { .. })) if tries < TRIES => tries += 1,
+            done => {
+                app.wake();
+                return done;
+            }
+        }
+    }
+}
+
+fn observe(transition: &AssignmentTransition) {
+    metrics::counter!("assignment_transitions_total", "to" => transition.event.to.as_str()).increment(1);
+}

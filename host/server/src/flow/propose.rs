@@ -1,0 +1,352 @@
+//! Propose: may this person propose this here? Then the manifest is built and its digest fixed.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use interlock_domain::{
+    Action, Actor, Artifact, ArtifactRef, Change, ChangeId, ChangeKind, Decision, Device, DeviceId, Draft,
+    Environment, GateBinding, HealthBinding, Manifest, Permit, Population, Resource, RollbackTarget, Selector,
+    StrategyBinding, Timestamp,
+};
+use interlock_sandbox::{
+    Plugin,
+    types::{PluginKind, Request, Response},
+};
+use interlock_store::Write;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    ask::permit,
+    convert,
+    plugin::{call, check_settings, named, reference},
+};
+use crate::{App, FlowError};
+
+/// An artifact by name and version.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ArtifactWish {
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+}
+
+/// A plugin by name, with settings.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PluginWish {
+    /// Its name.
+    pub plugin: String,
+    /// Its settings; the plugin's defaults when absent.
+    #[serde(default = "empty_object")]
+    #[schema(value_type = Object)]
+    pub settings: serde_json::Value,
+}
+
+fn empty_object() -> serde_json::Value {
+    serde_json::Value::Object(serde_json::Map::new())
+}
+
+/// What somebody asks to be rolled out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Proposal {
+    /// In which environment.
+    #[schema(value_type = String, example = "production")]
+    pub environment: Environment,
+    /// One line for people.
+    #[schema(example = "Pump firmware 2.0: fixes the occlusion alarm")]
+    pub title: String,
+    /// What brings it about.
+    #[serde(default)]
+    pub description: String,
+    /// What it brings. One artifact, for now.
+    pub artifacts: Vec<ArtifactWish>,
+    /// Whom it is meant for.
+    #[schema(value_type = Object)]
+    pub selector: Selector,
+    /// How it gets there; the server's default strategy when absent.
+    #[serde(default)]
+    pub strategy: Option<PluginWish>,
+    /// What watches it; the server's health checks when absent.
+    #[serde(default)]
+    pub health: Option<Vec<PluginWish>>,
+    /// A target that shows no progress for so long counts as failed.
+    #[serde(default)]
+    pub silent_after_ms: Option<u64>,
+    /// How often health is judged.
+    #[serde(default)]
+    pub judge_every_ms: Option<u64>,
+}
+
+/// Proposes a release.
+pub async fn propose(app: &Arc<App>, who: &Actor, proposal: Proposal) -> Result<Change, FlowError> {
+    let now = app.clock.now();
+    let (permit, decision) = may_propose(app, who, &proposal.environment, None, now).await?;
+    let id = ChangeId::new(app.clock.uuid());
+    let (draft, planned) = draft(app, who, &id, proposal, now).await?;
+    let transition = Change::propose(draft, id, &permit, now)?;
+    let change = transition.change.clone();
+    let writes = vec![
+        Write::Decision(Box::new(decision)),
+        Write::Decision(Box::new(planned)),
+        Write::Change(Box::new(transition)),
+    ];
+    app.commit(who, now, writes).await?;
+    metrics::counter!("deployments_initiated_total", "tenant" => who.tenant.to_string()).increment(1);
+    app.wake();
+    Ok(change)
+}
+
+/// Changes what a waiting change would do. Approvals and verdicts of the old digest no longer count.
+pub async fn revise(
+    app: &Arc<App>,
+    who: &Actor,
+    id: &ChangeId,
+    revision: Option<u64>,
+    proposal: Proposal,
+) -> Result<Change, FlowError> {
+    let now = app.clock.now();
+    let change = super::change::load(app, &who.tenant, id).await?;
+    super::change::expect_revision(&change, revision)?;
+    let (permit, decision) = may_propose(app, who, &proposal.environment, Some(id), now).await?;
+    let (draft, planned) = draft(app, who, id, proposal, now).await?;
+    let transition = change.revise(draft, &permit, now)?;
+    let change = transition.change.clone();
+    let writes = vec![
+        Write::Decision(Box::new(decision)),
+        Write::Decision(Box::new(planned)),
+        Write::Change(Box::new(transition)),
+    ];
+    app.commit(who, now, writes).await?;
+    app.wake();
+    Ok(change)
+}
+
+async fn may_propose(
+    app: &App,
+    who: &Actor,
+    environment: &Environment,
+    change: Option<&ChangeId>,
+    now: Timestamp,
+) -> Result<(Permit, Decision), FlowError> {
+    let place = Resource::Environment {
+        tenant: who.tenant.clone(),
+        environment: environment.clone(),
+        change_kind: ChangeKind::Release,
+    };
+    permit(app, who, Action::ProposeChange, place, change, now).await
+}
+
+/// Resolves a proposal: artifacts, population, way back, plugins, and the plan that approvers will see.
+async fn draft(
+    app: &Arc<App>,
+    who: &Actor,
+    id: &ChangeId,
+    proposal: Proposal,
+    now: Timestamp,
+) -> Result<(Draft, Decision), FlowError> {
+    if proposal.title.trim().is_empty() || proposal.title.len() > 200 {
+        return Err(FlowError::invalid("/title", "the title has 1 to 200 characters"));
+    }
+    if proposal.description.len() > 10_000 {
+        return Err(FlowError::invalid("/description", "the description has at most 10,000 characters"));
+    }
+    let artifact = artifact(app, who, &proposal.artifacts).await?;
+    let devices = population(app, who, &proposal).await?;
+    let wish = proposal.strategy.unwrap_or_else(|| PluginWish {
+        plugin: app.config.rollout.strategy.clone(),
+        settings: empty_object(),
+    });
+    let strategy = named(app, &wish.plugin, PluginKind::RolloutStrategy, "/strategy/plugin")?;
+    check_settings(&strategy, &wish.settings, "/strategy/settings").await?;
+
+    let targets: Vec<DeviceId> = devices.iter().map(|device| device.id.clone()).collect();
+    let mut manifest = Manifest {
+        v: 1,
+        tenant: who.tenant.clone(),
+        environment: proposal.environment.clone(),
+        kind: ChangeKind::Release,
+        title: proposal.title.trim().to_owned(),
+        description: proposal.description,
+        artifacts: vec![ArtifactRef {
+            name: artifact.name.clone(),
+            version: artifact.version.clone(),
+            digest: artifact.digest,
+            size_bytes: artifact.size_bytes,
+        }],
+        selector: proposal.selector,
+        population: Population {
+            size: targets.len() as u64,
+            digest: Manifest::population_digest(&targets),
+            groups: groups(&devices),
+        },
+        strategy: StrategyBinding {
+            plugin: reference(&strategy),
+            settings: wish.settings,
+            plan: Vec::new(),
+        },
+        health: health(app, proposal.health).await?,
+        gates: gates(app, &proposal.environment).await?,
+        bundle: app.policies.bundle().digest,
+        rollback: way_back(app, who, &artifact, &devices).await?,
+        silent_after_ms: proposal.silent_after_ms.unwrap_or(app.config.rollout.silent_after_ms).max(1),
+        judge_every_ms: proposal.judge_every_ms.unwrap_or(app.config.rollout.judge_every_ms).max(1),
+    };
+    let (plan, planned) = plan(app, who, id, &manifest, &strategy, now).await?;
+    manifest.strategy.plan = plan;
+    let draft = Draft {
+        targets: interlock_domain::rank(id, targets),
+        manifest,
+        author: who.clone(),
+        expires_after_ms: app.config.rollout.expires_after_ms,
+    };
+    Ok((draft, planned))
+}
+
+async fn artifact(app: &App, who: &Actor, wishes: &[ArtifactWish]) -> Result<Artifact, FlowError> {
+    let [wish] = wishes else {
+        return Err(FlowError::invalid("/artifacts", "a release brings exactly one artifact"));
+    };
+    app.store.artifact_by_version(&who.tenant, &wish.name, &wish.version).await?.ok_or_else(|| {
+        FlowError::invalid(
+            "/artifacts/0",
+            format!("there is no artifact `{}` of version `{}`; push it first", wish.name, wish.version),
+        )
+    })
+}
+
+async fn population(app: &App, who: &Actor, proposal: &Proposal) -> Result<Vec<Device>, FlowError> {
+    if proposal.selector.is_empty() {
+        return Err(FlowError::invalid("/selector", "an empty selector chooses nobody; say `\"all\": true` on purpose"));
+    }
+    let devices = app.store.devices_chosen(&who.tenant, &proposal.environment, &proposal.selector).await?;
+    if devices.is_empty() {
+        return Err(FlowError::invalid(
+            "/selector",
+            format!(
+                "the selector chooses no device in environment `{}`; check model, sites, groups and labels",
+                proposal.environment
+            ),
+        ));
+    }
+    if devices.len() as u64 > app.config.rollout.targets_max {
+        return Err(FlowError::invalid(
+            "/selector",
+            format!(
+                "the selector chooses {} devices, more than the {} that one change may have; choose fewer or raise \
+                 `rollout.targets_max`",
+                devices.len(),
+                app.config.rollout.targets_max
+            ),
+        ));
+    }
+    Ok(devices)
+}
+
+fn groups(devices: &[Device]) -> BTreeMap<String, u64> {
+    let mut groups = BTreeMap::new();
+    for device in devices {
+        if !device.site.is_empty() {
+            *groups.entry(format!("site:{}", device.site)).or_insert(0) += 1;
+        }
+        for group in &device.groups {
+            *groups.entry(format!("group:{group}")).or_insert(0) += 1;
+        }
+    }
+    groups
+}
+
+/// What each target runs today, and the stored artifact of that version.
+async fn way_back(
+    app: &App,
+    who: &Actor,
+    artifact: &Artifact,
+    devices: &[Device],
+) -> Result<Vec<RollbackTarget>, FlowError> {
+    let mut versions: BTreeMap<Option<String>, u64> = BTreeMap::new();
+    for device in devices {
+        *versions.entry(device.firmware.clone()).or_insert(0) += 1;
+    }
+    let mut targets = Vec::with_capacity(versions.len());
+    for (version, count) in versions {
+        let stored = match &version {
+            Some(version) => app.store.artifact_by_version(&who.tenant, &artifact.name, version).await?,
+            None => None,
+        };
+        targets.push(RollbackTarget { version, artifact: stored.map(|stored| stored.digest), targets: count });
+    }
+    Ok(targets)
+}
+
+async fn health(app: &App, wishes: Option<Vec<PluginWish>>) -> Result<Vec<HealthBinding>, FlowError> {
+    let wishes = wishes.unwrap_or_else(|| {
+        let configured = app.config.health.iter();
+        configured
+            .map(|health| PluginWish { plugin: health.plugin.clone(), settings: health.settings.clone() })
+            .collect()
+    });
+    let mut bindings: Vec<HealthBinding> = Vec::with_capacity(wishes.len());
+    for (index, wish) in wishes.into_iter().enumerate() {
+        let field = format!("/health/{index}");
+        let plugin = named(app, &wish.plugin, PluginKind::HealthCheck, &format!("{field}/plugin"))?;
+        check_settings(&plugin, &wish.settings, &format!("{field}/settings")).await?;
+        if bindings.iter().any(|other| other.plugin.name == wish.plugin) {
+            return Err(FlowError::invalid(field, format!("health check `{}` is named twice", wish.plugin)));
+        }
+        bindings.push(HealthBinding { plugin: reference(&plugin), settings: wish.settings });
+    }
+    Ok(bindings)
+}
+
+/// The gates are the operator's, not the author's: they come from the configuration.
+async fn gates(app: &App, environment: &Environment) -> Result<Vec<GateBinding>, FlowError> {
+    let mut bindings = Vec::with_capacity(app.config.gates.len());
+    for gate in &app.config.gates {
+        if !gate.environments.is_empty() && !gate.environments.iter().any(|name| name == environment.as_str()) {
+            continue;
+        }
+        let plugin = named(app, &gate.plugin, PluginKind::ComplianceGate, "/gates")
+            .map_err(|error| FlowError::Plugin { plugin: gate.plugin.clone(), detail: error.to_string() })?;
+        check_settings(&plugin, &gate.settings, "/gates").await?;
+        bindings.push(GateBinding {
+            plugin: reference(&plugin),
+            settings: gate.settings.clone(),
+            mode: gate.mode,
+        });
+    }
+    Ok(bindings)
+}
+
+/// Has the strategy plan its stages. It sees the digest of the manifest without a plan, since the plan is part of it.
+async fn plan(
+    app: &Arc<App>,
+    who: &Actor,
+    id: &ChangeId,
+    manifest: &Manifest,
+    strategy: &Plugin,
+    now: Timestamp,
+) -> Result<(Vec<interlock_domain::Stage>, Decision), FlowError> {
+    let digest = manifest.digest().map_err(|error| FlowError::invalid("/strategy/settings", error.to_string()))?;
+    let draft = convert::Draft {
+        id: id.as_str(),
+        author: who.person.as_str(),
+        proposed_at: now,
+        manifest,
+        digest,
+    };
+    let request = Request::Plan {
+        change: Arc::new(convert::draft(&draft)),
+        population: convert::population(&manifest.population),
+        settings: manifest.strategy.settings.to_string(),
+    };
+    let called = call(app, &who.tenant, Some(id), strategy, request, now).await;
+    let name = &manifest.strategy.plugin.name;
+    match called.answer {
+        Ok(Response::Stages(stages)) if !stages.is_empty() => Ok((convert::stages(stages), called.decision)),
+        Ok(_) => {
+            Err(FlowError::Plugin { plugin: name.clone(), detail: "it planned no stage for this change".to_owned() })
+        }
+        Err(error) => Err(FlowError::Plugin { plugin: name.clone(), detail: error.to_string() }),
+    }
+}

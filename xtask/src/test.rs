@@ -1,0 +1,174 @@
+//! `cargo xtask test`: everything that CI checks, in the order in which it fails fastest.
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::{plugins, programs, workspace};
+
+/// What `cargo xtask test` takes.
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// Leave out format, lints and dependency checks
+    #[arg(long)]
+    only_tests: bool,
+}
+
+const NEXTEST: (&str, &str) = ("cargo-nextest", "0.9.143");
+const DENY: (&str, &str) = ("cargo-deny", "0.20.2");
+
+/// The workspaces: the host's and the plugins'.
+const WORKSPACES: [&str; 2] = [".", "plugins"];
+
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    let began = Instant::now();
+    programs::ensure_installed(programs::FOR_TESTS)?;
+    if !arguments.only_tests {
+        for dir in WORKSPACES {
+            step(&format!("format of {}", name(dir)), workspace::cargo(dir).args(["fmt", "--all", "--check"]))?;
+        }
+        dependencies()?;
+    }
+    let built = plugins::build_all(None)?;
+    println!("built {} plugins", built.len());
+    if !arguments.only_tests {
+        for dir in WORKSPACES {
+            let mut clippy = workspace::cargo(dir);
+            clippy.args(["clippy", "--quiet", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"]);
+            step(&format!("lints of {}", name(dir)), &mut clippy)?;
+        }
+    }
+    let nextest = programs::cargo_tool(NEXTEST.0, NEXTEST.1)?;
+    // The end-to-end tests start the real program.
+    step("the program", workspace::cargo(".").args(["build", "--quiet", "--workspace", "--bins"]))?;
+    let mut counts = Counts::default();
+    for dir in WORKSPACES {
+        counts.add(tests(&nextest, dir)?);
+    }
+    counts.add(doc_tests()?);
+    println!("\ntook {} s", began.elapsed().as_secs());
+    println!("{} passed, {} failed", counts.passed, counts.failed);
+    ensure!(counts.failed == 0, "{} tests failed", counts.failed);
+    Ok(())
+}
+
+fn name(dir: &str) -> &str {
+    if dir == "." { "the host" } else { dir }
+}
+
+fn step(what: &str, command: &mut Command) -> Result<()> {
+    println!("checking {what}");
+    let status = command.status().with_context(|| format!("cannot check {what}"))?;
+    ensure!(status.success(), "{what}: failed; the lines above say where");
+    Ok(())
+}
+
+/// Licences, sources and bans always; advisories where the database can be reached.
+fn dependencies() -> Result<()> {
+    let deny = programs::cargo_tool(DENY.0, DENY.1)?;
+    for dir in WORKSPACES {
+        let check = |what: &[&str]| {
+            let mut command = Command::new(&deny);
+            command.current_dir(workspace::root().join(dir)).arg("--log-level").arg("error");
+            command.arg("check").arg("--config").arg(workspace::root().join("deny.toml")).args(what);
+            command
+        };
+        step(&format!("dependencies of {}", name(dir)), &mut check(&["licenses", "bans", "sources"]))?;
+        let mut fetch = Command::new(&deny);
+        fetch.current_dir(workspace::root()).args(["fetch", "db"]).stdout(Stdio::null()).stderr(Stdio::null());
+        if fetch.status().is_ok_and(|status| status.success()) {
+            step(&format!("advisories against {}", name(dir)), &mut check(&["advisories"]))?;
+        } else {
+            println!("the advisory database cannot be reached; advisories are not checked");
+        }
+    }
+    Ok(())
+}
+
+/// How many tests did what.
+#[derive(Default)]
+struct Counts {
+    passed: u64,
+    failed: u64,
+}
+
+impl Counts {
+    fn add(&mut self, other: Counts) {
+        self.passed += other.passed;
+        self.failed += other.failed;
+    }
+}
+
+/// Runs a workspace's unit, integration and end-to-end tests.
+fn tests(nextest: &Path, dir: &str) -> Result<Counts> {
+    println!("testing {}", name(dir));
+    let mut command = workspace::cargo(dir);
+    // nextest asks cargo, and finds the checkout's configuration by where it is started.
+    let cargo = command.get_program().to_owned();
+    command = Command::new(nextest);
+    command
+        .current_dir(workspace::root().join(dir))
+        .env("CARGO", cargo)
+        .env("CARGO_TARGET_DIR", workspace::target_dir())
+        .args(["nextest", "run", "--workspace", "--all-features", "--no-fail-fast", "--status-level", "fail"])
+        .args(["--final-status-level", "fail", "--color", "never"])
+        .stderr(Stdio::piped());
+    let mut child = command.spawn().context("cannot run nextest")?;
+    let output = child.stderr.take().context("nextest has no output")?;
+    let mut counts = None;
+    for line in BufReader::new(output).lines() {
+        let line = line?;
+        writeln!(std::io::stderr(), "{line}")?;
+        if let Some(summary) = line.trim_start().strip_prefix("Summary") {
+            counts = Some(Counts { passed: number(summary, "passed"), failed: number(summary, "failed") });
+        }
+    }
+    let status = child.wait()?;
+    match counts {
+        Some(counts) if status.success() || counts.failed > 0 => Ok(counts),
+        _ => bail!("the tests of {} did not run; the lines above say why", name(dir)),
+    }
+}
+
+fn doc_tests() -> Result<Counts> {
+    println!("testing the documentation");
+    let mut command = workspace::cargo(".");
+    command.args(["test", "--quiet", "--workspace", "--doc"]).stdout(Stdio::piped());
+    let output = command.spawn()?.wait_with_output()?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let mut counts = Counts::default();
+    for line in text.lines().filter(|line| line.starts_with("test result:")) {
+        counts.add(Counts { passed: number(line, "passed"), failed: number(line, "failed") });
+    }
+    if !output.status.success() {
+        print!("{text}");
+        ensure!(counts.failed > 0, "the documentation's examples do not compile");
+    }
+    Ok(counts)
+}
+
+/// The number before a word: 44 in `44 passed`.
+fn number(text: &str, word: &str) -> u64 {
+    let words: Vec<&str> = text.split(|c: char| c.is_whitespace() || matches!(c, ',' | ';' | ':')).collect();
+    words
+        .windows(2)
+        .find(|pair| pair[1] == word)
+        .and_then(|pair| pair[0].parse().ok())
+        .unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::number;
+
+    #[test]
+    fn counts_are_read_from_the_runners_closing_lines() {
+        let nextest = " [   0.396s] 44 tests run: 43 passed (1 slow), 1 failed, 0 skipped";
+        assert_eq!((number(nextest, "passed"), number(nextest, "failed")), (43, 1));
+        let doc = "test result: ok. 3 passed; 0 failed; 0 ignored";
+        assert_eq!((number(doc, "passed"), number(doc, "failed")), (3, 0));
+    }
+}
