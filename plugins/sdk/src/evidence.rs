@@ -1,0 +1,33 @@
+//! Asking the host for evidence: the only way for a plugin to see more than its arguments.
+//!
+//! The host checks that this plugin may read the source, fetches, records the answer, and can replay it.
+
+use serde::de::DeserializeOwned;
+
+use crate::Fault;
+pub use crate::bindings::interlock::plugin::evidence::{Document, Refusal};
+
+/// What `source` holds under `key`, as the host found it. The source must be declared in the macro.
+pub fn fetch(source: &str, key: &str) -> Result<Document, Refusal> {
+    #[cfg(target_arch = "wasm32")]
+    return crate::bindings::interlock::plugin::evidence::fetch(source, key);
+    #[cfg(not(target_arch = "wasm32"))]
+    return crate::testing::fetch(source, key);
+}
+
+/// The JSON document that `source` holds under `key`. Anything but a document that reads as `T` is a fault,
+/// which the host treats as a deny.
+pub fn json<T: DeserializeOwned>(source: &str, key: &str) -> Result<T, Fault> {
+    let document = fetch(source, key).map_err(|refusal| {
+        Fault::Evidence(match refusal {
+            Refusal::NotFound => {
+                format!("`{source}` has nothing under `{key}`; provide it and run the gate again")
+            }
+            Refusal::Denied(why) => format!("this plugin may not read `{source}`: {why}"),
+            Refusal::Unavailable(why) => format!("`{source}` did not answer for `{key}`: {why}"),
+        })
+    })?;
+    serde_json::from_slice(&document.content).map_err(|e| {
+        Fault::Evidence(format!("`{source}` answered for `{key}` with something unreadable: {e}"))
+    })
+}
