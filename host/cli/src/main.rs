@@ -1,2 +1,122 @@
-//! The interlock program.
-fn main() {}
+//! The `interlock` program: the server, and everything that a person or a script does with one.
+
+mod client;
+mod cmd;
+mod output;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+use crate::{
+    client::Connection,
+    output::{Format, Outcome},
+};
+
+/// A change gate for fleets that must not fail.
+///
+/// Exit codes: 0 done, 1 refused or denied, 2 wrong usage, 3 the server cannot be reached or something cannot be
+/// verified.
+#[derive(Debug, Parser)]
+#[command(name = "interlock", version, propagate_version = true, arg_required_else_help = true)]
+struct Cli {
+    #[command(flatten)]
+    connection: Connection,
+    /// How to print: a table for people, JSON or YAML for programs.
+    #[arg(long, global = true, value_enum, default_value_t = Format::Table)]
+    output: Format,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the server.
+    Serve(cmd::serve::Serve),
+    /// Make, list and revoke API keys.
+    #[command(subcommand)]
+    Key(cmd::key::Key),
+    /// Push and list artifacts, make signing keys.
+    #[command(subcommand)]
+    Artifact(cmd::artifact::Artifact),
+    /// Propose, approve, watch and roll back changes.
+    #[command(subcommand)]
+    Change(cmd::change::Change),
+    /// Register and list devices.
+    #[command(subcommand)]
+    Device(cmd::device::Device),
+    /// Emulate a fleet of devices.
+    #[command(subcommand)]
+    Fleet(cmd::fleet::Fleet),
+    /// Read decisions and execute them again.
+    #[command(subcommand)]
+    Decision(cmd::decision::Decision),
+    /// Read and verify the ledger.
+    #[command(subcommand)]
+    Ledger(cmd::ledger::Ledger),
+    /// Check, show and reload the policy bundle.
+    #[command(subcommand)]
+    Bundle(cmd::bundle::Bundle),
+    /// Print completions for a shell.
+    Completions {
+        /// Which shell.
+        #[arg(value_enum)]
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page.
+    Man,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("interlock: cannot start: {error}");
+            return ExitCode::from(3);
+        }
+    };
+    match runtime.block_on(run(cli)) {
+        Ok(Outcome::Done) => ExitCode::SUCCESS,
+        Ok(Outcome::Refused) => ExitCode::from(1),
+        Ok(Outcome::Unverified) => ExitCode::from(3),
+        Err(failure) => {
+            eprintln!("interlock: {failure}");
+            ExitCode::from(failure.exit_code())
+        }
+    }
+}
+
+async fn run(cli: Cli) -> Result<Outcome, client::Failure> {
+    let Cli { connection, output, command } = cli;
+    match command {
+        Command::Serve(serve) => serve.run().await,
+        Command::Key(key) => key.run(&connection, output).await,
+        Command::Artifact(artifact) => artifact.run(&connection, output).await,
+        Command::Change(change) => change.run(&connection, output).await,
+        Command::Device(device) => device.run(&connection, output).await,
+        Command::Fleet(fleet) => fleet.run(output).await,
+        Command::Decision(decision) => decision.run(&connection, output).await,
+        Command::Ledger(ledger) => ledger.run(&connection, output).await,
+        Command::Bundle(bundle) => bundle.run(&connection, output).await,
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "interlock", &mut std::io::stdout());
+            Ok(Outcome::Done)
+        }
+        Command::Man => {
+            let page = clap_mangen::Man::new(Cli::command());
+            page.render(&mut std::io::stdout()).map_err(client::Failure::local)?;
+            Ok(Outcome::Done)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_holds_together() {
+        Cli::command().debug_assert();
+    }
+}

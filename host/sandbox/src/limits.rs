@@ -1,11 +1,12 @@
 //! What a plugin may use. One struct, so that an operator sees every bound in one place.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::SandboxError;
 
 /// Bounds on plugins. Those of a call hold for every call afresh; the guest starts each one with nothing used.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
     /// Bytes over all linear memories of a call together.

@@ -44,7 +44,7 @@ pub async fn list(app: &App, who: &Actor, filter: &ChangeFilter, page: &Page) ->
     Ok(app.store.changes(&who.tenant, filter, page).await?)
 }
 
-/// The targets of a change, in the rollout's order.
+/// The targets of a change, by device.
 pub async fn assignments(
     app: &App,
     who: &Actor,

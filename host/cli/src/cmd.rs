@@ -1,0 +1,11 @@
+//! One file per noun.
+
+pub(crate) mod artifact;
+pub(crate) mod bundle;
+pub(crate) mod change;
+pub(crate) mod decision;
+pub(crate) mod device;
+pub(crate) mod fleet;
+pub(crate) mod key;
+pub(crate) mod ledger;
+pub(crate) mod serve;

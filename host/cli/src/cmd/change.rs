@@ -1,0 +1,339 @@
+//! `interlock change`
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::{Args, Subcommand};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::{Value, json};
+
+use crate::{
+    client::{Client, Connection, Failure},
+    output::{self, Format, Outcome},
+};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Change {
+    /// Propose a change: from a file, or from flags.
+    Propose(Proposal),
+    /// List changes, newest first.
+    List {
+        /// Only in this state.
+        #[arg(long)]
+        state: Option<String>,
+    },
+    /// Show a change.
+    Show {
+        /// Its id.
+        id: String,
+    },
+    /// Say yes to a change as it is now.
+    Approve(Answer),
+    /// Say no to a change as it is now.
+    Reject(Answer),
+    /// Withdraw a change.
+    Cancel(Because),
+    /// Stop a rollout where it is.
+    Pause(Because),
+    /// Let a paused rollout go on.
+    Resume(Because),
+    /// Leave a stage without waiting for its hold time.
+    Promote(Because),
+    /// Send every touched target back, also after the change completed.
+    Rollback(Because),
+    /// Say why a change is where it is, and what would move it.
+    Explain {
+        /// Its id.
+        id: String,
+    },
+    /// Watch a change until it ends. Exit code 0 when it completed, 1 when it did not.
+    Watch {
+        /// Its id.
+        id: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Proposal {
+    /// A file with the proposal (JSON or YAML).
+    #[arg(long, short, conflicts_with_all = ["environment", "title", "artifact"])]
+    file: Option<PathBuf>,
+    /// In which environment.
+    #[arg(long, required_unless_present = "file")]
+    environment: Option<String>,
+    /// One line for people.
+    #[arg(long, required_unless_present = "file")]
+    title: Option<String>,
+    /// NAME:VERSION
+    #[arg(long, required_unless_present = "file")]
+    artifact: Option<String>,
+    /// Every device of the environment.
+    #[arg(long)]
+    all: bool,
+    /// Only devices of this model.
+    #[arg(long)]
+    model: Option<String>,
+    /// Only devices at this site; may be repeated.
+    #[arg(long = "site")]
+    sites: Vec<String>,
+    /// Only devices in this group; may be repeated.
+    #[arg(long = "group")]
+    groups: Vec<String>,
+    /// The strategy plugin.
+    #[arg(long)]
+    strategy: Option<String>,
+    /// Its settings (JSON).
+    #[arg(long, requires = "strategy")]
+    settings: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Answer {
+    /// The change's id.
+    id: String,
+    /// Why.
+    #[arg(long)]
+    reason: String,
+    /// The digest that you read; the change's digest of now when absent, after asking.
+    #[arg(long)]
+    digest: Option<String>,
+    /// Do not ask.
+    #[arg(long)]
+    yes: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Because {
+    /// The change's id.
+    id: String,
+    /// Why.
+    #[arg(long)]
+    reason: String,
+}
+
+const FIELDS: &[output::Column] = &[
+    ("id", "/id"),
+    ("title", "/manifest/title"),
+    ("state", "/state"),
+    ("environment", "/manifest/environment"),
+    ("digest", "/digest"),
+    ("author", "/author_name"),
+    ("targets", "/manifest/population/size"),
+    ("note", "/note"),
+    ("held", "/hold/reasons"),
+    ("proposed", "/created_at"),
+    ("updated", "/updated_at"),
+];
+
+impl Change {
+    pub(crate) async fn run(self, connection: &Connection, format: Format) -> Result<Outcome, Failure> {
+        let client = connection.client()?;
+        match self {
+            Change::Propose(proposal) => {
+                let body = client.post("/changes", &proposal.body()?).await?.body;
+                output::record(&body, FIELDS, format)?;
+            }
+            Change::List { state } => {
+                let path = state.map_or("/changes".to_owned(), |state| format!("/changes?state={state}"));
+                let items = client.list(&path, 200).await?;
+                let columns = [
+                    ("ID", "/id"),
+                    ("STATE", "/state"),
+                    ("ENVIRONMENT", "/manifest/environment"),
+                    ("TITLE", "/manifest/title"),
+                    ("AUTHOR", "/author_name"),
+                    ("UPDATED", "/updated_at"),
+                ];
+                output::list(&items, &columns, format)?;
+            }
+            Change::Show { id } => show(&client, &id, format).await?,
+            Change::Approve(answer) => answer.give(&client, "approve", format).await?,
+            Change::Reject(answer) => answer.give(&client, "reject", format).await?,
+            Change::Cancel(because) => because.tell(&client, "cancel", format).await?,
+            Change::Pause(because) => because.tell(&client, "pause", format).await?,
+            Change::Resume(because) => because.tell(&client, "resume", format).await?,
+            Change::Promote(because) => because.tell(&client, "promote", format).await?,
+            Change::Rollback(because) => because.tell(&client, "rollback", format).await?,
+            Change::Explain { id } => {
+                let body = client.get(&format!("/changes/{id}/explain")).await?.body;
+                explain(&body, format)?;
+            }
+            Change::Watch { id } => return watch(&client, &id, format).await,
+        }
+        Ok(Outcome::Done)
+    }
+}
+
+impl Proposal {
+    fn body(&self) -> Result<Value, Failure> {
+        if let Some(file) = &self.file {
+            let text = std::fs::read_to_string(file)
+                .map_err(|error| Failure::Usage(format!("`{}`: {error}", file.display())))?;
+            // Every JSON document is YAML, so one reader serves both.
+            return serde_yaml_ng::from_str(&text)
+                .map_err(|error| Failure::Usage(format!("`{}`: {error}", file.display())));
+        }
+        let artifact = self.artifact.as_deref().unwrap_or_default();
+        let Some((name, version)) = artifact.split_once(':') else {
+            return Err(Failure::Usage(format!("`{artifact}` is not NAME:VERSION")));
+        };
+        let mut selector = json!({});
+        if self.all {
+            selector["all"] = json!(true);
+        }
+        if let Some(model) = &self.model {
+            selector["model"] = json!(model);
+        }
+        if !self.sites.is_empty() {
+            selector["sites"] = json!(self.sites);
+        }
+        if !self.groups.is_empty() {
+            selector["groups"] = json!(self.groups);
+        }
+        let mut body = json!({
+            "environment": self.environment,
+            "title": self.title,
+            "artifacts": [{ "name": name, "version": version }],
+            "selector": selector,
+        });
+        if let Some(strategy) = &self.strategy {
+            let settings: Value = match &self.settings {
+                Some(text) => serde_json::from_str(text)
+                    .map_err(|error| Failure::Usage(format!("--settings is no JSON: {error}")))?,
+                None => json!({}),
+            };
+            body["strategy"] = json!({ "plugin": strategy, "settings": settings });
+        }
+        Ok(body)
+    }
+}
+
+impl Answer {
+    async fn give(self, client: &Client, verb: &str, format: Format) -> Result<(), Failure> {
+        let digest = match self.digest {
+            Some(digest) => digest,
+            None => {
+                let change = client.get(&format!("/changes/{}", self.id)).await?.body;
+                if !self.yes {
+                    output::record(&change, FIELDS, Format::Table)?;
+                    confirm(verb)?;
+                }
+                output::at(&change, "/digest")
+            }
+        };
+        let body = json!({ "digest": digest, "reason": self.reason });
+        let body = client.post(&format!("/changes/{}/{verb}", self.id), &body).await?.body;
+        output::record(&body, FIELDS, format)
+    }
+}
+
+impl Because {
+    async fn tell(self, client: &Client, verb: &str, format: Format) -> Result<(), Failure> {
+        let body = client.post(&format!("/changes/{}/{verb}", self.id), &json!({ "reason": self.reason })).await?.body;
+        output::record(&body, FIELDS, format)
+    }
+}
+
+fn confirm(verb: &str) -> Result<(), Failure> {
+    eprint!("{verb} this change? [y/N] ");
+    let mut line = String::new();
+    std::io::stdin().read_line(&mut line).map_err(Failure::local)?;
+    if matches!(line.trim(), "y" | "Y" | "yes") {
+        return Ok(());
+    }
+    Err(Failure::Usage("not done; give --yes to do it without being asked".to_owned()))
+}
+
+async fn show(client: &Client, id: &str, format: Format) -> Result<(), Failure> {
+    let change = client.get(&format!("/changes/{id}")).await?.body;
+    output::record(&change, FIELDS, format)?;
+    if format != Format::Table {
+        return Ok(());
+    }
+    let rows = |pointer: &str| change.pointer(pointer).and_then(Value::as_array).cloned().unwrap_or_default();
+    if !rows("/gates").is_empty() {
+        println!();
+        let columns =
+            [("GATE", "/plugin/name"), ("OUTCOME", "/verdict/outcome"), ("DECISION", "/decision")];
+        output::list(&rows("/gates"), &columns, format)?;
+    }
+    if !rows("/approvals").is_empty() {
+        println!();
+        let columns =
+            [("PERSON", "/name"), ("MEANING", "/meaning"), ("ROLES", "/roles"), ("AT", "/at"), ("REASON", "/reason")];
+        output::list(&rows("/approvals"), &columns, format)?;
+    }
+    println!("\n{}", progress_line(&change));
+    Ok(())
+}
+
+fn explain(body: &Value, format: Format) -> Result<(), Failure> {
+    if format != Format::Table {
+        return output::value(body, format);
+    }
+    println!("{}: {}", output::at(body, "/change"), output::at(body, "/summary"));
+    let rows = |pointer: &str| body.pointer(pointer).and_then(Value::as_array).cloned().unwrap_or_default();
+    for reason in rows("/next/reasons") {
+        println!("  because: {}", reason.as_str().unwrap_or_default());
+    }
+    for gate in rows("/findings") {
+        for finding in gate.pointer("/findings").and_then(Value::as_array).into_iter().flatten() {
+            println!(
+                "  gate {}: {} ({})",
+                output::at(&gate, "/gate"),
+                output::at(finding, "/message"),
+                output::at(finding, "/code")
+            );
+        }
+    }
+    for (index, need) in rows("/missing/needed").iter().enumerate() {
+        let persons: Vec<String> = need
+            .pointer("/persons")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+            .map(|person| output::at(person, "/name"))
+            .collect();
+        println!("  missing approval {}: {} ({})", index + 1, persons.join(" or "), output::at(need, "/roles"));
+    }
+    Ok(())
+}
+
+fn progress_line(change: &Value) -> String {
+    let count = |name: &str| change.pointer(&format!("/progress/{name}")).and_then(Value::as_u64).unwrap_or(0);
+    let parts: Vec<String> = [
+        "pending", "offered", "downloading", "installing", "installed", "verified", "failed", "silent",
+        "rolling_back", "rolled_back", "rollback_failed", "released",
+    ]
+    .into_iter()
+    .filter(|name| count(name) > 0)
+    .map(|name| format!("{} {}", count(name), name.replace('_', " ")))
+    .collect();
+    if parts.is_empty() { "no targets yet".to_owned() } else { parts.join(", ") }
+}
+
+async fn watch(client: &Client, id: &str, format: Format) -> Result<Outcome, Failure> {
+    let bar = if format == Format::Table { ProgressBar::new_spinner() } else { ProgressBar::hidden() };
+    bar.set_style(ProgressStyle::with_template("{spinner} {elapsed} {msg}").unwrap_or_else(|_| ProgressStyle::default_spinner()));
+    bar.enable_steady_tick(Duration::from_millis(100));
+    let mut last = String::new();
+    loop {
+        let change = client.get(&format!("/changes/{id}")).await?.body;
+        let state = output::at(&change, "/state");
+        let line = format!("{state}: {}", progress_line(&change));
+        if line != last {
+            bar.println(&line);
+            last.clone_from(&line);
+        }
+        bar.set_message(line);
+        let ended = matches!(
+            state.as_str(),
+            "completed" | "rolled_back" | "rejected" | "cancelled" | "expired"
+        );
+        if ended {
+            bar.finish_and_clear();
+            output::record(&change, FIELDS, format)?;
+            return Ok(if state == "completed" { Outcome::Done } else { Outcome::Refused });
+        }
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+}

@@ -1,0 +1,103 @@
+//! `interlock device`
+
+use clap::Subcommand;
+use serde_json::json;
+
+use crate::{
+    client::{Connection, Failure},
+    output::{self, Format, Outcome},
+};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Device {
+    /// List devices.
+    List {
+        /// Only in this environment.
+        #[arg(long)]
+        environment: Option<String>,
+        /// Only in this group.
+        #[arg(long)]
+        group: Option<String>,
+        /// At most so many.
+        #[arg(long, default_value_t = 1_000)]
+        limit: usize,
+    },
+    /// Show a device.
+    Show {
+        /// Its id.
+        id: String,
+    },
+    /// Register a device. Its token is shown once.
+    Register {
+        /// As the device names itself.
+        id: String,
+        /// In which environment.
+        #[arg(long)]
+        environment: String,
+        /// Hardware model.
+        #[arg(long)]
+        model: String,
+        /// Where it stands.
+        #[arg(long, default_value = "")]
+        site: String,
+    },
+    /// Take a device out of service for good.
+    Retire {
+        /// Its id.
+        id: String,
+    },
+}
+
+const FIELDS: &[output::Column] = &[
+    ("id", "/id"),
+    ("environment", "/environment"),
+    ("model", "/model"),
+    ("site", "/site"),
+    ("groups", "/groups"),
+    ("state", "/state"),
+    ("firmware", "/firmware"),
+    ("health", "/health"),
+    ("last seen", "/last_seen"),
+    ("token", "/token"),
+];
+
+impl Device {
+    pub(crate) async fn run(self, connection: &Connection, format: Format) -> Result<Outcome, Failure> {
+        let client = connection.client()?;
+        match self {
+            Device::List { environment, group, limit } => {
+                let filters: Vec<String> = [("environment", environment), ("group", group)]
+                    .into_iter()
+                    .filter_map(|(name, value)| value.map(|value| format!("{name}={value}")))
+                    .collect();
+                let path = if filters.is_empty() {
+                    "/devices".to_owned()
+                } else {
+                    format!("/devices?{}", filters.join("&"))
+                };
+                let items = client.list(&path, limit).await?;
+                let columns = [
+                    ("ID", "/id"),
+                    ("ENVIRONMENT", "/environment"),
+                    ("MODEL", "/model"),
+                    ("SITE", "/site"),
+                    ("FIRMWARE", "/firmware"),
+                    ("HEALTH", "/health"),
+                    ("STATE", "/state"),
+                ];
+                output::list(&items, &columns, format)?;
+            }
+            Device::Show { id } => {
+                output::record(&client.get(&format!("/devices/{id}")).await?.body, FIELDS, format)?;
+            }
+            Device::Register { id, environment, model, site } => {
+                let body = json!({ "id": id, "environment": environment, "model": model, "site": site });
+                output::record(&client.post("/devices", &body).await?.body, FIELDS, format)?;
+            }
+            Device::Retire { id } => {
+                output::record(&client.delete(&format!("/devices/{id}")).await?.body, FIELDS, format)?;
+            }
+        }
+        Ok(Outcome::Done)
+    }
+}

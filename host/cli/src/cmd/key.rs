@@ -1,0 +1,149 @@
+//! `interlock key`
+
+use std::{path::PathBuf, sync::Arc};
+
+use clap::Subcommand;
+use interlock_domain::{AccountKind, Environment, Role, RoleGrant, Scope, TenantId};
+use interlock_server::{App, Config, SystemClock, flow::key};
+use serde_json::json;
+
+use crate::{
+    client::{Connection, Failure},
+    output::{self, Format, Outcome},
+};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Key {
+    /// Make a key. With --local it is made in the data folder, which is how a tenant gets its first one.
+    Create {
+        /// What the person or program is called. The same name gets further keys for the same account.
+        #[arg(long)]
+        name: String,
+        /// A role, or `role@environment`; may be repeated.
+        #[arg(long = "role", required = true, value_parser = role_grant)]
+        roles: Vec<RoleGrant>,
+        /// What the key may be used for; may be repeated.
+        #[arg(long = "scope", default_values = ["read", "write"])]
+        scopes: Vec<Scope>,
+        /// How long it works, in days, at most 90.
+        #[arg(long, default_value_t = 30)]
+        expires_in_days: u64,
+        /// The key is for a program, which can never approve.
+        #[arg(long)]
+        service: bool,
+        /// What the key is for.
+        #[arg(long, default_value = "")]
+        label: String,
+        /// Write to the data folder instead of asking the server.
+        #[arg(long)]
+        local: bool,
+        /// The server's configuration file, for --local.
+        #[arg(long, env = "INTERLOCK_CONFIG")]
+        config: Option<PathBuf>,
+        /// The server's data folder, for --local.
+        #[arg(long)]
+        data_dir: Option<PathBuf>,
+    },
+    /// List keys.
+    List,
+    /// Revoke a key at once.
+    Revoke {
+        /// Its id.
+        id: String,
+    },
+}
+
+fn role_grant(text: &str) -> Result<RoleGrant, String> {
+    let (role, environment) = match text.split_once('@') {
+        Some((role, environment)) => (role, Some(environment)),
+        None => (text, None),
+    };
+    let role: Role = role.parse().map_err(|error: interlock_domain::IdError| error.to_string())?;
+    let environment = environment
+        .map(|name| name.parse::<Environment>())
+        .transpose()
+        .map_err(|error| error.to_string())?;
+    Ok(RoleGrant { role, environment })
+}
+
+impl Key {
+    pub(crate) async fn run(self, connection: &Connection, format: Format) -> Result<Outcome, Failure> {
+        match self {
+            Key::Create {
+                name,
+                roles,
+                scopes,
+                expires_in_days,
+                service,
+                label,
+                local,
+                config,
+                data_dir,
+            } => {
+                let kind = if service { AccountKind::Service } else { AccountKind::User };
+                let expires_in_ms = expires_in_days.saturating_mul(24 * 3_600_000);
+                let request = key::KeyRequest { name, kind, roles, scopes, expires_in_ms, label };
+                let made = if local {
+                    create_locally(connection, request, config, data_dir).await?
+                } else {
+                    let body = serde_json::to_value(&request).map_err(Failure::local)?;
+                    connection.client()?.post("/keys", &body).await?.body
+                };
+                show(&made, format)?;
+            }
+            Key::List => {
+                let items = connection.client()?.list("/keys", 1_000).await?;
+                let columns = [
+                    ("ID", "/id"),
+                    ("ACCOUNT", "/account"),
+                    ("SCOPES", "/scopes"),
+                    ("EXPIRES", "/expires_at"),
+                    ("REVOKED", "/revoked_at"),
+                    ("LABEL", "/label"),
+                ];
+                output::list(&items, &columns, format)?;
+            }
+            Key::Revoke { id } => {
+                let body = connection.client()?.delete(&format!("/keys/{id}")).await?.body;
+                output::record(&body, &[("id", "/id"), ("revoked", "/revoked_at")], format)?;
+            }
+        }
+        Ok(Outcome::Done)
+    }
+}
+
+fn show(made: &serde_json::Value, format: Format) -> Result<(), Failure> {
+    let fields = [("key", "/key"), ("id", "/id"), ("account", "/account"), ("expires", "/expires_at")];
+    output::record(made, &fields, format)?;
+    if format == Format::Table {
+        eprintln!("Keep the key safe: it cannot be shown again.");
+    }
+    Ok(())
+}
+
+async fn create_locally(
+    connection: &Connection,
+    request: key::KeyRequest,
+    config: Option<PathBuf>,
+    data_dir: Option<PathBuf>,
+) -> Result<serde_json::Value, Failure> {
+    let tenant: TenantId = connection.tenant.parse().map_err(Failure::local)?;
+    let mut config = Config::read(config.as_deref()).map_err(Failure::local)?;
+    if let Some(data_dir) = data_dir {
+        config.server.data_dir = data_dir;
+    }
+    // No plugin is needed to make a key, and compiling them would only take time.
+    config.plugins.dir = PathBuf::from("/nonexistent");
+    let config = config.checked().map_err(Failure::local)?;
+    let app = App::open(config, Arc::new(SystemClock)).await.map_err(Failure::local)?;
+    let made = key::create_locally(&app, &tenant, request).await.map_err(Failure::local)?;
+    app.store.close().await;
+    Ok(json!({
+        "key": made.text,
+        "id": made.credential.id,
+        "account": made.account.id,
+        "person": made.account.person,
+        "scopes": made.credential.scopes,
+        "expires_at": made.credential.expires_at,
+    }))
+}

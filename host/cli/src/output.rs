@@ -1,0 +1,96 @@
+//! Printing: a table for people, JSON or YAML for programs.
+
+use comfy_table::{ContentArrangement, Table, presets};
+use serde_json::Value;
+
+use crate::client::Failure;
+
+/// How to print.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Format {
+    Table,
+    Json,
+    Yaml,
+}
+
+/// How a command ended, when it did not fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Done,
+    /// It was said no: exit code 1.
+    Refused,
+    /// Something is not as it should be: exit code 3.
+    Unverified,
+}
+
+/// A column: its heading, and the JSON pointer of its value.
+pub(crate) type Column = (&'static str, &'static str);
+
+/// Prints a list.
+pub(crate) fn list(items: &[Value], columns: &[Column], format: Format) -> Result<(), Failure> {
+    match format {
+        Format::Table => {
+            let mut table = table(columns.iter().map(|(heading, _)| (*heading).to_owned()).collect());
+            for item in items {
+                table.add_row(columns.iter().map(|(_, pointer)| at(item, pointer)));
+            }
+            println!("{table}");
+        }
+        Format::Json | Format::Yaml => value(&Value::Array(items.to_vec()), format)?,
+    }
+    Ok(())
+}
+
+/// Prints one thing: its fields below each other.
+pub(crate) fn record(item: &Value, fields: &[Column], format: Format) -> Result<(), Failure> {
+    match format {
+        Format::Table => {
+            let width = fields.iter().map(|(heading, _)| heading.len()).max().unwrap_or(0);
+            for (heading, pointer) in fields {
+                let text = at(item, pointer);
+                if !text.is_empty() {
+                    println!("{heading:width$}  {text}");
+                }
+            }
+        }
+        Format::Json | Format::Yaml => value(item, format)?,
+    }
+    Ok(())
+}
+
+/// Prints a value as it is.
+pub(crate) fn value(value: &Value, format: Format) -> Result<(), Failure> {
+    match format {
+        Format::Yaml => print!("{}", serde_yaml_ng::to_string(value).map_err(Failure::local)?),
+        Format::Json | Format::Table => {
+            println!("{}", serde_json::to_string_pretty(value).map_err(Failure::local)?);
+        }
+    }
+    Ok(())
+}
+
+/// An empty table with these headings.
+pub(crate) fn table(headings: Vec<String>) -> Table {
+    let mut table = Table::new();
+    table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_header(headings);
+    table
+}
+
+/// The value under a pointer, as text for a person.
+pub(crate) fn at(item: &Value, pointer: &str) -> String {
+    match item.pointer(pointer) {
+        None | Some(Value::Null) => String::new(),
+        Some(Value::String(text)) => text.clone(),
+        Some(Value::Array(values)) => {
+            let texts: Vec<String> = values
+                .iter()
+                .map(|value| match value {
+                    Value::String(text) => text.clone(),
+                    other => other.to_string(),
+                })
+                .collect();
+            texts.join(", ")
+        }
+        Some(other) => other.to_string(),
+    }
+}

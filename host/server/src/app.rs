@@ -1,0 +1,225 @@
+//! Everything that flows need, put together once.
+
+use std::{path::Path, sync::Arc};
+
+use arc_swap::ArcSwap;
+use aws_lc_rs::rand::{SecureRandom, SystemRandom};
+use interlock_domain::{AccountKind, Actor, Device, DeviceId, TenantId, Timestamp};
+use interlock_ledger::SigningKey;
+use interlock_policy::Policies;
+use interlock_sandbox::Sandbox;
+use interlock_store::{By, Commit, Committed, Lease, LedgerKeys, Options, Store, Write};
+use interlock_vault::{Kek, Vault, signature::TrustStore};
+use tokio::sync::Notify;
+use tracing::{info, warn};
+
+use crate::{Clock, Config, FlowError, StartError, keys::KeyCache};
+
+/// A server without its HTTP edge.
+pub struct App {
+    /// What was configured.
+    pub config: Config,
+    /// The one clock.
+    pub clock: Arc<dyn Clock>,
+    /// Rows, ledger, leases.
+    pub store: Store,
+    /// The active bundle.
+    pub policies: Policies,
+    /// The plugins, and where they run.
+    pub sandbox: Sandbox,
+    /// Artifact content.
+    pub vault: Vault,
+    /// The keys whose signatures on artifacts count.
+    pub trusted_keys: ArcSwap<TrustStore>,
+    /// What authenticated lately.
+    pub(crate) keys: KeyCache,
+    /// Wakes the reconciler.
+    woken: Notify,
+    /// Plugin files that were refused, with the reason: shown by `/ready`.
+    pub refused_plugins: Vec<(String, String)>,
+}
+
+impl std::fmt::Debug for App {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("App").field("config", &self.config).finish_non_exhaustive()
+    }
+}
+
+impl App {
+    /// Opens store, vault, policies and plugins. A plugin that is refused takes down only its own gates.
+    pub async fn open(config: Config, clock: Arc<dyn Clock>) -> Result<Arc<App>, StartError> {
+        create_dir(&config.server.data_dir)?;
+        create_dir(&config.artifacts.dir)?;
+        create_dir(&config.artifacts.trusted_keys_dir)?;
+        let bundle = crate::flow::bundle::load(&config.policies.dir)?;
+        let keys = ledger_keys(&config.ledger.key_file)?;
+        let options = Options {
+            url: config.store.url.clone(),
+            pool_max: config.store.pool_max,
+            acquire_timeout_ms: config.store.acquire_timeout_ms,
+            max_lifetime_ms: config.store.max_lifetime_ms,
+            batch_max: config.store.batch_max,
+            batch_wait_ms: config.store.batch_wait_ms,
+            queue_max: config.store.queue_max,
+            origin_prefix: config.ledger.origin.clone(),
+        };
+        let store = Store::open(options, keys).await?;
+        let kek = Kek::load_or_create(&config.artifacts.wrapping_key_file)?;
+        let vault = Vault::on_disk(&config.artifacts.dir, kek, config.artifacts.chunk_bytes)?;
+        let trusted = TrustStore::load_dir(&config.artifacts.trusted_keys_dir)?;
+        let sandbox = Sandbox::new(config.plugins.limits.clone(), Some(&config.plugins.cache_dir))?;
+        let refused_plugins = install_all(&sandbox, &config.plugins.dir).await?;
+        Ok(Arc::new(App {
+            config,
+            clock,
+            store,
+            policies: Policies::new(bundle),
+            sandbox,
+            vault,
+            trusted_keys: ArcSwap::from_pointee(trusted),
+            keys: KeyCache::default(),
+            woken: Notify::new(),
+            refused_plugins,
+        }))
+    }
+
+    /// Has the reconciler look again at once.
+    pub(crate) fn wake(&self) {
+        self.woken.notify_one();
+    }
+
+    /// Waits until somebody calls [`App::wake`].
+    pub(crate) async fn woken(&self) {
+        self.woken.notified().await;
+    }
+
+    /// Commits what a person or program did.
+    pub(crate) async fn commit(
+        &self,
+        who: &Actor,
+        now: Timestamp,
+        writes: Vec<Write>,
+    ) -> Result<Committed, FlowError> {
+        let person = (who.kind == AccountKind::User).then(|| who.person.to_string());
+        let by = By { person, account: who.account.to_string(), auth: Some(who.auth.clone()) };
+        self.write(&who.tenant, by, now, None, writes).await
+    }
+
+    /// Commits what the host did of itself, under a lease when it needs one.
+    pub(crate) async fn commit_as_host(
+        &self,
+        tenant: &TenantId,
+        now: Timestamp,
+        lease: Option<&Lease>,
+        writes: Vec<Write>,
+    ) -> Result<Committed, FlowError> {
+        let by = By { person: None, account: "host".to_owned(), auth: None };
+        self.write(tenant, by, now, lease.cloned(), writes).await
+    }
+
+    /// Commits what a device did.
+    pub(crate) async fn commit_as_device(
+        &self,
+        device: &Device,
+        now: Timestamp,
+        writes: Vec<Write>,
+    ) -> Result<(), FlowError> {
+        let auth = Some("device-token".to_owned());
+        let by = By { person: None, account: format!("device:{}", device.id), auth };
+        self.write(&device.tenant, by, now, None, writes).await.map(|_| ())
+    }
+
+    async fn write(
+        &self,
+        tenant: &TenantId,
+        by: By,
+        now: Timestamp,
+        fence: Option<Lease>,
+        writes: Vec<Write>,
+    ) -> Result<Committed, FlowError> {
+        let mut commit = Commit::new(tenant.clone(), by, now, writes, || self.clock.uuid());
+        commit.trace = crate::trace::current();
+        commit.fence = fence;
+        Ok(self.store.commit(commit).await?)
+    }
+
+    /// What is cached of a device is out of date.
+    pub(crate) fn devices_changed(&self, _tenant: &TenantId, _device: &DeviceId) {}
+
+    /// 24 random bytes as text: an API key's secret or a device's token.
+    pub(crate) fn secret(&self) -> Result<String, FlowError> {
+        let mut bytes = [0u8; 24];
+        SystemRandom::new()
+            .fill(&mut bytes)
+            .map_err(|_| FlowError::invalid("", "the machine gave no random bytes; try again"))?;
+        Ok(crate::flow::token_text(&bytes))
+    }
+}
+
+/// Installs every component in the folder. What is refused is said and left out.
+async fn install_all(sandbox: &Sandbox, dir: &Path) -> Result<Vec<(String, String)>, StartError> {
+    let mut files: Vec<_> = match std::fs::read_dir(dir) {
+        Ok(entries) => entries
+            .filter_map(Result::ok)
+            .map(|entry| entry.path())
+            .filter(|path| path.extension().is_some_and(|extension| extension == "wasm"))
+            .collect(),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+        Err(error) => return Err(StartError::Folder { path: dir.to_owned(), error }),
+    };
+    files.sort();
+    let mut refused = Vec::new();
+    for file in files {
+        let name = file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let wasm = match tokio::fs::read(&file).await {
+            Ok(wasm) => wasm,
+            Err(error) => {
+                refused.push((name, error.to_string()));
+                continue;
+            }
+        };
+        match sandbox.install(wasm).await {
+            Ok(plugin) => {
+                let description = plugin.description();
+                sandbox.shelf().bind(&description.name, &plugin);
+                info!(plugin = description.name, version = description.version, kind = %plugin.kind(),
+                    digest = %plugin.digest(), "plugin installed");
+            }
+            Err(error) => {
+                warn!(file = name, %error, "plugin refused");
+                refused.push((name, error.to_string()));
+            }
+        }
+    }
+    Ok(refused)
+}
+
+/// The ledger's key, made when there is none. Emitter and log share it until each has a keeper of its own.
+fn ledger_keys(path: &Path) -> Result<LedgerKeys, StartError> {
+    let unusable = |error| StartError::Folder { path: path.to_owned(), error };
+    let pkcs8 = match std::fs::read(path) {
+        Ok(pkcs8) => pkcs8,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let pkcs8 = SigningKey::generate("interlock")?.to_pkcs8()?;
+            write_secret(path, &pkcs8).map_err(unusable)?;
+            pkcs8
+        }
+        Err(error) => return Err(unusable(error)),
+    };
+    Ok(LedgerKeys::new(SigningKey::from_pkcs8("interlock", &pkcs8)?, pkcs8))
+}
+
+/// Writes a file that only its owner may read, whole or not at all.
+fn write_secret(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    use std::{io::Write as _, os::unix::fs::OpenOptionsExt as _};
+    let unfinished = path.with_extension("new");
+    let mut file =
+        std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    std::fs::rename(&unfinished, path)
+}
+
+fn create_dir(path: &Path) -> Result<(), StartError> {
+    std::fs::create_dir_all(path).map_err(|error| StartError::Folder { path: path.to_owned(), error })
+}

@@ -1,0 +1,421 @@
+//! The server's configuration: `interlock.toml`, then `INTERLOCK__…` variables, then flags.
+
+mod reference;
+
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
+
+use interlock_domain::{GateMode, TenantId};
+use interlock_sandbox::Limits;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub use self::reference::reference;
+
+/// A configuration that does not hold together.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// A file or variable that cannot be read or does not fit.
+    #[error("configuration: {0}")]
+    Unreadable(#[from] config::ConfigError),
+    /// A value that parses but makes no sense.
+    #[error("configuration `{key}`: {detail}")]
+    Senseless {
+        /// Which key.
+        key: &'static str,
+        /// What is wrong and what would be right.
+        detail: String,
+    },
+}
+
+/// Everything that can be set. Every key has a default that works on one small machine.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// The HTTP server.
+    pub server: Server,
+    /// The database.
+    pub store: Store,
+    /// The ledger.
+    pub ledger: Ledger,
+    /// Artifacts.
+    pub artifacts: Artifacts,
+    /// Plugins.
+    pub plugins: Plugins,
+    /// Policies.
+    pub policies: Policies,
+    /// Rollouts.
+    pub rollout: Rollout,
+    /// The device protocol.
+    pub devices: Devices,
+    /// The gates that are bound to every release, in this order.
+    pub gates: Vec<Gate>,
+    /// The health checks that watch every rollout.
+    pub health: Vec<Health>,
+}
+
+/// The HTTP server.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Server {
+    /// Where to listen.
+    #[schemars(with = "String")]
+    pub listen: SocketAddr,
+    /// How others reach it; device links begin with it. Taken from the request's `Host` when empty.
+    pub public_url: String,
+    /// Where everything is kept that has no place of its own.
+    pub data_dir: PathBuf,
+    /// Largest request body in bytes; artifacts have their own limit.
+    pub body_bytes_max: usize,
+    /// How long a request may take in milliseconds; uploads and downloads are not counted.
+    pub request_timeout_ms: u64,
+    /// How long an idempotency key is remembered, in milliseconds.
+    pub idempotency_keep_ms: u64,
+}
+
+/// The database.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Store {
+    /// `sqlite:PATH` or `postgres://…`; a file in the data folder when empty.
+    pub url: String,
+    /// Most connections.
+    pub pool_max: u32,
+    /// How long to wait for one, in milliseconds.
+    pub acquire_timeout_ms: u64,
+    /// How old one may get, in milliseconds.
+    pub max_lifetime_ms: u64,
+    /// Most commits in one transaction.
+    pub batch_max: usize,
+    /// How long the writer waits for more commits, in milliseconds.
+    pub batch_wait_ms: u64,
+    /// Most commits that wait; beyond it callers get 503.
+    pub queue_max: usize,
+}
+
+/// The ledger.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Ledger {
+    /// What every log's name begins with.
+    pub origin: String,
+    /// The file with the signing key; made in the data folder when empty.
+    pub key_file: PathBuf,
+}
+
+/// Artifacts.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Artifacts {
+    /// Where the encrypted content is kept; a folder in the data folder when empty.
+    pub dir: PathBuf,
+    /// The folder with the public keys whose signatures count (`*.pem`), one folder for all tenants.
+    pub trusted_keys_dir: PathBuf,
+    /// The file with the key that wraps the artifacts' keys; made in the data folder when empty.
+    pub wrapping_key_file: PathBuf,
+    /// Largest artifact in bytes.
+    pub size_bytes_max: u64,
+    /// Plain bytes in one encrypted chunk.
+    pub chunk_bytes: u32,
+}
+
+/// Plugins.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Plugins {
+    /// The folder with the components (`*.wasm`).
+    pub dir: PathBuf,
+    /// Where compiled components are kept; a folder in the data folder when empty.
+    pub cache_dir: PathBuf,
+    /// What a call may use.
+    pub limits: Limits,
+}
+
+/// Policies.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Policies {
+    /// The bundle's folder; the built-in bundle when empty.
+    pub dir: PathBuf,
+}
+
+/// Rollouts.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Rollout {
+    /// The strategy of changes that name none.
+    pub strategy: String,
+    /// How long a change may wait for approvals, in milliseconds.
+    pub expires_after_ms: u64,
+    /// A target without progress for so long counts as failed, in milliseconds, unless the change says otherwise.
+    pub silent_after_ms: u64,
+    /// How often health is judged, in milliseconds, unless the change says otherwise.
+    pub judge_every_ms: u64,
+    /// How often the reconciler looks at every live change, in milliseconds; it is also woken by events.
+    pub tick_ms: u64,
+    /// How long a lease holds without being renewed, in milliseconds.
+    pub lease_ms: u64,
+    /// Most targets that one change may have.
+    pub targets_max: u64,
+}
+
+/// The device protocol.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Devices {
+    /// How often a device should poll, in milliseconds; told to it in whole seconds.
+    pub poll_ms: u64,
+    /// The attribute in `configData` that carries the firmware version.
+    pub version_attribute: String,
+    /// The attribute in `configData` that carries the health.
+    pub health_attribute: String,
+    /// SHA-256 (hexadecimal) of the gateway token of each tenant that has one.
+    #[schemars(with = "BTreeMap<String, String>")]
+    pub gateway_token_sha256: BTreeMap<TenantId, String>,
+    /// Largest feedback, configData or telemetry body in bytes.
+    pub body_bytes_max: usize,
+    /// How long telemetry is kept, in milliseconds.
+    pub telemetry_keep_ms: u64,
+}
+
+/// A gate that is bound to every release.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Gate {
+    /// The plugin's name.
+    pub plugin: String,
+    /// Its settings.
+    #[serde(default = "empty_object")]
+    pub settings: serde_json::Value,
+    /// Whether it blocks.
+    #[serde(default = "enforce")]
+    #[schemars(with = "String")]
+    pub mode: GateMode,
+    /// The environments it is bound in; all when empty.
+    #[serde(default)]
+    pub environments: Vec<String>,
+}
+
+/// A health check that watches every rollout.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Health {
+    /// The plugin's name.
+    pub plugin: String,
+    /// Its settings.
+    #[serde(default = "empty_object")]
+    pub settings: serde_json::Value,
+}
+
+fn empty_object() -> serde_json::Value {
+    serde_json::Value::Object(serde_json::Map::new())
+}
+
+fn enforce() -> GateMode {
+    GateMode::Enforce
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        let gate = |plugin: &str| Gate {
+            plugin: plugin.to_owned(),
+            settings: empty_object(),
+            mode: GateMode::Enforce,
+            environments: Vec::new(),
+        };
+        Self {
+            server: Server::default(),
+            store: Store::default(),
+            ledger: Ledger::default(),
+            artifacts: Artifacts::default(),
+            plugins: Plugins::default(),
+            policies: Policies::default(),
+            rollout: Rollout::default(),
+            devices: Devices::default(),
+            gates: vec![gate("signature"), gate("maintenance-window")],
+            health: vec![Health { plugin: "thresholds".to_owned(), settings: empty_object() }],
+        }
+    }
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            public_url: String::new(),
+            data_dir: PathBuf::from("interlock-data"),
+            body_bytes_max: 1 << 20,
+            request_timeout_ms: 30_000,
+            idempotency_keep_ms: 24 * 3_600_000,
+        }
+    }
+}
+
+impl Default for Store {
+    fn default() -> Self {
+        Self {
+            url: String::new(),
+            pool_max: 20,
+            acquire_timeout_ms: 30_000,
+            max_lifetime_ms: 1_800_000,
+            batch_max: 256,
+            batch_wait_ms: 2,
+            queue_max: 4_096,
+        }
+    }
+}
+
+impl Default for Ledger {
+    fn default() -> Self {
+        Self { origin: "interlock.local/ledger".to_owned(), key_file: PathBuf::new() }
+    }
+}
+
+impl Default for Artifacts {
+    fn default() -> Self {
+        Self {
+            dir: PathBuf::new(),
+            trusted_keys_dir: PathBuf::new(),
+            wrapping_key_file: PathBuf::new(),
+            size_bytes_max: 4 << 30,
+            chunk_bytes: 64 << 10,
+        }
+    }
+}
+
+impl Default for Plugins {
+    fn default() -> Self {
+        Self { dir: PathBuf::from("plugins"), cache_dir: PathBuf::new(), limits: Limits::default() }
+    }
+}
+
+impl Default for Rollout {
+    fn default() -> Self {
+        Self {
+            strategy: "canary".to_owned(),
+            expires_after_ms: 72 * 3_600_000,
+            silent_after_ms: 3_600_000,
+            judge_every_ms: 300_000,
+            tick_ms: 1_000,
+            lease_ms: 10_000,
+            targets_max: 1_000_000,
+        }
+    }
+}
+
+impl Default for Devices {
+    fn default() -> Self {
+        Self {
+            poll_ms: 300_000,
+            version_attribute: "firmware_version".to_owned(),
+            health_attribute: "health".to_owned(),
+            gateway_token_sha256: BTreeMap::new(),
+            body_bytes_max: 256 << 10,
+            telemetry_keep_ms: 24 * 3_600_000,
+        }
+    }
+}
+
+impl Config {
+    /// Reads `file` when given, then variables such as `INTERLOCK__SERVER__LISTEN`. Flags come after that; then
+    /// [`Config::checked`].
+    pub fn read(file: Option<&Path>) -> Result<Config, ConfigError> {
+        let mut sources = config::Config::builder();
+        if let Some(file) = file {
+            sources = sources.add_source(config::File::from(file).format(config::FileFormat::Toml));
+        }
+        let variables = config::Environment::with_prefix("INTERLOCK").separator("__").try_parsing(true);
+        Ok(sources.add_source(variables).build()?.try_deserialize()?)
+    }
+
+    /// Fills in what follows from the data folder, and refuses what makes no sense.
+    pub fn checked(mut self) -> Result<Config, ConfigError> {
+        let data = self.server.data_dir.clone();
+        let within = |path: &mut PathBuf, name: &str| {
+            if path.as_os_str().is_empty() {
+                *path = data.join(name);
+            }
+        };
+        within(&mut self.ledger.key_file, "ledger-key.pk8");
+        within(&mut self.artifacts.dir, "artifacts");
+        within(&mut self.artifacts.trusted_keys_dir, "trusted-keys");
+        within(&mut self.artifacts.wrapping_key_file, "wrapping-key");
+        within(&mut self.plugins.cache_dir, "compiled-plugins");
+        if self.store.url.is_empty() {
+            self.store.url = format!("sqlite:{}", data.join("interlock.db").display());
+        }
+        let positive = [
+            ("store.pool_max", u64::from(self.store.pool_max)),
+            ("store.batch_max", self.store.batch_max as u64),
+            ("store.queue_max", self.store.queue_max as u64),
+            ("rollout.tick_ms", self.rollout.tick_ms),
+            ("rollout.judge_every_ms", self.rollout.judge_every_ms),
+            ("rollout.silent_after_ms", self.rollout.silent_after_ms),
+            ("rollout.expires_after_ms", self.rollout.expires_after_ms),
+            ("artifacts.chunk_bytes", u64::from(self.artifacts.chunk_bytes)),
+        ];
+        for (key, value) in positive {
+            if value == 0 {
+                return Err(ConfigError::Senseless { key, detail: "must be at least 1".to_owned() });
+            }
+        }
+        if self.rollout.lease_ms < 3 * self.rollout.tick_ms {
+            return Err(ConfigError::Senseless {
+                key: "rollout.lease_ms",
+                detail: format!("must be at least three ticks ({} ms)", 3 * self.rollout.tick_ms),
+            });
+        }
+        if self.devices.poll_ms > 86_399_000 {
+            return Err(ConfigError::Senseless {
+                key: "devices.poll_ms",
+                detail: "devices understand at most 23:59:59, which is 86399000".to_owned(),
+            });
+        }
+        Ok(self)
+    }
+
+    /// The configuration for people to read, with the password of a database URL masked.
+    pub fn shown(&self) -> String {
+        let mut shown = self.clone();
+        shown.store.url = masked(&shown.store.url);
+        toml::to_string_pretty(&shown).unwrap_or_else(|error| error.to_string())
+    }
+}
+
+fn masked(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    let Some((user, host)) = rest.rsplit_once('@') else { return url.to_owned() };
+    let user = user.split_once(':').map_or(user, |(user, _)| user);
+    format!("{scheme}://{user}:***@{host}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_key_is_refused_by_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("interlock.toml");
+        std::fs::write(&file, "[server]\nlisten_on = \"x\"\n").unwrap();
+        let error = Config::read(Some(&file)).unwrap_err().to_string();
+        assert!(error.contains("listen_on"), "{error}");
+    }
+
+    #[test]
+    fn a_password_in_a_database_url_is_not_shown() {
+        let mut config = Config::default();
+        config.store.url = "postgres://interlock:hunter2@db/interlock".to_owned();
+        assert!(!config.shown().contains("hunter2"));
+    }
+
+    #[test]
+    fn a_lease_shorter_than_three_ticks_is_refused() {
+        let mut config = Config::default();
+        config.rollout.lease_ms = 100;
+        assert!(config.checked().unwrap_err().to_string().contains("rollout.lease_ms"));
+    }
+}

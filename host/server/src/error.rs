@@ -1,0 +1,142 @@
+//! What can go wrong in a flow. The edges turn it into status codes; nothing here knows one.
+
+use interlock_domain::{Action, DecisionId, Determining, IdError, Refusal};
+use interlock_sandbox::InstallError;
+use interlock_store::StoreError;
+use interlock_vault::VaultError;
+
+/// Why a flow did not do what it was asked for. Nothing was changed, except that a denial is on record.
+#[derive(Debug, thiserror::Error)]
+pub enum FlowError {
+    /// There is no such thing, or it belongs to another tenant: the two look the same from outside.
+    #[error("there is no {what} `{id}`")]
+    NotFound {
+        /// For example `change`.
+        what: &'static str,
+        /// What was asked for.
+        id: String,
+    },
+    /// The policies say no.
+    #[error("`{action}` on `{resource}` is denied: {}", reasons.join("; "))]
+    Denied {
+        /// What was asked.
+        action: Action,
+        /// On what.
+        resource: String,
+        /// Why.
+        reasons: Vec<String>,
+        /// The policies that decided.
+        determining: Vec<Determining>,
+        /// The recorded decision.
+        decision: DecisionId,
+    },
+    /// The API key is not for this, whatever its account may do.
+    #[error("this key has no `{scope}` scope; use one that has")]
+    OutOfScope {
+        /// The scope that is missing.
+        scope: &'static str,
+    },
+    /// A rule says no.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// A field of the request does not fit.
+    #[error("{detail}")]
+    Invalid {
+        /// JSON pointer to the field.
+        field: String,
+        /// What does not fit and what would.
+        detail: String,
+    },
+    /// There is one already.
+    #[error("there is already a {what} `{id}`")]
+    Exists {
+        /// For example `device`.
+        what: &'static str,
+        /// Which.
+        id: String,
+    },
+    /// The caller's `If-Match` is about an older revision.
+    #[error("`{id}` is at revision {current}, not {given}; read it again")]
+    Stale {
+        /// What.
+        id: String,
+        /// The revision in the request.
+        given: u64,
+        /// The revision in the store.
+        current: u64,
+    },
+    /// A plugin cannot be used.
+    #[error("plugin `{plugin}`: {detail}")]
+    Plugin {
+        /// Which.
+        plugin: String,
+        /// Why.
+        detail: String,
+    },
+    /// A plugin file was refused.
+    #[error(transparent)]
+    Install(#[from] InstallError),
+    /// A policy bundle was refused. The last good one stays.
+    #[error("the bundle was refused and the last good one stays: {0}")]
+    Bundle(#[from] interlock_policy::BundleError),
+    /// Artifact content was refused or is unreadable.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+    /// The store did not do it.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl FlowError {
+    /// A field that does not fit.
+    pub fn invalid(field: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self::Invalid { field: field.into(), detail: detail.into() }
+    }
+
+    /// A text that is no id or name.
+    pub fn bad_id(field: impl Into<String>, error: &IdError) -> Self {
+        Self::invalid(field, error.to_string())
+    }
+}
+
+/// Why a server does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A folder or file cannot be used.
+    #[error("cannot use `{}`: {error}", path.display())]
+    Folder {
+        /// Which.
+        path: std::path::PathBuf,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}: {error}; is another server running there?")]
+    Listen {
+        /// Which.
+        address: std::net::SocketAddr,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// The bundle does not load.
+    #[error(transparent)]
+    Flow(#[from] FlowError),
+    /// The store does not open.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Keys or content cannot be used.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+    /// The key that wraps the artifacts' keys cannot be used.
+    #[error(transparent)]
+    Kek(#[from] interlock_vault::KekError),
+    /// A trusted key cannot be used.
+    #[error(transparent)]
+    Trust(#[from] interlock_vault::signature::TrustError),
+    /// The sandbox does not start.
+    #[error(transparent)]
+    Sandbox(#[from] interlock_sandbox::SandboxError),
+    /// The ledger's key cannot be used.
+    #[error(transparent)]
+    LedgerKey(#[from] interlock_ledger::KeyError),
+}

@@ -1,0 +1,28 @@
+//! What Interlock does, one file per verb. A flow reads like the sentence it does: load, ask, decide, commit.
+//!
+//! **Invariant:** a flow knows no status code and no SQL; rules are in the domain.
+
+pub mod artifact;
+pub mod bundle;
+pub mod change;
+pub mod decision;
+pub mod device;
+pub mod explain;
+pub mod key;
+pub mod ledger;
+pub mod poll;
+pub mod propose;
+
+mod admit;
+mod ask;
+mod convert;
+mod evidence;
+mod health;
+mod lead;
+mod plugin;
+mod review;
+
+pub(crate) use ask::may_read;
+pub(crate) use change::tenant;
+pub(crate) use device::{token_hash, token_text};
+pub(crate) use lead::{Led, lead};

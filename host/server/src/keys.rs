@@ -1,0 +1,47 @@
+//! A small cache of what authenticated lately, so that a busy client does not cost two look-ups a request.
+//!
+//! Entries live for five seconds: a revocation on another replica takes effect within that time, one on this
+//! replica at once.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use interlock_domain::{Account, Credential, KeyId, Timestamp};
+
+/// How long an entry lives.
+const LIFE_MS: i64 = 5_000;
+/// Most entries; beyond it the cache starts anew, so that guessing keys cannot fill the memory.
+const ENTRIES_MAX: usize = 10_000;
+
+type Known = Arc<(Credential, Account)>;
+
+/// Keys and their accounts.
+#[derive(Debug, Default)]
+pub(crate) struct KeyCache {
+    entries: Mutex<HashMap<KeyId, (Timestamp, Known)>>,
+}
+
+impl KeyCache {
+    pub(crate) fn get(&self, id: &KeyId, now: Timestamp) -> Option<Known> {
+        let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        let (at, known) = entries.get(id)?;
+        (now.millis_since(*at) < LIFE_MS).then(|| known.clone())
+    }
+
+    pub(crate) fn put(&self, credential: Credential, account: Account, now: Timestamp) -> Known {
+        let id = credential.id.clone();
+        let known = Arc::new((credential, account));
+        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        if entries.len() >= ENTRIES_MAX {
+            entries.clear();
+        }
+        entries.insert(id, (now, known.clone()));
+        known
+    }
+
+    pub(crate) fn forget(&self, id: &KeyId) {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
+    }
+}
