@@ -7,7 +7,7 @@ use interlock_plugin_sdk::SettingsProblem;
 use jiff::civil::{Date, Time, Weekday};
 use jiff::fmt::temporal::DateTimeParser;
 use jiff::tz::TimeZone;
-use jiff::{Span, Timestamp, Zoned};
+use jiff::{SignedDuration, Span, Timestamp, Zoned};
 
 use crate::settings::{Day, FreezeSettings, Settings, WindowSettings};
 
@@ -90,13 +90,20 @@ impl Calendar {
         if self.windows.is_empty() {
             return Some(self.after_freezes(now));
         }
-        // Not the first opening that works: a freeze may end in the middle of an earlier but longer window.
-        let openings = self.openings(now, -1, DAYS_AHEAD_MAX);
-        let possible = openings.filter_map(|(from, to)| {
+        // Not the first opening that works: a freeze may end in the middle of an earlier but longer window. But openings
+        // come day by day, so those that are days later than a good one need no look.
+        let mut earliest: Option<Timestamp> = None;
+        for (from, to) in self.openings(now, -1, DAYS_AHEAD_MAX) {
+            if earliest.is_some_and(|earliest| from.duration_since(earliest) > SignedDuration::from_hours(48))
+            {
+                break;
+            }
             let instant = self.after_freezes(from.max(now));
-            (instant < to).then_some(instant)
-        });
-        possible.min()
+            if instant < to {
+                earliest = Some(earliest.map_or(instant, |earliest| earliest.min(instant)));
+            }
+        }
+        earliest
     }
 
     /// `instant` in local time, for people.
