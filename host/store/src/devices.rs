@@ -24,15 +24,10 @@ pub struct DeviceCount {
 
 /// The registrations with which these writes begin, each with the row's JSON.
 pub(crate) fn leading_registrations(writes: &[PreparedWrite]) -> Vec<(&Device, &str)> {
-    let device = |prepared: &'_ PreparedWrite| match &prepared.write {
-        Write::Device { from_revision: 0, .. } => true,
-        _ => false,
-    };
     writes
         .iter()
-        .take_while(|prepared| device(prepared))
-        .filter_map(|prepared| match &prepared.write {
-            Write::Device { device, .. } => Some((&**device, prepared.body.as_str())),
+        .map_while(|prepared| match &prepared.write {
+            Write::Device { device, from_revision: 0, .. } => Some((&**device, prepared.body.as_str())),
             _ => None,
         })
         .collect()

@@ -129,9 +129,10 @@ impl Prepared {
         Ok(Self { scribe, fence: commit.fence, writes })
     }
 
-    /// True when a refusal halfway could leave a part of it behind.
+    /// True when a refusal halfway could leave a part of it behind: a single write is refused by its first statement,
+    /// but for a change whose tasks come after it.
     pub(crate) fn needs_savepoint(&self) -> bool {
-        self.writes.len() > 1 || self.writes.iter().any(|write| !matches!(write.write, Write::Assignment(_)))
+        self.writes.len() > 1 || self.writes.iter().any(|write| !write.task_ids.is_empty())
     }
 }
 

@@ -22,7 +22,7 @@ pub enum StoreError {
         id: String,
     },
     /// There is one already.
-    #[error("there is already a {what} `{id}`")]
+    #[error("{what} `{id}` is there already")]
     AlreadyExists {
         /// For example `device`.
         what: &'static str,

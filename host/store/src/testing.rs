@@ -1,8 +1,9 @@
 //! Databases for tests: SQLite in a folder of its own, PostgreSQL on a server of its own.
 //!
-//! The PostgreSQL server is made once a process, on a free port of the loopback, and goes away with the process; each
-//! test gets a fresh database on it. `INTERLOCK_TEST_POSTGRES_URL` names a server to use instead. Nothing here skips a
-//! test: where no server can be had, it panics and says what is missing.
+//! The PostgreSQL server is made on first need, on a free port of the loopback: one for all test processes of a nextest
+//! run, or one for this process. It goes away when that ends, however it ends. Each test gets a fresh database on it.
+//! `INTERLOCK_TEST_POSTGRES_URL` names a server to use instead. Nothing here skips a test: where no server can be had,
+//! it panics and says what is missing.
 
 #![expect(
     clippy::expect_used,
@@ -11,8 +12,9 @@
 )]
 
 use std::{
-    io::Write as _,
+    fs::{self, File},
     net::TcpListener,
+    os::unix::process::parent_id,
     path::{Path, PathBuf},
     process::{Command, Stdio},
     sync::{
@@ -27,13 +29,13 @@ use tempfile::TempDir;
 
 use crate::{LedgerKeys, Options, Store};
 
-/// A server for all tests of this process.
-static SERVER: LazyLock<Server> = LazyLock::new(Server::start);
+/// The server's address: everything up to the database's name, and what follows it.
+static SERVER: LazyLock<(String, String)> = LazyLock::new(server);
 
 /// Numbers the databases of this process.
 static DATABASES: AtomicU32 = AtomicU32::new(0);
 
-/// A fresh, empty database, dropped with its folder when the test ends.
+/// A fresh, empty database. A file goes with its folder when this is dropped, the rest with the server.
 #[derive(Debug)]
 pub struct TestDatabase {
     /// How to open it, as [`Options::url`].
@@ -49,17 +51,19 @@ impl TestDatabase {
         Self { url, _folder: Some(folder) }
     }
 
-    /// A database on this process's PostgreSQL server.
+    /// A database on the tests' PostgreSQL server.
     pub async fn postgres() -> Self {
         let number = DATABASES.fetch_add(1, Ordering::Relaxed);
         let name = format!("interlock_{}_{number}", std::process::id());
-        let mut admin = PgConnection::connect(&SERVER.url("postgres")).await.unwrap_or_else(|error| {
-            panic!("cannot reach PostgreSQL at {}: {error}", SERVER.url("postgres"));
-        });
+        let admin = address("postgres");
+        let mut connection = PgConnection::connect(&admin)
+            .await
+            .unwrap_or_else(|error| panic!("cannot reach PostgreSQL at {admin}: {error}"));
         for sql in [format!("DROP DATABASE IF EXISTS {name}"), format!("CREATE DATABASE {name}")] {
-            sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut admin).await.expect("a database of its own");
+            let made = sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut connection).await;
+            made.expect("a database of its own");
         }
-        Self { url: SERVER.url(&name), _folder: None }
+        Self { url: address(&name), _folder: None }
     }
 
     /// Options that open it and write at once, without waiting for more commits.
@@ -69,9 +73,8 @@ impl TestDatabase {
 
     /// Opens it.
     pub async fn open(&self) -> Store {
-        Store::open(self.options(), keys())
-            .await
-            .unwrap_or_else(|error| panic!("cannot open {}: {error}", self.url))
+        let opened = Store::open(self.options(), keys()).await;
+        opened.unwrap_or_else(|error| panic!("cannot open {}: {error}", self.url))
     }
 }
 
@@ -82,121 +85,115 @@ pub fn keys() -> LedgerKeys {
     LedgerKeys::new(emitter, log.to_pkcs8().expect("a key's PKCS#8"))
 }
 
-/// Where PostgreSQL is, and the watcher that stops it.
-struct Server {
-    /// Everything of the address up to the database's name, and what follows it.
-    before_name: String,
-    after_name: String,
+fn address(database: &str) -> String {
+    let (before, after) = &*SERVER;
+    format!("{before}{database}{after}")
 }
 
-impl Server {
-    fn url(&self, database: &str) -> String {
-        format!("{}{database}{}", self.before_name, self.after_name)
+fn server() -> (String, String) {
+    if let Ok(url) = std::env::var("INTERLOCK_TEST_POSTGRES_URL") {
+        return given(&url);
     }
-
-    fn start() -> Self {
-        match std::env::var("INTERLOCK_TEST_POSTGRES_URL") {
-            Ok(url) => Self::given(&url),
-            Err(_) => Self::private(),
-        }
-    }
-
-    fn given(url: &str) -> Self {
-        let (address, parameters) = match url.split_once('?') {
-            Some((address, parameters)) => (address, format!("?{parameters}")),
-            None => (url, String::new()),
-        };
-        let authority = address.find("://").map_or(0, |at| at + 3);
-        let end = address[authority..].find('/').map_or(address.len(), |at| authority + at);
-        Self { before_name: format!("{}/", &address[..end]), after_name: parameters }
-    }
-
-    fn private() -> Self {
-        let programs = programs();
-        let folder = tempfile::Builder::new()
-            .prefix("interlock-pg-")
-            .tempdir()
-            .expect("a folder for PostgreSQL")
-            .keep();
-        if am_root() {
-            run(Command::new("chown").arg("postgres:").arg(&folder));
-        }
-        let data = folder.join("data");
-        run(as_postgres(&programs.join("initdb")).arg("-D").arg(&data).args([
-            "-U",
-            "postgres",
-            "-A",
-            "trust",
-            "--no-sync",
-            "-E",
-            "UTF8",
-            "--locale=C.UTF-8",
-        ]));
-        // Somebody else may take the port between here and there: try another then.
-        for _ in 0..10 {
-            let port = free_port();
-            let settings = format!(
-                "-c listen_addresses=127.0.0.1 -p {port} -k {} -c fsync=off -c synchronous_commit=off \
-                 -c full_page_writes=off -c max_connections=200",
-                folder.display()
-            );
-            let started = as_postgres(&programs.join("pg_ctl"))
-                .arg("-D")
-                .arg(&data)
-                .arg("-w")
-                .arg("-l")
-                .arg(folder.join("log"))
-                .args(["-o", &settings, "start"])
-                .stdout(Stdio::null())
-                .stderr(Stdio::null())
-                .status()
-                .expect("pg_ctl starts");
-            if started.success() {
-                stop_with_this_process(&programs, &folder);
-                return Self {
-                    before_name: format!("postgres://postgres@127.0.0.1:{port}/"),
-                    after_name: String::new(),
-                };
-            }
-        }
-        let log = std::fs::read_to_string(folder.join("log")).unwrap_or_default();
-        panic!("PostgreSQL did not start:\n{log}");
-    }
+    // nextest runs each test in a process of its own: they share the server of their run.
+    let (name, lives_with) = match std::env::var("NEXTEST_RUN_ID") {
+        Ok(run) => (run, parent_id()),
+        Err(_) => (std::process::id().to_string(), std::process::id()),
+    };
+    let folder = std::env::temp_dir().join(format!("interlock-pg-{name}"));
+    fs::create_dir_all(&folder).expect("a folder for PostgreSQL");
+    let lock = File::create(folder.join("lock")).expect("a lock file");
+    lock.lock().expect("the lock on the server");
+    let note = folder.join("port");
+    let port = fs::read_to_string(&note).unwrap_or_else(|_| {
+        let port = start(&folder, lives_with).to_string();
+        fs::write(&note, &port).expect("a note of the port");
+        port
+    });
+    (format!("postgres://postgres@127.0.0.1:{port}/"), String::new())
 }
 
-/// Leaves a watcher behind that waits for this process to end, however it ends, and then stops the server and removes
-/// its folder: a static is never dropped, and a test may be killed.
-fn stop_with_this_process(programs: &Path, folder: &Path) {
+fn given(url: &str) -> (String, String) {
+    let (address, parameters) = match url.split_once('?') {
+        Some((address, parameters)) => (address, format!("?{parameters}")),
+        None => (url, String::new()),
+    };
+    let authority = address.find("://").map_or(0, |at| at + 3);
+    let end = address[authority..].find('/').map_or(address.len(), |at| authority + at);
+    (format!("{}/", &address[..end]), parameters)
+}
+
+/// Makes a server in this folder that lives as long as the process with this id, and says its port.
+fn start(folder: &Path, lives_with: u32) -> u16 {
+    let programs = programs();
+    let data = folder.join("data");
+    if am_root() {
+        run(Command::new("chown").arg("postgres:").arg(folder));
+    }
+    run(as_postgres(&programs.join("initdb")).arg("-D").arg(&data).args([
+        "-U",
+        "postgres",
+        "-A",
+        "trust",
+        "--no-sync",
+        "-E",
+        "UTF8",
+        "--locale=C.UTF-8",
+    ]));
+    stop_with(lives_with, &programs, folder);
+    // Somebody else may take the port between here and there: try another then.
+    for _ in 0..10 {
+        let port = free_port();
+        let settings = format!(
+            "-c listen_addresses=127.0.0.1 -p {port} -k {} -c fsync=off -c synchronous_commit=off \
+             -c full_page_writes=off -c max_connections=200",
+            folder.display()
+        );
+        let started = as_postgres(&programs.join("pg_ctl"))
+            .arg("-D")
+            .arg(&data)
+            .arg("-l")
+            .arg(folder.join("log"))
+            .args(["-w", "-o", &settings, "start"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status();
+        if started.is_ok_and(|status| status.success()) {
+            return port;
+        }
+    }
+    panic!("PostgreSQL did not start:\n{}", fs::read_to_string(folder.join("log")).unwrap_or_default());
+}
+
+/// Leaves a watcher behind that stops the server and removes its folder when that process is gone: a static is never
+/// dropped, and a test may be killed.
+#[expect(
+    clippy::zombie_processes,
+    reason = "the watcher outlives this process, so that nobody here can wait for it"
+)]
+fn stop_with(process: u32, programs: &Path, folder: &Path) {
     let script = format!(
-        "read -r _; {stop} -D '{folder}/data' -m immediate stop >/dev/null 2>&1; rm -rf '{folder}'",
-        stop = shell_command(&programs.join("pg_ctl")),
+        "while kill -0 {process} 2>/dev/null; do sleep 1; done
+         {user}'{programs}/pg_ctl' -D '{folder}/data' -m immediate stop
+         rm -rf '{folder}'",
+        user = if am_root() { "runuser -u postgres -- " } else { "" },
+        programs = programs.display(),
         folder = folder.display(),
     );
-    let mut watcher = Command::new("setsid")
+    // In a session of its own, so that an interrupt of the tests does not reach it.
+    Command::new("setsid")
         .args(["sh", "-c", &script])
-        .stdin(Stdio::piped())
+        .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
         .expect("setsid (package util-linux) starts the watcher");
-    // Its input ends when this process does, because nobody else has the other end.
-    if let Some(mut input) = watcher.stdin.take() {
-        let _ = input.flush();
-        std::mem::forget(input);
-    }
-}
-
-fn shell_command(program: &Path) -> String {
-    match am_root() {
-        true => format!("runuser -u postgres -- '{}'", program.display()),
-        false => format!("'{}'", program.display()),
-    }
 }
 
 fn programs() -> PathBuf {
-    let found = ["/usr/lib/postgresql/15/bin", "/usr/lib/postgresql/17/bin", "/usr/lib/postgresql/16/bin"]
+    let found = ["15", "16", "17"]
+        .map(|version| PathBuf::from(format!("/usr/lib/postgresql/{version}/bin")))
         .into_iter()
-        .map(PathBuf::from)
         .find(|folder| folder.join("initdb").exists());
     found.unwrap_or_else(|| {
         panic!(

@@ -1,0 +1,31 @@
+//! One suite, run on both databases.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod commits;
+mod fixture;
+mod ledger;
+mod migrations;
+mod reads;
+mod side;
+mod tasks;
+
+/// Makes two tests of each function, one on SQLite and one on PostgreSQL. Each is given a fresh [`fixture::World`].
+macro_rules! on_both {
+    ($($name:ident),+ $(,)?) => {
+        $(
+            mod $name {
+                #[tokio::test]
+                async fn sqlite() {
+                    super::$name(crate::fixture::World::sqlite().await).await;
+                }
+
+                #[tokio::test]
+                async fn postgres() {
+                    super::$name(crate::fixture::World::postgres().await).await;
+                }
+            }
+        )+
+    };
+}
+pub(crate) use on_both;

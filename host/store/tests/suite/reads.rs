@@ -1,0 +1,337 @@
+//! What is read back, and by whom it is not.
+
+use interlock_domain::{
+    AssignmentState, Credential, DecisionOutcome, DeviceHealth, DeviceState, Digest, Facts, Group, KeyId,
+    Progress, Resource, Scope, Selector, State, Task,
+};
+use interlock_ledger::Entry;
+use interlock_store::{ChangeFilter, DecisionFilter, DeviceFilter, Page, StoreError, Write};
+use uuid::Uuid;
+
+use crate::{fixture::*, on_both};
+
+on_both! {
+    a_poll_gives_the_device_and_its_oldest_live_assignment,
+    a_report_is_about_the_oldest_live_or_else_the_newest_reached_assignment,
+    progress_counts_every_target_once,
+    silence_is_found_only_on_the_way_forward,
+    changes_are_paged_newest_first_and_filtered,
+    live_changes_are_those_with_something_left_to_do,
+    devices_are_paged_filtered_and_chosen,
+    a_group_is_unique_and_stays_while_devices_are_in_it,
+    an_artifact_is_found_by_id_name_and_content_in_its_tenant_only,
+    a_key_leads_to_its_account_until_it_is_revoked_once,
+    a_decision_is_stored_as_the_text_that_its_entry_names,
+    a_transition_without_events_still_checks_where_the_change_is,
+}
+
+async fn a_poll_gives_the_device_and_its_oldest_live_assignment(world: World) {
+    let device = "p1".parse().unwrap();
+    assert_eq!(world.store.poll(&mercy(), &device).await.unwrap(), None);
+    world.pumps(&["p1"]).await;
+    assert_eq!(world.store.poll(&mercy(), &device).await.unwrap(), Some((pump("p1"), None)));
+    let old = world.admitted(&["p1"]).await;
+    let new = world.admitted(&["p1"]).await;
+    for change in [&old, &new] {
+        let assignment = world.assignment(change, "p1").await;
+        world.commit(vec![forced(&assignment, AssignmentState::Confirming, at(2_000))]).await.unwrap();
+    }
+    let live = (world.assignment(&old, "p1").await, State::RollingOut);
+    assert_eq!(world.store.poll(&mercy(), &device).await.unwrap(), Some((pump("p1"), Some(live.clone()))));
+    assert_eq!(world.store.live_assignment(&mercy(), &device).await.unwrap(), Some(live));
+    assert_eq!(world.store.poll(&"grace".parse().unwrap(), &device).await.unwrap(), None);
+}
+
+async fn a_report_is_about_the_oldest_live_or_else_the_newest_reached_assignment(world: World) {
+    world.pumps(&["p1"]).await;
+    let device = "p1".parse().unwrap();
+    let [first, second, third] =
+        [world.admitted(&["p1"]).await, world.admitted(&["p1"]).await, world.admitted(&["p1"]).await];
+    let concerned = || async {
+        world.store.concerned_assignment(&mercy(), &device).await.unwrap().map(|(found, _)| found.change)
+    };
+    assert_eq!(concerned().await, None);
+    for change in [&first, &second] {
+        world
+            .commit(vec![forced(&world.assignment(change, "p1").await, AssignmentState::Verified, at(0))])
+            .await
+            .unwrap();
+    }
+    assert_eq!(concerned().await, Some(second.id));
+    world
+        .commit(vec![forced(&world.assignment(&first, "p1").await, AssignmentState::Confirming, at(0))])
+        .await
+        .unwrap();
+    assert_eq!(concerned().await, Some(first.id));
+    assert!(world.assignment(&third, "p1").await.state == AssignmentState::Pending);
+    let p1 = pump("p1");
+    let had = async |action| world.store.had_action(&p1, action).await.unwrap();
+    assert_eq!(
+        (had(1).await, had(2).await, had(3).await, had(6).await, had(8).await),
+        (false, true, true, true, false)
+    );
+}
+
+async fn progress_counts_every_target_once(world: World) {
+    let names = ["p1", "p2", "p3", "p4"];
+    world.pumps(&names).await;
+    let change = world.admitted(&names).await;
+    for (name, state) in
+        names.iter().zip([AssignmentState::Silent, AssignmentState::Restoring, AssignmentState::Cancelling])
+    {
+        world.commit(vec![forced(&world.assignment(&change, name).await, state, at(50))]).await.unwrap();
+    }
+    let expected = Progress { silent: 1, rolling_back: 2, pending: 1, ..Progress::default() };
+    assert_eq!(world.store.progress(&mercy(), &change.id).await.unwrap(), expected);
+    let unheard = async |before| world.store.unheard(&mercy(), &change.id, at(before)).await.unwrap();
+    assert_eq!((unheard(50).await, unheard(51).await), (0, 2));
+}
+
+async fn silence_is_found_only_on_the_way_forward(world: World) {
+    let names = ["p1", "p2", "p3"];
+    world.pumps(&names).await;
+    let change = world.admitted(&names).await;
+    let states = [AssignmentState::Installing, AssignmentState::Offered, AssignmentState::Restoring];
+    for (name, (state, touched)) in names.iter().zip(states.into_iter().zip([20, 10, 5])) {
+        world.commit(vec![forced(&world.assignment(&change, name).await, state, at(touched))]).await.unwrap();
+    }
+    let due = async |before, limit| {
+        let due = world.store.silent_due(&mercy(), &change.id, at(before), limit).await.unwrap();
+        due.into_iter().map(|assignment| assignment.device.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(due(21, 10).await, ["p2", "p1"]);
+    assert_eq!(due(21, 1).await, ["p2"]);
+    assert_eq!(due(10, 10).await, [""; 0]);
+}
+
+async fn changes_are_paged_newest_first_and_filtered(world: World) {
+    world.pumps(&["p1"]).await;
+    let [first, second, third] =
+        [world.admitted(&["p1"]).await, world.admitted(&["p1"]).await, world.admitted(&["p1"]).await];
+    world.commit(vec![step(second.halt("why".to_owned(), at(2_000)).unwrap())]).await.unwrap();
+    let list = async |filter: ChangeFilter, after: Option<&str>, limit| {
+        let page = Page { after: after.map(str::to_owned), limit };
+        let changes = world.store.changes(&mercy(), &filter, &page).await.unwrap();
+        changes.into_iter().map(|change| change.id).collect::<Vec<_>>()
+    };
+    let all = ChangeFilter::default();
+    assert_eq!(list(all.clone(), None, 2).await, [third.id.clone(), second.id.clone()]);
+    assert_eq!(list(all, Some(second.id.as_str()), 2).await, std::slice::from_ref(&first.id));
+    let paused = ChangeFilter { state: Some(State::Paused), ..ChangeFilter::default() };
+    assert_eq!(list(paused, None, 10).await, [second.id]);
+    let staging = ChangeFilter { environment: Some("staging".parse().unwrap()), ..ChangeFilter::default() };
+    assert_eq!(list(staging, None, 10).await, []);
+}
+
+async fn live_changes_are_those_with_something_left_to_do(world: World) {
+    world.pumps(&["p1"]).await;
+    let [running, over, returning] =
+        [world.admitted(&["p1"]).await, world.admitted(&["p1"]).await, world.admitted(&["p1"]).await];
+    let progress = Progress { verified: 1, ..Progress::default() };
+    let done = |change: &interlock_domain::Change| {
+        let completed = change.follow(&interlock_domain::Directive::Complete, &progress, at(3_000)).unwrap();
+        step(completed.unwrap())
+    };
+    world.commit(vec![done(&over), done(&returning)]).await.unwrap();
+    let left = forced(&world.assignment(&returning, "p1").await, AssignmentState::Restoring, at(3_000));
+    world.commit(vec![left]).await.unwrap();
+    let live: Vec<_> =
+        world.store.live_changes().await.unwrap().into_iter().map(|change| change.id).collect();
+    assert_eq!(live, [running.id, returning.id.clone()]);
+    let brought = world.store.completed_artifacts(&mercy(), "pump-firmware").await.unwrap();
+    assert_eq!(brought, [Digest::of("2.0")]);
+    assert_eq!(world.store.completed_artifacts(&mercy(), "other").await.unwrap(), []);
+}
+
+async fn devices_are_paged_filtered_and_chosen(world: World) {
+    let mut second = pump("p2");
+    second.site = "south".to_owned();
+    second.groups = vec!["canaries".parse().unwrap()];
+    second.health = DeviceHealth::Critical;
+    let mut retired = pump("p3");
+    retired.state = DeviceState::Retired;
+    world
+        .commit(vec![registered(pump("p1")), registered(second.clone()), registered(retired)])
+        .await
+        .unwrap();
+    let list = async |filter: DeviceFilter, page: Page| {
+        let devices = world.store.devices(&mercy(), &filter, &page).await.unwrap();
+        devices.into_iter().map(|device| device.id.to_string()).collect::<Vec<_>>()
+    };
+    let all = DeviceFilter::default();
+    assert_eq!(list(all.clone(), Page::first(2)).await, ["p1", "p2"]);
+    assert_eq!(list(all.clone(), Page { after: Some("p2".to_owned()), limit: 2 }).await, ["p3"]);
+    for filter in [
+        DeviceFilter { group: Some("canaries".parse().unwrap()), ..all.clone() },
+        DeviceFilter { site: Some("south".to_owned()), ..all.clone() },
+        DeviceFilter {
+            health: Some(DeviceHealth::Critical),
+            model: Some("pump-x2".to_owned()),
+            ..all.clone()
+        },
+    ] {
+        assert_eq!(list(filter, Page::default()).await, ["p2"]);
+    }
+    let chosen = async |json: &str| {
+        let selector: Selector = serde_json::from_str(json).unwrap();
+        let chosen =
+            world.store.devices_chosen(&mercy(), &"production".parse().unwrap(), &selector).await.unwrap();
+        chosen.into_iter().map(|device| device.id.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(chosen(r#"{"all": true}"#).await, ["p1", "p2"]);
+    assert_eq!(chosen(r#"{"sites": ["south"], "model": "pump-x2"}"#).await, ["p2"]);
+    assert_eq!(chosen(r#"{"sites": ["south", "north"], "groups": ["canaries"]}"#).await, ["p2"]);
+    assert_eq!(chosen("{}").await, [""; 0]);
+    let counts: Vec<_> = world
+        .store
+        .device_counts()
+        .await
+        .unwrap()
+        .into_iter()
+        .map(|count| (count.state, count.health, count.count))
+        .collect();
+    assert_eq!(
+        counts,
+        [
+            (DeviceState::Active, DeviceHealth::Critical, 1),
+            (DeviceState::Active, DeviceHealth::Ok, 1),
+            (DeviceState::Retired, DeviceHealth::Ok, 1),
+        ]
+    );
+    // Leaving a group is leaving it for the filters too.
+    let moved = interlock_domain::Device { groups: vec![], revision: 2, ..second };
+    let update = |from_revision| Write::Device {
+        device: Box::new(moved.clone()),
+        event: "device.updated",
+        from_revision,
+    };
+    world.commit(vec![update(1)]).await.unwrap();
+    assert_eq!(
+        list(DeviceFilter { group: Some("canaries".parse().unwrap()), ..all }, Page::default()).await,
+        [""; 0]
+    );
+    assert!(matches!(world.commit(vec![update(1)]).await, Err(StoreError::Conflict { what: "device", .. })));
+}
+
+async fn a_group_is_unique_and_stays_while_devices_are_in_it(world: World) {
+    let group = Group {
+        tenant: mercy(),
+        name: "canaries".parse().unwrap(),
+        description: "first".to_owned(),
+        created_at: at(0),
+    };
+    world.commit(vec![Write::Group(group.clone())]).await.unwrap();
+    assert!(matches!(
+        world.commit(vec![Write::Group(group.clone())]).await,
+        Err(StoreError::AlreadyExists { .. })
+    ));
+    assert_eq!(world.store.groups(&mercy(), &Page::default()).await.unwrap(), std::slice::from_ref(&group));
+    let mut member = pump("p1");
+    member.groups = vec![group.name.clone()];
+    world.commit(vec![registered(member.clone())]).await.unwrap();
+    let removal = || vec![Write::GroupRemoved { tenant: mercy(), name: group.name.clone() }];
+    assert!(matches!(world.commit(removal()).await, Err(StoreError::Conflict { what: "group", .. })));
+    member.groups.clear();
+    member.revision = 2;
+    let left = Write::Device { device: Box::new(member), event: "device.updated", from_revision: 1 };
+    world.commit(vec![left]).await.unwrap();
+    world.commit(removal()).await.unwrap();
+    assert_eq!(world.store.group(&mercy(), &group.name).await.unwrap(), None);
+}
+
+async fn an_artifact_is_found_by_id_name_and_content_in_its_tenant_only(world: World) {
+    let artifact = world.push("2.0").await;
+    world.push("3.0").await;
+    let store = &world.store;
+    let grace = "grace".parse().unwrap();
+    assert_eq!(store.artifact(&mercy(), &artifact.id).await.unwrap(), Some(artifact.clone()));
+    assert_eq!(store.artifact(&grace, &artifact.id).await.unwrap(), None);
+    assert_eq!(
+        store.artifact_by_version(&mercy(), "pump-firmware", "2.0").await.unwrap(),
+        Some(artifact.clone())
+    );
+    assert_eq!(store.artifact_by_digest(&mercy(), &artifact.digest).await.unwrap(), Some(artifact.clone()));
+    assert_eq!(store.artifact_by_digest(&grace, &artifact.digest).await.unwrap(), None);
+    assert_eq!(
+        store.sealed(&mercy(), &artifact.digest).await.unwrap(),
+        Some(serde_json::json!({"wrapped": "2.0"}))
+    );
+    assert_eq!(store.artifacts(&mercy(), &Page::default()).await.unwrap().len(), 2);
+    let again = Write::Artifact { artifact: Box::new(world.artifact("2.0")), sealed: serde_json::json!({}) };
+    assert_eq!(
+        world.commit(vec![again]).await.unwrap_err().to_string(),
+        "artifact `pump-firmware 2.0` is there already"
+    );
+}
+
+async fn a_key_leads_to_its_account_until_it_is_revoked_once(world: World) {
+    let ana = account("Ana", 7);
+    let key = Credential {
+        id: KeyId::new(Uuid::from_u128(9)),
+        tenant: mercy(),
+        account: ana.id.clone(),
+        label: "laptop".to_owned(),
+        secret_sha256: "secret".to_owned(),
+        scopes: vec![Scope::Read],
+        created_at: at(0),
+        expires_at: at(9_000),
+        revoked_at: None,
+    };
+    world
+        .commit(vec![Write::Account(Box::new(ana.clone())), Write::Credential(Box::new(key.clone()))])
+        .await
+        .unwrap();
+    assert_eq!(world.store.credential(&key.id).await.unwrap(), Some((key.clone(), ana.clone())));
+    let revoked = Credential { revoked_at: Some(at(5)), ..key.clone() };
+    world.commit(vec![Write::Credential(Box::new(revoked.clone()))]).await.unwrap();
+    assert_eq!(
+        world.store.credentials(&mercy(), &Page::default()).await.unwrap(),
+        std::slice::from_ref(&revoked)
+    );
+    let twice = world.commit(vec![Write::Credential(Box::new(revoked))]).await;
+    assert!(matches!(twice, Err(StoreError::Conflict { what: "key", .. })));
+    let idle = interlock_domain::Account { active: false, ..ana };
+    world.commit(vec![Write::Account(Box::new(idle.clone()))]).await.unwrap();
+    assert_eq!(world.store.accounts(&mercy()).await.unwrap(), [idle]);
+    assert_eq!(
+        world.kinds("mercy").await,
+        ["account.written", "key.created", "key.revoked", "account.written"]
+    );
+}
+
+async fn a_decision_is_stored_as_the_text_that_its_entry_names(world: World) {
+    world.pumps(&["p1"]).await;
+    let change = world.admitted(&["p1"]).await;
+    let mut decision = world.decision(interlock_domain::Action::AdmitChange, change.resource(), Facts::None);
+    decision.change = Some(change.id.clone());
+    let other = world.decision(
+        interlock_domain::Action::ReadDevice,
+        Resource::Tenant { tenant: mercy() },
+        Facts::None,
+    );
+    world
+        .commit([&other, &decision].map(|decision| Write::Decision(Box::new(decision.clone()))).to_vec())
+        .await
+        .unwrap();
+    let text = world.store.decision_text(&mercy(), &decision.id).await.unwrap().unwrap();
+    let rows = world.store.entries("mercy", &Page::first(1)).await.unwrap();
+    let entry = Entry::parse(&rows[0].body).unwrap();
+    assert_eq!((entry.object.digest, entry.outcome.as_deref()), (Some(Digest::of(&text)), Some("allow")));
+    assert_eq!(entry.policy.unwrap().determining, ["p1"]);
+    let list = async |filter: DecisionFilter| {
+        world.store.decisions(&mercy(), &filter, &Page::default()).await.unwrap()
+    };
+    // Newest first: `other` was drawn after `decision`.
+    assert_eq!(list(DecisionFilter::default()).await, [other, decision.clone()]);
+    assert_eq!(list(DecisionFilter { change: Some(change.id), outcome: None }).await, [decision]);
+    assert_eq!(list(DecisionFilter { change: None, outcome: Some(DecisionOutcome::Deny) }).await, []);
+}
+
+async fn a_transition_without_events_still_checks_where_the_change_is(world: World) {
+    world.pumps(&["p1"]).await;
+    let change = world.admitted(&["p1"]).await;
+    world.commit(vec![step(change.halt("why".to_owned(), at(2_000)).unwrap())]).await.unwrap();
+    let late = world.commit(vec![only(&change, Task::ExposeRanks { below: 1 })]).await;
+    assert!(matches!(late, Err(StoreError::Conflict { what: "change", .. })));
+    assert_eq!(world.assignment(&change, "p1").await.state, AssignmentState::Pending);
+}
