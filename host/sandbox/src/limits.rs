@@ -34,7 +34,7 @@ pub struct Limits {
     /// Bytes that the guest may hand over at once, as a result or as arguments of an import: text, and list elements at
     /// their size in host memory.
     pub output_bytes_max: u64,
-    /// Bytes of evidence that a call may be given.
+    /// Bytes of evidence of a call: contents, and the names of sources and keys that were asked for.
     pub evidence_bytes_max: u64,
     /// Bytes of a component before compilation.
     pub component_bytes_max: u64,

@@ -54,6 +54,15 @@ impl Shelf {
         books.slots.get(slot).and_then(|digest| books.by_digest.get(digest)).cloned()
     }
 
+    /// The plugins that slots hold now, by slot.
+    #[must_use]
+    pub fn all_bound(&self) -> Vec<Arc<Plugin>> {
+        let books = self.books.load();
+        let mut slots: Vec<_> = books.slots.iter().collect();
+        slots.sort();
+        slots.into_iter().filter_map(|(_, digest)| books.by_digest.get(digest).cloned()).collect()
+    }
+
     /// Puts a plugin into a slot, at once for everybody. Calls that run keep the one they started with. The slot's
     /// former plugin stays ready as a spare until newer spares push it out.
     pub fn bind(&self, slot: &str, plugin: &Arc<Plugin>) {

@@ -130,6 +130,8 @@ impl CallState {
     }
 
     async fn look_up(&mut self, source: &str, key: &str) -> Result<EvidenceAnswer, PluginError> {
+        // Names count too: they are recorded even when nobody is asked.
+        self.count_evidence(source.len() + key.len())?;
         if !self.declared.evidence_sources.iter().any(|declared| declared == source) {
             let reason = format!("`{source}` is not among the evidence sources that this plugin declares");
             return Ok(EvidenceAnswer::Refused(Refusal::Denied(reason)));
@@ -137,20 +139,25 @@ impl CallState {
         let mut answer = self.source.fetch(&self.declared.name, source, key).await;
         self.waited = true;
         if let EvidenceAnswer::Found(document) = &mut answer {
-            self.evidence_bytes = self.evidence_bytes.saturating_add(document.content.len() as u64);
-            let evidence_bytes_max = self.limits().evidence_bytes_max;
-            if self.evidence_bytes > evidence_bytes_max {
-                return Err(PluginError::EvidenceExceeded { evidence_bytes_max });
-            }
+            self.count_evidence(document.content.len())?;
             if document.fetched_at > INTEGER_MAX {
-                let reason =
-                    format!("evidence source `{source}` says that it fetched at `{}`", document.fetched_at);
+                let at = document.fetched_at;
+                let reason = format!("evidence source `{source}` says that it fetched at `{at}`");
                 return Err(PluginError::HostFailed { reason });
             }
             // What the record calls this content must be true whatever the source said.
             document.digest = Digest::of(&document.content);
         }
         Ok(answer)
+    }
+
+    fn count_evidence(&mut self, bytes: usize) -> Result<(), PluginError> {
+        self.evidence_bytes = self.evidence_bytes.saturating_add(bytes as u64);
+        let evidence_bytes_max = self.limits().evidence_bytes_max;
+        if self.evidence_bytes > evidence_bytes_max {
+            return Err(PluginError::EvidenceExceeded { evidence_bytes_max });
+        }
+        Ok(())
     }
 }
 

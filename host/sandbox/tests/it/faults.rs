@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
+use interlock_sandbox::types::Request;
 use interlock_sandbox::{InstallError, Limits, NoEvidence, PluginError};
+use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
 
 use crate::support::*;
 
@@ -220,10 +223,49 @@ async fn a_call_that_is_dropped_midway_harms_nobody() {
 #[tokio::test]
 async fn a_question_of_another_world_is_refused_by_name() {
     let plugin = install(small(), passing()).await;
-    let request = interlock_sandbox::types::Request::Needs { change: change(), settings: "{}".into() };
+    let request = Request::Needs { change: change(), settings: "{}".into() };
     let error = plugin.call(request, Arc::new(NoEvidence)).await.outcome.unwrap_err();
     assert_eq!(
         error.to_string(),
         "a compliance-gate does not answer `needs`: ask a plugin of the right kind"
     );
+}
+
+/// Takes the settings' text for the result's memory, pointers and all.
+fn parrot() -> Guest {
+    Guest::gate(&format!(
+        "(local $at i32)
+         (local.set $at (call $alloc (i32.const 64)))
+         (memory.copy (local.get $at)
+           (i32.load offset={SETTINGS_POINTER} (local.get $in)) (i32.load offset={SETTINGS_LENGTH} (local.get $in)))
+         (local.get $at)"
+    ))
+}
+
+#[test]
+fn whatever_the_guest_leaves_in_memory_the_host_gets_an_answer_or_a_reason() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let plugin = runtime.block_on(install(small(), parrot()));
+    let small_numbers = prop::collection::vec(prop_oneof![0_u8..4, 0_u8..128], 0..64);
+    let config = ProptestConfig { failure_persistence: None, ..ProptestConfig::default() };
+    let checked = TestRunner::new(config).run(&small_numbers, |bytes| {
+        let settings = String::from_utf8(bytes).unwrap();
+        let request = Request::Evaluate { change: change(), settings, now: 0 };
+        let call = runtime.block_on(plugin.call(request, Arc::new(NoEvidence)));
+        if let Err(error) = &call.outcome {
+            let known = [
+                "bad-output",
+                "trapped",
+                "output-too-large",
+                "fault-settings",
+                "fault-evidence",
+                "fault-internal",
+            ];
+            prop_assert!(known.contains(&error.code()), "{error}");
+        }
+        let record = call.record().unwrap();
+        prop_assert!(runtime.block_on(plugin.replay(&record)).identical);
+        Ok(())
+    });
+    checked.unwrap();
 }

@@ -222,3 +222,18 @@ async fn what_only_the_plugin_can_see_is_asked_of_the_plugin() {
     let by_schema = plugin.check_settings(&json!({"days": 0})).await.unwrap();
     assert_eq!(by_schema.len(), 1, "the plugin sees only what passed the schema");
 }
+
+#[tokio::test]
+async fn a_schema_that_refers_to_itself_cannot_exhaust_the_host() {
+    for schema in [
+        r##"{"$ref":"#"}"##,
+        r##"{"allOf":[{"$ref":"#"}]}"##,
+        r##"{"not":{"$ref":"#"}}"##,
+        r##"{"$dynamicAnchor":"a","anyOf":[{"$dynamicRef":"#a"}]}"##,
+        r##"{"$defs":{"a":{"$ref":"#/$defs/b"},"b":{"if":{"$ref":"#/$defs/a"}}},"$ref":"#/$defs/a"}"##,
+    ] {
+        let wasm = passing().with(|g| g.schema = schema.into()).build();
+        let plugin = sandbox(small()).install(wasm).await.unwrap();
+        assert!(plugin.schema_problems(&json!({"days": 3})).len() <= 1, "{schema}");
+    }
+}

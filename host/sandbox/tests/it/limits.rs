@@ -137,10 +137,11 @@ fn asking() -> Guest {
 
 #[tokio::test]
 async fn evidence_bytes() {
-    let plugin = install(Limits { evidence_bytes_max: 300, ..small() }, asking()).await;
+    const LOOK_UP: u64 = 100 + 2 * "artifact".len() as u64;
+    let plugin = install(Limits { evidence_bytes_max: 3 * LOOK_UP, ..small() }, asking()).await;
     assert_eq!(plugin.call(evaluate(3), Arc::new(Hundred)).await.outcome, Ok(pass()));
     let beyond = plugin.call(evaluate(4), Arc::new(Hundred)).await;
-    assert_eq!(beyond.outcome, Err(PluginError::EvidenceExceeded { evidence_bytes_max: 300 }));
+    assert_eq!(beyond.outcome, Err(PluginError::EvidenceExceeded { evidence_bytes_max: 3 * LOOK_UP }));
 }
 
 /// Never answers.
