@@ -1,5 +1,7 @@
 //! Table `changes`, and which artifacts each brings.
 
+use std::collections::BTreeMap;
+
 use interlock_domain::{Change, ChangeId, Digest, TenantId, Transition};
 
 use crate::{
@@ -115,15 +117,22 @@ impl Store {
     /// The changes of all tenants that a reconciler has to look at, oldest first: those that are not over, and those
     /// that are but have targets on their way back.
     pub async fn live_changes(&self) -> Result<Vec<Change>, StoreError> {
-        let rows = fetch_all!(
+        // Two statements, each with an index that fits it; what is over and quiet is never looked at.
+        let going = fetch_all!(
             self.db().reader(),
             (String, String),
-            "SELECT id, body FROM changes WHERE is_final = 0
-             UNION
-             SELECT id, body FROM changes WHERE is_final = 1 AND id IN (
-                 SELECT change_id FROM assignments WHERE state IN ('cancelling', 'confirming', 'restoring'))
+            "SELECT id, body FROM changes WHERE is_final = 0 ORDER BY id"
+        )?;
+        let returning = fetch_all!(
+            self.db().reader(),
+            (String, String),
+            "SELECT id, body FROM changes WHERE is_final = 1 AND id IN (
+                 SELECT change_id FROM assignments
+                 WHERE live = 1 AND state IN ('cancelling', 'confirming', 'restoring'))
              ORDER BY id"
         )?;
+        // Keyed by id: a change may end between the two statements and would stand in both.
+        let rows: BTreeMap<String, String> = going.into_iter().chain(returning).collect();
         row::bodies("change", rows)
     }
 

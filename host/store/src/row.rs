@@ -18,7 +18,7 @@ pub(crate) fn body<T: DeserializeOwned>(what: &'static str, id: &str, body: &str
 /// Rows of id and body.
 pub(crate) fn bodies<T: DeserializeOwned>(
     what: &'static str,
-    rows: Vec<(String, String)>,
+    rows: impl IntoIterator<Item = (String, String)>,
 ) -> Result<Vec<T>, StoreError> {
     rows.into_iter().map(|(id, text)| body(what, &id, &text)).collect()
 }

@@ -42,11 +42,10 @@ CREATE TABLE assignments (
     revision BIGINT NOT NULL,
     PRIMARY KEY (change_id, device)
 );
-CREATE INDEX assignments_by_state ON assignments (change_id, state, rank);
+CREATE INDEX assignments_by_state ON assignments (change_id, tenant, state, rank);
 CREATE INDEX assignments_by_device ON assignments (tenant, device, action);
 CREATE INDEX assignments_live ON assignments (tenant, device, action) WHERE live = 1;
-CREATE INDEX assignments_returning ON assignments (change_id)
-    WHERE state IN ('cancelling', 'confirming', 'restoring');
+CREATE INDEX assignments_live_by_state ON assignments (state, change_id) WHERE live = 1;
 
 CREATE TABLE action_numbers (
     tenant TEXT COLLATE "C" NOT NULL PRIMARY KEY,
