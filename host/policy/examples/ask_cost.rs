@@ -13,7 +13,7 @@ use std::{
     hint::black_box,
     process::ExitCode,
     str::FromStr,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use cedar_policy::{
@@ -24,8 +24,9 @@ use interlock_domain::{Action, Facts, Principal, Question, Resource};
 use interlock_policy::{Bundle, BundleError, default_files, sample_question};
 
 const ACTIONS: usize = 50;
-const ROUNDS: usize = 301;
-const CALLS_PER_ROUND: u32 = 100;
+const CALLS_PER_ROUND: u32 = 20;
+const ROUNDS_MIN: usize = 50;
+const TIME_PER_FIGURE: Duration = Duration::from_millis(1_500);
 
 struct Figure {
     name: String,
@@ -109,8 +110,13 @@ fn take_turns(mut one: impl FnMut(), mut other: impl FnMut()) -> (f64, f64, f64)
         }
         start.elapsed().as_secs_f64() * 1e6 / f64::from(CALLS_PER_ROUND)
     };
-    let mut rounds: Vec<(f64, f64)> = (0..ROUNDS).map(|_| (time(&mut one), time(&mut other))).collect();
-    rounds.drain(..ROUNDS / 10);
+    let begun = Instant::now();
+    let mut rounds = Vec::new();
+    while rounds.len() < ROUNDS_MIN || begun.elapsed() < TIME_PER_FIGURE {
+        rounds.push((time(&mut one), time(&mut other)));
+    }
+    // The first ones fill caches.
+    rounds.drain(..rounds.len() / 10);
     let median = |mut values: Vec<f64>| {
         values.sort_by(f64::total_cmp);
         values[values.len() / 2]

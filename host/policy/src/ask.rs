@@ -6,6 +6,7 @@ use interlock_domain::{Answer, Determining, Effect, Question};
 use crate::{
     Bundle,
     bucket::Bucket,
+    shape::shape,
     translate::{self, Untranslatable},
     words::WORDS,
 };
@@ -13,7 +14,8 @@ use crate::{
 impl Bundle {
     /// Asks the policies of the question's action.
     ///
-    /// Request and entities are validated against the schema. Whatever goes wrong denies and is named in `errors`: a
+    /// Request and entities are valid against the schema: their shape was validated when the bundle was loaded, or else
+    /// they are now. Whatever goes wrong denies and is named in `errors`: a
     /// question that does not fit the schema, and any policy that errs, be it a permit or a forbid. (Cedar by itself
     /// skips a policy that errs, so that an erring guard rail guards nothing.)
     pub fn ask(&self, question: &Question) -> Answer {
@@ -63,6 +65,8 @@ impl Bundle {
         question: &Question,
         bucket: &Bucket,
     ) -> Result<(Request, cedar_policy::Entities), Untranslatable> {
+        let known_to_fit = bucket.fitting[shape(question)] && !cfg!(debug_assertions);
+        let schema = (!known_to_fit).then_some(&self.schema);
         let principal = translate::principal(question)?;
         let resource = translate::resource(&question.resource)?;
         let context = translate::context(&question.facts, question.now)?;
@@ -71,10 +75,10 @@ impl Bundle {
             WORDS.action(question.action).clone(),
             resource.uid(),
             context,
-            Some(&self.schema),
+            schema,
         )?;
-        // `add_entities` validates what it adds; `from_entities` would also copy every action of the schema.
-        let entities = bucket.action.clone().add_entities([principal, resource], Some(&self.schema))?;
+        // Not `from_entities`, which would also copy every action of the schema.
+        let entities = bucket.action.clone().add_entities([principal, resource], schema)?;
         Ok((request, entities))
     }
 

@@ -5,7 +5,10 @@ use std::collections::{BTreeSet, HashMap};
 use cedar_policy::{ActionConstraint, Entities, EntityUid, Policy, PolicySet, Schema};
 use interlock_domain::{Action, Determining, Effect};
 
-use crate::words::WORDS;
+use crate::{
+    shape::{Fitting, Samples},
+    words::WORDS,
+};
 
 /// What one action's questions need.
 #[derive(Debug, Clone)]
@@ -16,6 +19,8 @@ pub(crate) struct Bucket {
     pub(crate) monitored: PolicySet,
     /// The action itself with its groups, for conditions that say `action in …`.
     pub(crate) action: Entities,
+    /// The shapes of question that are known to fit the schema.
+    pub(crate) fitting: Fitting,
 }
 
 /// Whether a policy decides or only watches.
@@ -47,6 +52,7 @@ pub(crate) fn fill(
     policies: &[Annotated],
 ) -> Result<(Vec<Bucket>, Notes), crate::load::Defect> {
     let all_actions = schema.action_entities()?;
+    let samples = Samples::new(schema)?;
     let mut buckets = Vec::with_capacity(Action::ALL.len());
     for &action in Action::ALL {
         let uid = WORDS.action(action);
@@ -61,8 +67,12 @@ pub(crate) fn fill(
                 set.add(annotated.policy.clone())?;
             }
         }
-        let action = Entities::from_entities(all_actions.get(uid).cloned(), None)?;
-        buckets.push(Bucket { enforced, monitored, action });
+        buckets.push(Bucket {
+            enforced,
+            monitored,
+            action: Entities::from_entities(all_actions.get(uid).cloned(), None)?,
+            fitting: samples.fitting(schema, action),
+        });
     }
     let notes = policies.iter().map(|each| (each.note.id.clone(), each.note.clone())).collect();
     Ok((buckets, notes))

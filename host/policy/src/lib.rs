@@ -17,6 +17,7 @@ mod load;
 mod missing;
 mod policies;
 mod sample;
+mod shape;
 mod source;
 mod standard;
 mod translate;
