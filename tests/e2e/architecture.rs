@@ -59,7 +59,8 @@ fn each_heavy_dependency_has_one_room() {
     for (heavy, room) in
         [("sqlx", "store"), ("wasmtime", "sandbox"), ("cedar-policy", "policy"), ("object_store", "vault")]
     {
-        for krate in ["domain", "ledger", "policy", "sandbox", "store", "vault", "server", "cli", "emulator"] {
+        for krate in ["domain", "ledger", "policy", "sandbox", "store", "vault", "server", "cli", "emulator"]
+        {
             let known = dependencies(krate);
             assert_eq!(known.contains(&heavy.to_owned()), krate == room, "{heavy} in interlock-{krate}");
         }

@@ -64,7 +64,10 @@ async fn roll_out(setup: Setup, version: &str, kills: usize) -> Ending {
     let id = hospital.propose(&Hospital::proposal(version, "under fire", 1)).await.unwrap();
 
     // People act while the server dies; what they do not get an answer to, they repeat.
-    let people = tokio::spawn(approve_whatever_happens(vec![hospital.ben.clone(), hospital.carla.clone()], id.clone()));
+    let people = tokio::spawn(approve_whatever_happens(
+        vec![hospital.ben.clone(), hospital.carla.clone()],
+        id.clone(),
+    ));
     for _ in 0..kills {
         tokio::time::sleep(Duration::from_millis(dice.next(600))).await;
         hospital.server.restart().await.unwrap();
@@ -78,7 +81,8 @@ async fn roll_out(setup: Setup, version: &str, kills: usize) -> Ending {
     assert!(verified["entries"].as_u64().unwrap() > 0);
     let count = |pointer: &str| change.pointer(pointer).and_then(Value::as_u64).unwrap_or(0);
     let list = |pointer: &str| change.pointer(pointer).and_then(Value::as_array).cloned().unwrap_or_default();
-    let mut approvals: Vec<String> = list("/approvals").iter().map(|approval| text(approval, "/name")).collect();
+    let mut approvals: Vec<String> =
+        list("/approvals").iter().map(|approval| text(approval, "/name")).collect();
     approvals.sort();
     let ending = Ending {
         state: text(&change, "/state"),

@@ -5,3 +5,4 @@ mod demo;
 mod kill;
 mod program;
 mod refusals;
+mod swupdate;

@@ -32,6 +32,10 @@ pub(crate) fn quick() -> Setup {
 
 fn built(name: &str) -> PathBuf {
     let path = target_dir().join(name);
-    assert!(path.exists(), "`{}` is not built; run `cargo xtask test`, which builds it first", path.display());
+    assert!(
+        path.exists(),
+        "`{}` is not built; run `cargo xtask test`, which builds it first",
+        path.display()
+    );
     path
 }

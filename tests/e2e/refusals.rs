@@ -89,7 +89,8 @@ async fn an_approval_of_an_older_digest_does_not_count_after_a_revision() {
     hospital.approve(&hospital.ben, &id).await.unwrap();
     let before = hospital.change(&id).await.unwrap();
 
-    let revised = hospital.ana.put(&format!("/changes/{id}"), &Hospital::proposal("2.0.0", "slower", 2)).await.unwrap();
+    let revised =
+        hospital.ana.put(&format!("/changes/{id}"), &Hospital::proposal("2.0.0", "slower", 2)).await.unwrap();
     assert_ne!(revised["digest"], before["digest"]);
     hospital.approve(&hospital.carla, &id).await.unwrap();
     let held = hospital.until(&id, |change| !change["hold"].is_null()).await.unwrap();
@@ -115,7 +116,8 @@ async fn keys_that_are_unknown_revoked_or_out_of_scope_do_nothing() {
     let made = hospital.ines.post("/keys", &reader).await.unwrap();
     let rae = hospital.ines.colleague("Rae", text(&made, "/key"));
     rae.get("/changes").await.unwrap();
-    let refused = rae.try_post("/changes", &Hospital::proposal("2.0.0", "why", 1)).await.unwrap().unwrap_err();
+    let refused =
+        rae.try_post("/changes", &Hospital::proposal("2.0.0", "why", 1)).await.unwrap().unwrap_err();
     assert_eq!(refused.status, 403, "{refused:?}");
 
     hospital.ines.delete(&format!("/keys/{}", text(&made, "/id"))).await.unwrap();
@@ -135,7 +137,8 @@ async fn an_artifact_that_is_cut_short_or_altered_on_the_way_leaves_nothing() {
     let hospital = hospital().await;
     let (content, signed) = hospital.build("2.0.0", 2).unwrap();
     let half = content[..content.len() / 2].to_vec();
-    let refused = hospital.ana.push_as(FIRMWARE, "2.0.0", half, &content, &signed).await.unwrap().unwrap_err();
+    let refused =
+        hospital.ana.push_as(FIRMWARE, "2.0.0", half, &content, &signed).await.unwrap().unwrap_err();
     assert_eq!(refused.status, 422, "{refused:?}");
     let artifacts = hospital.ana.get("/artifacts").await.unwrap();
     assert!(
@@ -186,14 +189,18 @@ async fn a_bundle_that_does_not_validate_is_refused_and_the_last_good_one_stays(
     let hospital = Hospital::open(Setup { config, ..base }, 1).await.unwrap();
     let before = hospital.ines.get("/bundle").await.unwrap();
 
-    std::fs::write(folder.path().join("broken.cedar"), "permit (principal, action, resource) when { nonsense };").unwrap();
+    std::fs::write(
+        folder.path().join("broken.cedar"),
+        "permit (principal, action, resource) when { nonsense };",
+    )
+    .unwrap();
     let refused = hospital.ines.try_post("/bundle/reload", &json!({})).await.unwrap().unwrap_err();
     assert_eq!(refused.status, 422, "{refused:?}");
     assert!(refused.detail.contains("broken.cedar"), "{refused:?}");
     assert_eq!(hospital.ines.get("/bundle").await.unwrap()["digest"], before["digest"]);
 
     std::fs::remove_file(folder.path().join("broken.cedar")).unwrap();
-    hospital.ines.post("/bundle/reload", &json!({ })).await.unwrap_or_default();
+    hospital.ines.post("/bundle/reload", &json!({})).await.unwrap_or_default();
     assert_eq!(hospital.ines.get("/bundle").await.unwrap()["digest"], before["digest"]);
 }
 

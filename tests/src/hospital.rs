@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 use interlock_domain::{ArtifactStatement, Digest, SignedStatement};
 use interlock_emulator::{Behaviour, DeviceSpec, Fleet, FleetOptions};
 use interlock_vault::SigningKey;
@@ -18,6 +18,8 @@ pub const FIRMWARE: &str = "pump-firmware";
 pub const SITES: [&str; 3] = ["north", "south", "lakeside"];
 /// A step that takes longer than this went wrong.
 const PATIENCE: Duration = Duration::from_secs(120);
+/// States in which nothing more happens by itself.
+const ENDS: [&str; 5] = ["completed", "rolled_back", "rejected", "cancelled", "expired"];
 
 /// A server, people and pumps. It has no `Debug`, because the pumps hold tokens.
 pub struct Hospital {
@@ -138,6 +140,9 @@ impl Hospital {
             let change = self.change(id).await;
             match change {
                 Ok(change) if looks_like(&change) => return Ok(change),
+                Ok(change) if ENDS.contains(&text(&change, "/state").as_str()) => {
+                    bail!("the change ended as {}: {change}", text(&change, "/state"))
+                }
                 Ok(change) => ensure!(began.elapsed() < PATIENCE, "the change does not get there: {change}"),
                 Err(error) => ensure!(began.elapsed() < PATIENCE, "the change cannot be read: {error:#}"),
             }
@@ -176,7 +181,7 @@ impl Hospital {
 
     /// Has the server verify its ledger; it must be sound.
     pub async fn verify_ledger(&self) -> anyhow::Result<Value> {
-        let verified = self.ana.post("/ledger/verify", &json!({ })).await?;
+        let verified = self.ana.post("/ledger/verify", &json!({})).await?;
         ensure!(verified["sound"] == json!(true), "the ledger is not sound: {}", verified["findings"]);
         Ok(verified)
     }

@@ -56,7 +56,9 @@ impl Person {
     pub async fn post(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
         match self.try_post(path, body).await? {
             Ok(body) => Ok(body),
-            Err(refused) => bail!("{} {path}: {} {}: {}", self.name, refused.status, refused.title, refused.detail),
+            Err(refused) => {
+                bail!("{} {path}: {} {}: {}", self.name, refused.status, refused.title, refused.detail)
+            }
         }
     }
 
@@ -64,7 +66,8 @@ impl Person {
     pub async fn try_post(&self, path: &str, body: &Value) -> anyhow::Result<Result<Value, Refused>> {
         // The same request of the same person is a repetition, so that a story may try again after a crash.
         let key = format!("story-{}", Digest::of(format!("{}{path}{body}", self.name).as_bytes()).to_hex());
-        let request = self.http.post(format!("{}{path}", self.base)).header("Idempotency-Key", key).json(body);
+        let request =
+            self.http.post(format!("{}{path}", self.base)).header("Idempotency-Key", key).json(body);
         self.try_send(request).await
     }
 
@@ -106,7 +109,9 @@ impl Person {
         let announced = content.clone();
         match self.push_as(name, version, content, &announced, signed).await? {
             Ok(body) => Ok(body),
-            Err(refused) => bail!("{name} {version}: {} {}: {}", refused.status, refused.title, refused.detail),
+            Err(refused) => {
+                bail!("{name} {version}: {} {}: {}", refused.status, refused.title, refused.detail)
+            }
         }
     }
 

@@ -67,7 +67,9 @@ fn measure(command: &mut Command) -> Result<Vec<Value>> {
     ensure!(output.status.success(), "`{name}` failed with {}", output.status);
     let text = String::from_utf8(output.stdout)?;
     let lines = text.lines().filter(|line| line.starts_with('{'));
-    lines.map(|line| serde_json::from_str(line).with_context(|| format!("`{name}` printed `{line}`"))).collect()
+    lines
+        .map(|line| serde_json::from_str(line).with_context(|| format!("`{name}` printed `{line}`")))
+        .collect()
 }
 
 /// `name value unit bound holds`
@@ -75,7 +77,9 @@ fn line(figure: &Value) -> String {
     let text = |key: &str| match &figure[key] {
         Value::String(text) => text.clone(),
         Value::Null => "-".to_owned(),
-        Value::Number(number) => number.as_f64().map_or_else(|| number.to_string(), |value| format!("{value:.3}")),
+        Value::Number(number) => {
+            number.as_f64().map_or_else(|| number.to_string(), |value| format!("{value:.3}"))
+        }
         other => other.to_string(),
     };
     format!("{} {} {} {} {}", text("name"), text("value"), text("unit"), text("bound"), text("holds"))

@@ -26,7 +26,11 @@ pub(crate) const FOR_TESTS: &[Program] = &[
         package: "postgresql-15",
         needed_for: "the store's tests on PostgreSQL",
     },
-    Program { name: "swupdate", package: "swupdate", needed_for: "the device protocol's tests with a real client" },
+    Program {
+        name: "swupdate",
+        package: "swupdate",
+        needed_for: "the device protocol's tests with a real client",
+    },
     Program { name: "cpio", package: "cpio", needed_for: "making an update image for SWUpdate" },
     Program { name: "openssl", package: "openssl", needed_for: "signing an update image for SWUpdate" },
 ];
@@ -52,7 +56,9 @@ pub(crate) fn ensure_installed(programs: &[Program]) -> Result<()> {
     }
     let each: Vec<String> = still
         .iter()
-        .map(|program| format!("  {} (Debian package `{}`), for {}", program.name, program.package, program.needed_for))
+        .map(|program| {
+            format!("  {} (Debian package `{}`), for {}", program.name, program.package, program.needed_for)
+        })
         .collect();
     bail!("these programs are missing; install them and run this again:\n{}", each.join("\n"))
 }
@@ -67,7 +73,10 @@ pub(crate) fn cargo_tool(name: &str, version: &str) -> Result<PathBuf> {
     if !program.exists() {
         println!("building {name} {version}; this happens once");
         let mut install = workspace::cargo(".");
-        install.args(["install", "--quiet", "--locked", "--root"]).arg(&root).arg(format!("{name}@{version}"));
+        install
+            .args(["install", "--quiet", "--locked", "--root"])
+            .arg(&root)
+            .arg(format!("{name}@{version}"));
         let status = install.status().with_context(|| format!("cannot install {name}"))?;
         ensure!(status.success(), "cannot install {name} {version}; install it by hand and run this again");
     }

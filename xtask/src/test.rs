@@ -28,7 +28,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     programs::ensure_installed(programs::FOR_TESTS)?;
     if !arguments.only_tests {
         for dir in WORKSPACES {
-            step(&format!("format of {}", name(dir)), workspace::cargo(dir).args(["fmt", "--all", "--check"]))?;
+            step(
+                &format!("format of {}", name(dir)),
+                workspace::cargo(dir).args(["fmt", "--all", "--check"]),
+            )?;
         }
         dependencies()?;
     }
@@ -37,13 +40,27 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     if !arguments.only_tests {
         for dir in WORKSPACES {
             let mut clippy = workspace::cargo(dir);
-            clippy.args(["clippy", "--quiet", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"]);
+            clippy.args([
+                "clippy",
+                "--quiet",
+                "--workspace",
+                "--all-targets",
+                "--all-features",
+                "--",
+                "-D",
+                "warnings",
+            ]);
             step(&format!("lints of {}", name(dir)), &mut clippy)?;
         }
     }
     let nextest = programs::cargo_tool(NEXTEST.0, NEXTEST.1)?;
-    // The end-to-end tests start the real program.
-    step("the program", workspace::cargo(".").args(["build", "--quiet", "--workspace", "--bins"]))?;
+    // The end-to-end tests start the real program. Built together with the tests, so that each dependency is
+    // compiled once, with one set of features.
+    let mut build = workspace::cargo(".");
+    step(
+        "the program",
+        build.args(["build", "--quiet", "--workspace", "--all-features", "--bins", "--tests"]),
+    )?;
     let mut counts = Counts::default();
     for dir in WORKSPACES {
         counts.add(tests(&nextest, dir)?);
@@ -78,7 +95,11 @@ fn dependencies() -> Result<()> {
         };
         step(&format!("dependencies of {}", name(dir)), &mut check(&["licenses", "bans", "sources"]))?;
         let mut fetch = Command::new(&deny);
-        fetch.current_dir(workspace::root()).args(["fetch", "db"]).stdout(Stdio::null()).stderr(Stdio::null());
+        fetch
+            .current_dir(workspace::root())
+            .args(["fetch", "db"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
         if fetch.status().is_ok_and(|status| status.success()) {
             step(&format!("advisories against {}", name(dir)), &mut check(&["advisories"]))?;
         } else {
@@ -153,11 +174,7 @@ fn doc_tests() -> Result<Counts> {
 /// The number before a word: 44 in `44 passed`.
 fn number(text: &str, word: &str) -> u64 {
     let words: Vec<&str> = text.split(|c: char| c.is_whitespace() || matches!(c, ',' | ';' | ':')).collect();
-    words
-        .windows(2)
-        .find(|pair| pair[1] == word)
-        .and_then(|pair| pair[0].parse().ok())
-        .unwrap_or(0)
+    words.windows(2).find(|pair| pair[1] == word).and_then(|pair| pair[0].parse().ok()).unwrap_or(0)
 }
 
 #[cfg(test)]

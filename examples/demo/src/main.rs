@@ -3,7 +3,7 @@
 
 mod stories;
 
-use std::path::PathBuf;
+use std::{path::PathBuf, process::ExitCode};
 
 use clap::Parser;
 
@@ -22,8 +22,17 @@ struct Arguments {
 }
 
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
-    let arguments = Arguments::parse();
+async fn main() -> ExitCode {
+    match tell(Arguments::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("the demo failed: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn tell(arguments: Arguments) -> anyhow::Result<()> {
     println!("Interlock demo: 200 infusion pumps at three sites, one server, four stories.\n");
     let mut stage = stories::Stage::set(&arguments.program, &arguments.plugins).await?;
     stage.a_good_release().await?;

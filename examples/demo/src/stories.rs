@@ -68,7 +68,9 @@ impl Stage {
         ensure!(back == 10, "5 % of {PUMPS} pumps are 10, but {back} were rolled back");
         self.hospital.everybody_on(&self.fleet, "2.0.0").await?;
         let spared = PUMPS as u64 - back;
-        println!("  => {back} pumps (5 %) were touched; each reports 2.0.0 again. The other {spared} never saw it.\n");
+        println!(
+            "  => {back} pumps (5 %) were touched; each reports 2.0.0 again. The other {spared} never saw it.\n"
+        );
         Ok(())
     }
 
@@ -100,7 +102,10 @@ impl Stage {
         match self.hospital.ana.try_post(&format!("/changes/{id}/approve"), &body).await? {
             Ok(_) => bail!("Ana approved her own change"),
             Err(refused) => {
-                println!("  Ana, who also holds clinical_safety, approves: {} {}", refused.status, refused.title);
+                println!(
+                    "  Ana, who also holds clinical_safety, approves: {} {}",
+                    refused.status, refused.title
+                );
                 println!("    {}", refused.detail);
             }
         }
@@ -198,7 +203,11 @@ impl Stage {
             let change = self.hospital.change(id).await?;
             let stages = change.pointer("/rollout/stages").and_then(Value::as_array).map_or(0, Vec::len);
             while stage < stages {
-                println!("  stage {}: {}", stage + 1, text(&change, &format!("/manifest/strategy/plan/{stage}/name")));
+                println!(
+                    "  stage {}: {}",
+                    stage + 1,
+                    text(&change, &format!("/manifest/strategy/plan/{stage}/name"))
+                );
                 stage += 1;
             }
             let now = text(&change, "/state");

@@ -94,7 +94,9 @@ impl Connection {
     /// A client, when there is a key.
     pub(crate) fn client(&self) -> Result<Client, Failure> {
         let key = self.key.clone().ok_or_else(|| {
-            Failure::Usage("no API key: give --key or set INTERLOCK_KEY; `interlock key create` makes one".to_owned())
+            Failure::Usage(
+                "no API key: give --key or set INTERLOCK_KEY; `interlock key create` makes one".to_owned(),
+            )
         })?;
         let http = reqwest::Client::builder()
             .connect_timeout(Duration::from_secs(10))
@@ -114,7 +116,8 @@ impl Client {
 
     /// Posts with a fresh idempotency key: a command that is run again is a new request.
     pub(crate) async fn post(&self, path: &str, body: &Value) -> Result<Answer, Failure> {
-        let request = self.request(Method::POST, path).header("Idempotency-Key", idempotency_key()?).json(body);
+        let request =
+            self.request(Method::POST, path).header("Idempotency-Key", idempotency_key()?).json(body);
         self.send(request).await
     }
 
@@ -173,7 +176,8 @@ impl Client {
 
 fn idempotency_key() -> Result<String, Failure> {
     let mut bytes = [0u8; 16];
-    aws_lc_rs::rand::fill(&mut bytes).map_err(|_| Failure::Local("the machine gave no random bytes".to_owned()))?;
+    aws_lc_rs::rand::fill(&mut bytes)
+        .map_err(|_| Failure::Local("the machine gave no random bytes".to_owned()))?;
     Ok(hex::encode(bytes))
 }
 

@@ -72,7 +72,10 @@ pub(crate) fn value(value: &Value, format: Format) -> Result<(), Failure> {
 /// An empty table with these headings.
 pub(crate) fn table(headings: Vec<String>) -> Table {
     let mut table = Table::new();
-    table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_header(headings);
+    table
+        .load_style(presets::NOTHING)
+        .set_content_arrangement(ContentArrangement::Dynamic)
+        .set_header(headings);
     table
 }
 

@@ -129,7 +129,10 @@ impl FromStr for Scope {
             "read" => Ok(Scope::Read),
             "write" => Ok(Scope::Write),
             "admin" => Ok(Scope::Admin),
-            _ => Err(IdError { text: text.chars().take(80).collect(), expected: "a scope: read, write or admin" }),
+            _ => Err(IdError {
+                text: text.chars().take(80).collect(),
+                expected: "a scope: read, write or admin",
+            }),
         }
     }
 }

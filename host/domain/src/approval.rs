@@ -75,7 +75,8 @@ impl ApprovalFacts {
                 *held = approval;
             }
         }
-        let mut roles: Vec<Role> = newest.values().flat_map(|approval| approval.roles.iter().copied()).collect();
+        let mut roles: Vec<Role> =
+            newest.values().flat_map(|approval| approval.roles.iter().copied()).collect();
         roles.sort_unstable();
         roles.dedup();
         Self {

@@ -264,7 +264,9 @@ impl Assignment {
                 Some(artifact) => Offer::Deploy { action: self.restore_action(), artifact },
                 None => Offer::Nothing,
             },
-            S::Pending | S::Verified | S::Failed | S::RolledBack | S::RollbackFailed | S::Released => Offer::Nothing,
+            S::Pending | S::Verified | S::Failed | S::RolledBack | S::RollbackFailed | S::Released => {
+                Offer::Nothing
+            }
         }
     }
 
@@ -356,7 +358,12 @@ impl Assignment {
     }
 
     /// The target reports the version that it runs and how it is.
-    pub fn reported(&self, version: &str, health: DeviceHealth, now: Timestamp) -> Option<AssignmentTransition> {
+    pub fn reported(
+        &self,
+        version: &str,
+        health: DeviceHealth,
+        now: Timestamp,
+    ) -> Option<AssignmentTransition> {
         use AssignmentState as S;
         let runs_new = version == self.version;
         let runs_old = self.version_before.as_deref() == Some(version);
@@ -370,7 +377,9 @@ impl Assignment {
             S::Installed => {
                 self.step(S::Failed, format!("said it was installed, but reports {version}"), now)
             }
-            S::Verified if !runs_new => self.step(S::Failed, format!("was verified, but now reports {version}"), now),
+            S::Verified if !runs_new => {
+                self.step(S::Failed, format!("was verified, but now reports {version}"), now)
+            }
             S::Verified if health == DeviceHealth::Critical => {
                 self.step(S::Failed, "was verified, but now reports critical health".to_owned(), now)
             }

@@ -39,12 +39,16 @@ fn walk(sentence: &str) -> String {
             "fetches" => Ok(assignment.fetched(at(1))),
             "proceeds" => assignment.feedback(14, &says(Execution::Proceeding, Finished::None), at(1)),
             "success" => assignment.feedback(14, &says(Execution::Closed, Finished::Success), at(1)),
-            "closed without result" => assignment.feedback(14, &says(Execution::Closed, Finished::None), at(1)),
+            "closed without result" => {
+                assignment.feedback(14, &says(Execution::Closed, Finished::None), at(1))
+            }
             "failure" => assignment.feedback(14, &says(Execution::Closed, Finished::Failure), at(1)),
             "restored" => assignment.feedback(15, &says(Execution::Closed, Finished::Success), at(1)),
             "restore fails" => assignment.feedback(15, &says(Execution::Closed, Finished::Failure), at(1)),
             "stopped" => assignment.cancel_feedback(14, &says(Execution::Closed, Finished::Success), at(1)),
-            "too late to stop" => assignment.cancel_feedback(14, &says(Execution::Rejected, Finished::None), at(1)),
+            "too late to stop" => {
+                assignment.cancel_feedback(14, &says(Execution::Rejected, Finished::None), at(1))
+            }
             "reports 2.0" => Ok(assignment.reported("2.0", DeviceHealth::Ok, at(1))),
             "reports 2.0, critical" => Ok(assignment.reported("2.0", DeviceHealth::Critical, at(1))),
             "reports 1.0" => Ok(assignment.reported("1.0", DeviceHealth::Ok, at(1))),

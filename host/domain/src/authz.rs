@@ -172,7 +172,9 @@ impl Resource {
     /// The environment it is in, if it is in one.
     pub fn environment(&self) -> Option<&Environment> {
         match self {
-            Resource::Environment { environment, .. } | Resource::Change { environment, .. } => Some(environment),
+            Resource::Environment { environment, .. } | Resource::Change { environment, .. } => {
+                Some(environment)
+            }
             Resource::Tenant { .. } | Resource::Ledger { .. } | Resource::EvidenceSource { .. } => None,
         }
     }

@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 pub use command::Command;
 
 use crate::{
-    AccountId, Action, Approval, ApprovalFacts, ChangeId, DecisionId, DeviceId, Event, GateReport, Manifest, Permit,
-    PersonId, Refusal, Resource, RollbackCause, Rollout, Task, TenantId, Timestamp,
+    AccountId, Action, Approval, ApprovalFacts, ChangeId, DecisionId, DeviceId, Event, GateReport, Manifest,
+    Permit, PersonId, Refusal, Resource, RollbackCause, Rollout, Task, TenantId, Timestamp,
 };
 
 /// Where a change is.
@@ -62,8 +62,12 @@ impl State {
     /// True when nothing more will happen by itself. A completed change can still be rolled back by a person.
     pub fn is_final(self) -> bool {
         match self {
-            State::RolledBack | State::Completed | State::Rejected | State::Cancelled | State::Expired => true,
-            State::Gating | State::Approving | State::RollingOut | State::Paused | State::RollingBack => false,
+            State::RolledBack | State::Completed | State::Rejected | State::Cancelled | State::Expired => {
+                true
+            }
+            State::Gating | State::Approving | State::RollingOut | State::Paused | State::RollingBack => {
+                false
+            }
         }
     }
 }
@@ -205,7 +209,11 @@ impl Change {
         if permit.covers(action, self.id.as_str()) {
             return Ok(());
         }
-        Err(Refusal::WrongPermit { permitted: permit.action(), needed: action, resource: self.id.to_string() })
+        Err(Refusal::WrongPermit {
+            permitted: permit.action(),
+            needed: action,
+            resource: self.id.to_string(),
+        })
     }
 
     fn wrong_state(&self, verb: &'static str) -> Refusal {

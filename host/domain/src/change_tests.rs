@@ -7,9 +7,9 @@ use uuid::Uuid;
 
 use super::*;
 use crate::{
-    AccountKind, Actor, Answer, ArtifactRef, ChangeKind, Decision, Determining, Directive, Effect, Exposure, Facts,
-    GateBinding, GateMode, Meaning, Outcome, PluginRef, Population, Principal, Progress, Question, RoleGrant,
-    Selector, Stage, StrategyBinding, Verdict,
+    AccountKind, Actor, Answer, ArtifactRef, ChangeKind, Decision, Determining, Directive, Effect, Exposure,
+    Facts, GateBinding, GateMode, Meaning, Outcome, PluginRef, Population, Principal, Progress, Question,
+    RoleGrant, Selector, Stage, StrategyBinding, Verdict,
 };
 
 const DAY_MS: i64 = 24 * 3_600_000;
@@ -42,8 +42,11 @@ fn answered(action: Action, resource: Resource, allowed: bool, now: Timestamp) -
 }
 
 fn manifest(targets: &[DeviceId]) -> Manifest {
-    let plugin =
-        |name: &str| PluginRef { name: name.to_owned(), version: "1.0.0".to_owned(), digest: Digest::of(name.as_bytes()) };
+    let plugin = |name: &str| PluginRef {
+        name: name.to_owned(),
+        version: "1.0.0".to_owned(),
+        digest: Digest::of(name.as_bytes()),
+    };
     let stage = |name: &str, basis_points| Stage {
         name: name.to_owned(),
         exposure: Exposure::Percent { basis_points },
@@ -130,7 +133,8 @@ impl Story {
 
     fn command(&mut self, name: &str, kind: AccountKind, command: Command) -> Result<(), Refusal> {
         let permit = answered(command.action(), self.change.resource(), true, self.now).permit().unwrap();
-        let transition = self.change.decide(&command, &person(name, kind), "as planned", &permit, self.now)?;
+        let transition =
+            self.change.decide(&command, &person(name, kind), "as planned", &permit, self.now)?;
         self.take(transition);
         Ok(())
     }
@@ -332,7 +336,9 @@ fn a_permit_for_one_change_does_not_serve_another() {
 
 #[test]
 fn a_denied_decision_is_no_permit() {
-    assert!(answered(Action::CancelChange, Story::begin().change.resource(), false, at(0)).permit().is_none());
+    assert!(
+        answered(Action::CancelChange, Story::begin().change.resource(), false, at(0)).permit().is_none()
+    );
 }
 
 #[test]

@@ -107,16 +107,26 @@ impl Decision {
         }
     }
 
+    /// What the policies said for it or against it, in sentences; nothing for a plugin's answer.
+    pub fn reasons(&self) -> Vec<String> {
+        match &self.subject {
+            DecisionSubject::Policy { answer, .. } => answer.reasons(),
+            DecisionSubject::Plugin { .. } => Vec::new(),
+        }
+    }
+
     /// The permit of an allowing policy decision; `None` of every other.
     pub fn permit(&self) -> Option<Permit> {
         match (&self.outcome, &self.subject) {
-            (DecisionOutcome::Allow, DecisionSubject::Policy { question, answer }) if answer.allowed => Some(Permit {
-                decision: self.id.clone(),
-                action: question.action,
-                resource: question.resource.id(),
-                bundle: answer.bundle,
-                policies: answer.determining.iter().map(|policy| policy.id.clone()).collect(),
-            }),
+            (DecisionOutcome::Allow, DecisionSubject::Policy { question, answer }) if answer.allowed => {
+                Some(Permit {
+                    decision: self.id.clone(),
+                    action: question.action,
+                    resource: question.resource.id(),
+                    bundle: answer.bundle,
+                    policies: answer.determining.iter().map(|policy| policy.id.clone()).collect(),
+                })
+            }
             _ => None,
         }
     }

@@ -28,7 +28,8 @@ mod time;
 pub use actor::{Account, AccountKind, Actor, Credential, Role, RoleGrant, Scope};
 pub use approval::{Approval, ApprovalFacts, Meaning};
 pub use artifact::{
-    Artifact, ArtifactFacts, ArtifactKind, ArtifactStatement, SignatureFacts, SignatureOutcome, SignedStatement,
+    Artifact, ArtifactFacts, ArtifactKind, ArtifactStatement, SignatureFacts, SignatureOutcome,
+    SignedStatement,
 };
 pub use assignment::{
     Assignment, AssignmentEvent, AssignmentState, AssignmentTransition, Execution, Feedback, Finished, Offer,
@@ -42,7 +43,11 @@ pub use event::{Event, RollbackCause, Task};
 pub use gate::{Finding, GateBinding, GateMode, GateReport, Outcome, PluginRef, Severity, Verdict, worst};
 pub use ids::*;
 pub use interlock_ledger::{Digest, canonical};
-pub use manifest::{ArtifactRef, ChangeKind, HealthBinding, Manifest, Population, RollbackTarget, StrategyBinding};
+pub use manifest::{
+    ArtifactRef, ChangeKind, HealthBinding, Manifest, Population, RollbackTarget, StrategyBinding,
+};
 pub use refusal::Refusal;
-pub use rollout::{Directive, Exposure, HealthVerdict, Progress, Rollout, Stage, StageRecord, next_directive_allowed};
+pub use rollout::{
+    Directive, Exposure, HealthVerdict, Progress, Rollout, Stage, StageRecord, next_directive_allowed,
+};
 pub use time::{Timestamp, TimestampError};

@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use interlock_ledger::Digest;
 use serde::{Deserialize, Serialize};
+use tokio_util::task::AbortOnDropHandle;
 use wasmtime::component::{HasSelf, Linker};
 use wasmtime::{Result, Store, StoreContextMut, UpdateDeadline};
 
 use crate::bindings::{evidence, gate::ComplianceGate, logging};
+use crate::call::panic_text;
 use crate::engine::{Machine, TICK_MS};
 use crate::evidence::{Document, EvidenceAnswer, EvidenceLookup, EvidenceSource, Refusal};
 use crate::inert::Inert;
@@ -129,6 +131,14 @@ impl CallState {
         Ok(())
     }
 
+    /// Asks on a task of its own: the guest runs on a small stack that wasmtime switches to, and code that measures how
+    /// much stack is left (Cedar does) would take that for an overflow. The task ends with the call.
+    fn ask(&self, source: &str, key: &str) -> AbortOnDropHandle<EvidenceAnswer> {
+        let asked = Arc::clone(&self.source);
+        let (plugin, source, key) = (self.declared.name.clone(), source.to_owned(), key.to_owned());
+        AbortOnDropHandle::new(tokio::spawn(async move { asked.fetch(&plugin, &source, &key).await }))
+    }
+
     async fn look_up(&mut self, source: &str, key: &str) -> Result<EvidenceAnswer, PluginError> {
         // Names count too: they are recorded even when nobody is asked.
         self.count_evidence(source.len() + key.len())?;
@@ -136,7 +146,10 @@ impl CallState {
             let reason = format!("`{source}` is not among the evidence sources that this plugin declares");
             return Ok(EvidenceAnswer::Refused(Refusal::Denied(reason)));
         }
-        let mut answer = self.source.fetch(&self.declared.name, source, key).await;
+        let answered = self.ask(source, key).await;
+        let mut answer = answered.map_err(|error| PluginError::HostFailed {
+            reason: error.try_into_panic().map_or_else(|e| e.to_string(), |panic| panic_text(panic.as_ref())),
+        })?;
         self.waited = true;
         if let EvidenceAnswer::Found(document) = &mut answer {
             self.count_evidence(document.content.len())?;

@@ -13,7 +13,7 @@ use interlock_vault::{Kek, Vault, signature::TrustStore};
 use tokio::sync::Notify;
 use tracing::{info, warn};
 
-use crate::{Clock, Config, FlowError, StartError, keys::KeyCache};
+use crate::{Clock, Config, FlowError, StartError, keys::KeyCache, seen::Seen};
 
 /// A server without its HTTP edge.
 pub struct App {
@@ -33,6 +33,8 @@ pub struct App {
     pub trusted_keys: ArcSwap<TrustStore>,
     /// What authenticated lately.
     pub(crate) keys: KeyCache,
+    /// Which devices were heard of lately.
+    pub(crate) seen: Seen,
     /// Wakes the reconciler.
     woken: Notify,
     /// Plugin files that were refused, with the reason: shown by `/ready`.
@@ -78,6 +80,7 @@ impl App {
             vault,
             trusted_keys: ArcSwap::from_pointee(trusted),
             keys: KeyCache::default(),
+            seen: Seen::default(),
             woken: Notify::new(),
             refused_plugins,
         }))

@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use interlock_domain::{GateMode, TenantId};
+use interlock_domain::{Environment, GateMode, TenantId};
 use interlock_sandbox::Limits;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -175,6 +175,9 @@ pub struct Devices {
     /// SHA-256 (hexadecimal) of the gateway token of each tenant that has one.
     #[schemars(with = "BTreeMap<String, String>")]
     pub gateway_token_sha256: BTreeMap<TenantId, String>,
+    /// The environment of devices that nobody registered and a gateway speaks for. No release should select it.
+    #[schemars(with = "String")]
+    pub gateway_environment: Environment,
     /// Largest feedback, configData or telemetry body in bytes.
     pub body_bytes_max: usize,
     /// How long telemetry is kept, in milliseconds.
@@ -216,6 +219,11 @@ fn empty_object() -> serde_json::Value {
 
 fn enforce() -> GateMode {
     GateMode::Enforce
+}
+
+#[expect(clippy::expect_used, reason = "this text is an environment name")]
+fn unassigned() -> Environment {
+    "unassigned".parse().expect("an environment name")
 }
 
 impl Default for Config {
@@ -313,6 +321,7 @@ impl Default for Devices {
             version_attribute: "firmware_version".to_owned(),
             health_attribute: "health".to_owned(),
             gateway_token_sha256: BTreeMap::new(),
+            gateway_environment: unassigned(),
             body_bytes_max: 256 << 10,
             telemetry_keep_ms: 24 * 3_600_000,
         }
@@ -372,6 +381,13 @@ impl Config {
             return Err(ConfigError::Senseless {
                 key: "devices.poll_ms",
                 detail: "devices understand at most 23:59:59, which is 86399000".to_owned(),
+            });
+        }
+        let tokens = self.devices.gateway_token_sha256.values();
+        if tokens.clone().any(|hash| hash.len() != 64 || hex::decode(hash).is_err()) {
+            return Err(ConfigError::Senseless {
+                key: "devices.gateway_token_sha256",
+                detail: "each value is the SHA-256 of a token, 64 hexadecimal digits".to_owned(),
             });
         }
         Ok(self)

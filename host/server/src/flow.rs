@@ -24,5 +24,5 @@ mod review;
 
 pub(crate) use ask::may_read;
 pub(crate) use change::tenant;
-pub(crate) use device::{token_hash, token_text};
+pub(crate) use device::token_text;
 pub(crate) use lead::{Led, lead};

@@ -3,13 +3,21 @@
 //! A change crosses five rooms: edge → flow → (policy | sandbox) → domain → store. **Invariant:** edges decode, call
 //! one flow and encode; flows load, ask, decide and commit; nothing but `store.commit` writes a change.
 
+pub mod api;
 mod app;
 mod clock;
 pub mod config;
+pub mod device;
 mod error;
 pub mod flow;
 mod keys;
+mod ops;
+pub mod problem;
 pub mod reconcile;
+mod seen;
+pub mod serve;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod trace;
 
 pub use app::App;

@@ -19,7 +19,8 @@ pub fn of_traceparent(header: &str) -> Option<String> {
     let mut parts = header.split('-');
     let (version, trace) = (parts.next()?, parts.next()?);
     let hex = |text: &str, len| text.len() == len && text.bytes().all(|b| b.is_ascii_hexdigit());
-    (hex(version, 2) && hex(trace, 32) && trace.bytes().any(|b| b != b'0')).then(|| trace.to_ascii_lowercase())
+    (hex(version, 2) && hex(trace, 32) && trace.bytes().any(|b| b != b'0'))
+        .then(|| trace.to_ascii_lowercase())
 }
 
 #[cfg(test)]

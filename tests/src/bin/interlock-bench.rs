@@ -99,7 +99,10 @@ async fn polling(setup: Setup) -> anyhow::Result<()> {
 }
 
 fn figure(name: &str, value: f64, unit: &str, bound: f64) {
-    println!("{}", json!({ "name": name, "value": value, "unit": unit, "bound": bound, "holds": value <= bound }));
+    println!(
+        "{}",
+        json!({ "name": name, "value": value, "unit": unit, "bound": bound, "holds": value <= bound })
+    );
 }
 
 /// Resident memory of the server's process (proc(5), `VmRSS`).

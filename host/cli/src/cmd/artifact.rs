@@ -2,7 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use base64::{Engine as _, engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD}};
+use base64::{
+    Engine as _,
+    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
+};
 use clap::Subcommand;
 use futures::StreamExt;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -96,8 +99,13 @@ impl Artifact {
             }
             Artifact::List => {
                 let items = connection.client()?.list("/artifacts", 1_000).await?;
-                let columns =
-                    [("ID", "/id"), ("NAME", "/name"), ("VERSION", "/version"), ("BYTES", "/size_bytes"), ("DIGEST", "/digest")];
+                let columns = [
+                    ("ID", "/id"),
+                    ("NAME", "/name"),
+                    ("VERSION", "/version"),
+                    ("BYTES", "/size_bytes"),
+                    ("DIGEST", "/digest"),
+                ];
                 output::list(&items, &columns, format)?;
             }
             Artifact::Show { id } => {
@@ -106,7 +114,8 @@ impl Artifact {
             }
             Artifact::Sign { file, name, version, release_counter, sign_with } => {
                 let (digest, size_bytes) = hash(&file).await?;
-                let signed = sign(&sign_with, &name, &version, digest, size_bytes, release_counter, Vec::new())?;
+                let signed =
+                    sign(&sign_with, &name, &version, digest, size_bytes, release_counter, Vec::new())?;
                 output::value(&serde_json::to_value(signed).map_err(Failure::local)?, Format::Json)?;
             }
             Artifact::Keygen { name } => keygen(&name, format)?,
@@ -219,7 +228,8 @@ fn keygen(name: &Path, format: Format) -> Result<(), Failure> {
     if private.exists() {
         return Err(Failure::Usage(format!("`{}` exists already; choose another name", private.display())));
     }
-    write_private(&private, &key.to_pkcs8_pem().map_err(Failure::local)?).map_err(|error| unreadable(&private, error))?;
+    write_private(&private, &key.to_pkcs8_pem().map_err(Failure::local)?)
+        .map_err(|error| unreadable(&private, error))?;
     std::fs::write(&public, key.public_pem()).map_err(|error| unreadable(&public, error))?;
     let made = json!({ "key_id": key.key_id(), "private": private, "public": public });
     output::record(&made, &[("key id", "/key_id"), ("private", "/private"), ("public", "/public")], format)

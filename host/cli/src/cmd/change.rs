@@ -228,7 +228,10 @@ impl Answer {
 
 impl Because {
     async fn tell(self, client: &Client, verb: &str, format: Format) -> Result<(), Failure> {
-        let body = client.post(&format!("/changes/{}/{verb}", self.id), &json!({ "reason": self.reason })).await?.body;
+        let body = client
+            .post(&format!("/changes/{}/{verb}", self.id), &json!({ "reason": self.reason }))
+            .await?
+            .body;
         output::record(&body, FIELDS, format)
     }
 }
@@ -252,14 +255,18 @@ async fn show(client: &Client, id: &str, format: Format) -> Result<(), Failure> 
     let rows = |pointer: &str| change.pointer(pointer).and_then(Value::as_array).cloned().unwrap_or_default();
     if !rows("/gates").is_empty() {
         println!();
-        let columns =
-            [("GATE", "/plugin/name"), ("OUTCOME", "/verdict/outcome"), ("DECISION", "/decision")];
+        let columns = [("GATE", "/plugin/name"), ("OUTCOME", "/verdict/outcome"), ("DECISION", "/decision")];
         output::list(&rows("/gates"), &columns, format)?;
     }
     if !rows("/approvals").is_empty() {
         println!();
-        let columns =
-            [("PERSON", "/name"), ("MEANING", "/meaning"), ("ROLES", "/roles"), ("AT", "/at"), ("REASON", "/reason")];
+        let columns = [
+            ("PERSON", "/name"),
+            ("MEANING", "/meaning"),
+            ("ROLES", "/roles"),
+            ("AT", "/at"),
+            ("REASON", "/reason"),
+        ];
         output::list(&rows("/approvals"), &columns, format)?;
     }
     println!("\n{}", progress_line(&change));
@@ -293,16 +300,32 @@ fn explain(body: &Value, format: Format) -> Result<(), Failure> {
             .flatten()
             .map(|person| output::at(person, "/name"))
             .collect();
-        println!("  missing approval {}: {} ({})", index + 1, persons.join(" or "), output::at(need, "/roles"));
+        println!(
+            "  missing approval {}: {} ({})",
+            index + 1,
+            persons.join(" or "),
+            output::at(need, "/roles")
+        );
     }
     Ok(())
 }
 
 fn progress_line(change: &Value) -> String {
-    let count = |name: &str| change.pointer(&format!("/progress/{name}")).and_then(Value::as_u64).unwrap_or(0);
+    let count =
+        |name: &str| change.pointer(&format!("/progress/{name}")).and_then(Value::as_u64).unwrap_or(0);
     let parts: Vec<String> = [
-        "pending", "offered", "downloading", "installing", "installed", "verified", "failed", "silent",
-        "rolling_back", "rolled_back", "rollback_failed", "released",
+        "pending",
+        "offered",
+        "downloading",
+        "installing",
+        "installed",
+        "verified",
+        "failed",
+        "silent",
+        "rolling_back",
+        "rolled_back",
+        "rollback_failed",
+        "released",
     ]
     .into_iter()
     .filter(|name| count(name) > 0)
@@ -313,7 +336,10 @@ fn progress_line(change: &Value) -> String {
 
 async fn watch(client: &Client, id: &str, format: Format) -> Result<Outcome, Failure> {
     let bar = if format == Format::Table { ProgressBar::new_spinner() } else { ProgressBar::hidden() };
-    bar.set_style(ProgressStyle::with_template("{spinner} {elapsed} {msg}").unwrap_or_else(|_| ProgressStyle::default_spinner()));
+    bar.set_style(
+        ProgressStyle::with_template("{spinner} {elapsed} {msg}")
+            .unwrap_or_else(|_| ProgressStyle::default_spinner()),
+    );
     bar.enable_steady_tick(Duration::from_millis(100));
     let mut last = String::new();
     loop {
@@ -325,10 +351,8 @@ async fn watch(client: &Client, id: &str, format: Format) -> Result<Outcome, Fai
             last.clone_from(&line);
         }
         bar.set_message(line);
-        let ended = matches!(
-            state.as_str(),
-            "completed" | "rolled_back" | "rejected" | "cancelled" | "expired"
-        );
+        let ended =
+            matches!(state.as_str(), "completed" | "rolled_back" | "rejected" | "cancelled" | "expired");
         if ended {
             bar.finish_and_clear();
             output::record(&change, FIELDS, format)?;

@@ -53,8 +53,12 @@ impl Decision {
             }
             Decision::Replay { id } => {
                 let body = client.post(&format!("/decisions/{id}/replay"), &json!({})).await?.body;
-                let fields =
-                    [("decision", "/decision"), ("identical", "/identical"), ("differences", "/differences"), ("fuel", "/fuel")];
+                let fields = [
+                    ("decision", "/decision"),
+                    ("identical", "/identical"),
+                    ("differences", "/differences"),
+                    ("fuel", "/fuel"),
+                ];
                 output::record(&body, &fields, format)?;
                 if body.get("identical").and_then(Value::as_bool) != Some(true) {
                     return Ok(Outcome::Unverified);

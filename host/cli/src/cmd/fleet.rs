@@ -77,7 +77,9 @@ fn behaviour(text: &str) -> Result<Behaviour, String> {
         None => (text, None),
     };
     let (effect, percent) = match rest.split_once(':') {
-        Some((effect, percent)) => (effect, percent.parse::<f64>().map_err(|_| format!("`{percent}` is no percentage"))?),
+        Some((effect, percent)) => {
+            (effect, percent.parse::<f64>().map_err(|_| format!("`{percent}` is no percentage"))?)
+        }
         None => (rest, 100.0),
     };
     if !(0.0..=100.0).contains(&percent) {
@@ -134,7 +136,7 @@ impl Emulate {
             }
         };
         tokio::select! {
-            ended = fleet => ended.map_err(Failure::local)?,
+            Err(error) = fleet => return Err(Failure::local(error)),
             () = time_is_up => {}
             _ = tokio::signal::ctrl_c() => {}
         }
@@ -176,7 +178,12 @@ impl Emulate {
         let devices = named
             .into_iter()
             .zip(self.sites.iter().cycle())
-            .map(|((id, token), site)| DeviceSpec { id, token, version: self.version.clone(), site: site.clone() })
+            .map(|((id, token), site)| DeviceSpec {
+                id,
+                token,
+                version: self.version.clone(),
+                site: site.clone(),
+            })
             .collect();
         Ok(FleetOptions {
             server,

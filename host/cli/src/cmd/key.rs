@@ -59,27 +59,15 @@ fn role_grant(text: &str) -> Result<RoleGrant, String> {
         None => (text, None),
     };
     let role: Role = role.parse().map_err(|error: interlock_domain::IdError| error.to_string())?;
-    let environment = environment
-        .map(|name| name.parse::<Environment>())
-        .transpose()
-        .map_err(|error| error.to_string())?;
+    let environment =
+        environment.map(|name| name.parse::<Environment>()).transpose().map_err(|error| error.to_string())?;
     Ok(RoleGrant { role, environment })
 }
 
 impl Key {
     pub(crate) async fn run(self, connection: &Connection, format: Format) -> Result<Outcome, Failure> {
         match self {
-            Key::Create {
-                name,
-                roles,
-                scopes,
-                expires_in_days,
-                service,
-                label,
-                local,
-                config,
-                data_dir,
-            } => {
+            Key::Create { name, roles, scopes, expires_in_days, service, label, local, config, data_dir } => {
                 let kind = if service { AccountKind::Service } else { AccountKind::User };
                 let expires_in_ms = expires_in_days.saturating_mul(24 * 3_600_000);
                 let request = key::KeyRequest { name, kind, roles, scopes, expires_in_ms, label };

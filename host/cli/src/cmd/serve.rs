@@ -39,9 +39,9 @@ impl Serve {
         interlock_server::serve::log_to_stdout();
         let address = config.server.listen;
         let app = App::open(config, Arc::new(SystemClock)).await.map_err(Failure::local)?;
-        let listener = TcpListener::bind(address)
-            .await
-            .map_err(|error| Failure::Local(format!("cannot listen on {address}: {error}; is another server there?")))?;
+        let listener = TcpListener::bind(address).await.map_err(|error| {
+            Failure::Local(format!("cannot listen on {address}: {error}; is another server there?"))
+        })?;
         let stop = CancellationToken::new();
         tokio::spawn(stop_on_signal(stop.clone()));
         interlock_server::serve::serve(app, listener, stop).await.map_err(Failure::local)?;

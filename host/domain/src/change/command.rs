@@ -173,7 +173,9 @@ impl Change {
             return Err(Refusal::Expired { change, at: self.expires_at });
         }
         let earlier = self.approvals.iter().find(|approval| {
-            approval.person == by.person && approval.digest == self.digest && approval.meaning != Meaning::Rejection
+            approval.person == by.person
+                && approval.digest == self.digest
+                && approval.meaning != Meaning::Rejection
         });
         if let Some(earlier) = earlier {
             return Err(Refusal::AlreadyApproved { change, name: earlier.name.clone(), at: earlier.at });
@@ -181,7 +183,14 @@ impl Change {
         Ok(())
     }
 
-    fn answer(&self, by: &Actor, meaning: Meaning, reason: String, permit: &Permit, now: Timestamp) -> Approval {
+    fn answer(
+        &self,
+        by: &Actor,
+        meaning: Meaning,
+        reason: String,
+        permit: &Permit,
+        now: Timestamp,
+    ) -> Approval {
         Approval {
             person: by.person.clone(),
             account: by.account.clone(),

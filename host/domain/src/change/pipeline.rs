@@ -2,14 +2,19 @@
 
 use super::{Change, Draft, Hold, State, Transition};
 use crate::{
-    Action, ChangeId, Decision, DecisionOutcome, DecisionSubject, Directive, Event, GateReport, HealthVerdict,
-    Manifest, Permit, Progress, Refusal, Resource, RollbackCause, Stage, Task, Timestamp,
+    Action, ChangeId, Decision, DecisionOutcome, Directive, Event, GateReport, HealthVerdict, Manifest,
+    Permit, Progress, Refusal, Resource, RollbackCause, Stage, Task, Timestamp,
     rollout::{next_directive_allowed, record},
 };
 
 impl Change {
     /// Begins a change. The permit is for proposing in the manifest's environment.
-    pub fn propose(draft: Draft, id: ChangeId, permit: &Permit, now: Timestamp) -> Result<Transition, Refusal> {
+    pub fn propose(
+        draft: Draft,
+        id: ChangeId,
+        permit: &Permit,
+        now: Timestamp,
+    ) -> Result<Transition, Refusal> {
         let manifest = draft.manifest;
         let place = Resource::Environment {
             tenant: manifest.tenant.clone(),
@@ -59,8 +64,12 @@ impl Change {
         if !matches!(self.state, State::Gating | State::Approving) || draft.author.person != self.author {
             return Err(self.wrong_state("revise"));
         }
-        if draft.manifest.environment != self.manifest.environment || draft.manifest.kind != self.manifest.kind {
-            return Err(Refusal::BadManifest("a revision stays in its environment and of its kind".to_owned()));
+        if draft.manifest.environment != self.manifest.environment
+            || draft.manifest.kind != self.manifest.kind
+        {
+            return Err(Refusal::BadManifest(
+                "a revision stays in its environment and of its kind".to_owned(),
+            ));
         }
         check_manifest(&draft.manifest, &draft.targets)?;
         let event = Event::Revised {
@@ -78,7 +87,9 @@ impl Change {
             return Err(self.wrong_state("review"));
         }
         let missing = self.manifest.gates.iter().find(|gate| {
-            !reports.iter().any(|report| report.plugin.digest == gate.plugin.digest && report.mode == gate.mode)
+            !reports
+                .iter()
+                .any(|report| report.plugin.digest == gate.plugin.digest && report.mode == gate.mode)
         });
         if let Some(gate) = missing {
             return Err(Refusal::BadManifest(format!("gate `{}` has not answered", gate.plugin.name)));
@@ -146,7 +157,9 @@ impl Change {
         let rollout = self.rollout.as_ref()?;
         rollout.stage()?;
         match (rollout.settled_at, progress.open()) {
-            (None, 0) => Some(self.transition(vec![Event::StageSettled { progress: *progress, at: now }], vec![])),
+            (None, 0) => {
+                Some(self.transition(vec![Event::StageSettled { progress: *progress, at: now }], vec![]))
+            }
             (Some(_), 1..) => Some(self.transition(vec![Event::StageReopened { at: now }], vec![])),
             (None, 1..) | (Some(_), 0) => None,
         }
@@ -224,10 +237,7 @@ impl Change {
     /// A deny. The same reasons again are no news: a held change is asked every few seconds.
     fn held(&self, action: Action, decision: &Decision, now: Timestamp) -> Option<Transition> {
         debug_assert_eq!(decision.outcome, DecisionOutcome::Deny);
-        let reasons = match &decision.subject {
-            DecisionSubject::Policy { answer, .. } => answer.reasons(),
-            DecisionSubject::Plugin { .. } => Vec::new(),
-        };
+        let reasons = decision.reasons();
         if self.hold.as_ref().is_some_and(|hold| hold.action == action && hold.reasons == reasons) {
             return None;
         }
@@ -255,4 +265,3 @@ fn check_manifest(manifest: &Manifest, targets: &[crate::DeviceId]) -> Result<()
     }
     Ok(())
 }
-

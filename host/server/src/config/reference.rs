@@ -12,7 +12,8 @@ pub fn reference() -> String {
     let schema = schema_for!(Config);
     let defaults = serde_json::to_value(Config::default()).unwrap_or_default();
     let mut page = String::from(HEAD);
-    let root = Node { schema: schema.as_value(), definitions: schema.get("$defs"), defaults: Some(&defaults) };
+    let root =
+        Node { schema: schema.as_value(), definitions: schema.get("$defs"), defaults: Some(&defaults) };
     root.sections(&mut page);
     page
 }
@@ -68,7 +69,8 @@ impl<'a> Node<'a> {
         let items = property.get("items").unwrap_or(property);
         let reference = items.get("$ref").and_then(Value::as_str).and_then(|path| path.rsplit('/').next());
         let schema = reference.and_then(|name| self.definitions?.get(name)).unwrap_or(items);
-        let defaults = if is_list(property) { None } else { self.defaults.and_then(|values| values.get(name)) };
+        let defaults =
+            if is_list(property) { None } else { self.defaults.and_then(|values| values.get(name)) };
         Node { schema, definitions: self.definitions, defaults }
     }
 }

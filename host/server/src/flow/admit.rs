@@ -4,8 +4,8 @@
 //! counts only while its giver may still give it.
 
 use interlock_domain::{
-    Action, Actor, AdmissionFacts, Approval, ApprovalFacts, Change, Decision, Facts, GateMode, Meaning, Outcome,
-    Principal, Question, SignatureOutcome, Timestamp,
+    Action, Actor, AdmissionFacts, Approval, ApprovalFacts, Change, Decision, Facts, GateMode, Meaning,
+    Outcome, Principal, Question, SignatureOutcome, Timestamp,
 };
 use interlock_store::{Lease, Write};
 
@@ -16,7 +16,12 @@ use super::{
 use crate::{App, FlowError};
 
 /// Asks whether a change may proceed, and records the answer when it is news.
-pub(crate) async fn admit(app: &App, change: &Change, lease: &Lease, now: Timestamp) -> Result<Change, FlowError> {
+pub(crate) async fn admit(
+    app: &App,
+    change: &Change,
+    lease: &Lease,
+    now: Timestamp,
+) -> Result<Change, FlowError> {
     let asked = admission(app, change, Action::AdmitChange, Stage::none(), now).await?;
     let decision = ask(app, Some(&change.id), asked);
     match change.admit(&decision, now)? {

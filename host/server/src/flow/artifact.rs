@@ -44,7 +44,12 @@ pub struct Description {
 }
 
 /// Stores an artifact.
-pub async fn push<S>(app: &App, who: &Actor, description: Description, content: S) -> Result<Artifact, FlowError>
+pub async fn push<S>(
+    app: &App,
+    who: &Actor,
+    description: Description,
+    content: S,
+) -> Result<Artifact, FlowError>
 where
     S: Stream<Item = std::io::Result<Bytes>> + Send + Unpin,
 {
@@ -150,13 +155,21 @@ fn check(description: &Description) -> Result<(), FlowError> {
         ("/file_name", &description.file_name, 200),
     ] {
         if !name_like(text, max) {
-            return Err(FlowError::invalid(field, format!("must be 1 to {max} of a-z, A-Z, 0-9, `.`, `-`, `_` and `+`")));
+            return Err(FlowError::invalid(
+                field,
+                format!("must be 1 to {max} of a-z, A-Z, 0-9, `.`, `-`, `_` and `+`"),
+            ));
         }
     }
     if let Some(signed) = &description.signed
-        && (signed.statement.len() > 64 << 10 || signed.signature.len() > 4 << 10 || signed.key_id.len() > 128)
+        && (signed.statement.len() > 64 << 10
+            || signed.signature.len() > 4 << 10
+            || signed.key_id.len() > 128)
     {
-        return Err(FlowError::invalid("/signed", "a statement has at most 64 KiB, a signature at most 4 KiB"));
+        return Err(FlowError::invalid(
+            "/signed",
+            "a statement has at most 64 KiB, a signature at most 4 KiB",
+        ));
     }
     Ok(())
 }

@@ -3,8 +3,8 @@
 use std::time::Instant;
 
 use interlock_domain::{
-    Action, Actor, ChangeId, Decision, DecisionId, DecisionSubject, Facts, Permit, Principal, Question, Resource,
-    Timestamp,
+    Action, Actor, ChangeId, Decision, DecisionId, DecisionSubject, Facts, Permit, Principal, Question,
+    Resource, Timestamp,
 };
 use interlock_store::Write;
 
@@ -45,7 +45,12 @@ pub(crate) async fn permit(
 }
 
 /// Asks whether `who` may read. An allowed read leaves no record; a denied one does.
-pub(crate) async fn may_read(app: &App, who: &Actor, action: Action, resource: Resource) -> Result<(), FlowError> {
+pub(crate) async fn may_read(
+    app: &App,
+    who: &Actor,
+    action: Action,
+    resource: Resource,
+) -> Result<(), FlowError> {
     permit(app, who, action, resource, None, app.clock.now()).await.map(|_| ())
 }
 

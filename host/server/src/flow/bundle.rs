@@ -42,11 +42,8 @@ pub async fn reload(app: &App, who: &Actor) -> Result<Arc<Bundle>, FlowError> {
 
 /// The bundle in this folder, or the built-in one when there is no folder.
 pub fn load(dir: &Path) -> Result<Bundle, FlowError> {
-    let bundle = if dir.as_os_str().is_empty() {
-        interlock_policy::default_bundle()?
-    } else {
-        Bundle::load_dir(dir)?
-    };
+    let bundle =
+        if dir.as_os_str().is_empty() { interlock_policy::default_bundle()? } else { Bundle::load_dir(dir)? };
     bundle.smoke_test()?;
     Ok(bundle)
 }

@@ -1,10 +1,13 @@
 //! What persons do to a change, and reading it.
 
 use interlock_domain::{Action, Actor, Assignment, Change, ChangeId, Command, Progress, TenantId};
-use interlock_store::{AssignmentFilter, ChangeFilter, Page, Write};
+use interlock_store::{AssignmentFilter, ChangeFilter, Page, StoreError, Write};
 
 use super::ask::{may_read, permit};
 use crate::{App, FlowError};
+
+/// How often a decision is tried anew when somebody else was faster.
+const TRIES: usize = 5;
 
 /// A person approves, rejects, cancels, pauses, resumes, promotes or rolls back.
 pub async fn decide(
@@ -15,14 +18,25 @@ pub async fn decide(
     command: Command,
     reason: &str,
 ) -> Result<Change, FlowError> {
-    let now = app.clock.now();
-    let change = load(app, &who.tenant, id).await?;
-    expect_revision(&change, revision)?;
-    let (permit, decision) = permit(app, who, command.action(), change.resource(), Some(id), now).await?;
-    let transition = change.decide(&command, who, reason, &permit, now)?;
-    let change = transition.change.clone();
-    let writes = vec![Write::Decision(Box::new(decision)), Write::Change(Box::new(transition))];
-    app.commit(who, now, writes).await?;
+    let mut tries = 0;
+    let change = loop {
+        let now = app.clock.now();
+        let change = load(app, &who.tenant, id).await?;
+        expect_revision(&change, revision)?;
+        let (permit, decision) = permit(app, who, command.action(), change.resource(), Some(id), now).await?;
+        let transition = change.decide(&command, who, reason, &permit, now)?;
+        let change = transition.change.clone();
+        let writes = vec![Write::Decision(Box::new(decision)), Write::Change(Box::new(transition))];
+        match app.commit(who, now, writes).await {
+            // The reconciler notes something every now and then. Whoever gave no revision did not mean one, so the
+            // rules are asked again over the change as it is now: the digest in the command still binds.
+            Err(FlowError::Store(StoreError::Conflict { .. })) if tries < TRIES => tries += 1,
+            done => {
+                done?;
+                break change;
+            }
+        }
+    };
     if command == Command::RollBack {
         metrics::counter!("rollbacks_initiated_total", "tenant" => who.tenant.to_string()).increment(1);
     }
@@ -39,7 +53,12 @@ pub async fn show(app: &App, who: &Actor, id: &ChangeId) -> Result<(Change, Prog
 }
 
 /// The changes of the tenant, newest first. What the reader may not see is left out.
-pub async fn list(app: &App, who: &Actor, filter: &ChangeFilter, page: &Page) -> Result<Vec<Change>, FlowError> {
+pub async fn list(
+    app: &App,
+    who: &Actor,
+    filter: &ChangeFilter,
+    page: &Page,
+) -> Result<Vec<Change>, FlowError> {
     may_read(app, who, Action::ReadChange, tenant(who)).await?;
     Ok(app.store.changes(&who.tenant, filter, page).await?)
 }

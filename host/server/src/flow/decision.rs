@@ -5,10 +5,7 @@ use interlock_sandbox::Record;
 use interlock_store::{DecisionFilter, Page};
 use serde::Serialize;
 
-use super::{
-    ask::may_read,
-    change::tenant,
-};
+use super::{ask::may_read, change::tenant};
 use crate::{App, FlowError};
 
 /// What came of executing a decision again.
@@ -62,9 +59,11 @@ pub async fn replay(app: &App, who: &Actor, id: &DecisionId) -> Result<Replay, F
             let Some(plugin) = app.sandbox.shelf().get(digest) else {
                 return Err(FlowError::NotFound { what: "plugin", id: format!("{name}@{digest}") });
             };
-            let record: Record = serde_json::from_value(transcript.as_ref().clone()).map_err(|error| {
-                FlowError::Plugin { plugin: name.clone(), detail: format!("its record cannot be read: {error}") }
-            })?;
+            let record: Record =
+                serde_json::from_value(transcript.as_ref().clone()).map_err(|error| FlowError::Plugin {
+                    plugin: name.clone(),
+                    detail: format!("its record cannot be read: {error}"),
+                })?;
             let replayed = plugin.replay(&record).await;
             Ok(Replay {
                 decision: id.clone(),

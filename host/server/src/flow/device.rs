@@ -96,9 +96,10 @@ pub async fn register(app: &App, who: &Actor, registration: Registration) -> Res
     let registered = register_all(app, who, vec![registration]).await;
     // The caller sent one device, not a list of one.
     let mut registered = registered.map_err(|error| match error {
-        FlowError::Invalid { field, detail } => {
-            FlowError::Invalid { field: field.strip_prefix("/0").map_or(field.clone(), str::to_owned), detail }
-        }
+        FlowError::Invalid { field, detail } => FlowError::Invalid {
+            field: field.strip_prefix("/0").map_or(field.clone(), str::to_owned),
+            detail,
+        },
         error => error,
     })?;
     registered.pop().ok_or_else(|| FlowError::invalid("", "nothing was registered"))
@@ -190,7 +191,12 @@ pub async fn show(app: &App, who: &Actor, id: &DeviceId) -> Result<(Device, Opti
 }
 
 /// The devices of the tenant, by id.
-pub async fn list(app: &App, who: &Actor, filter: &DeviceFilter, page: &Page) -> Result<Vec<Device>, FlowError> {
+pub async fn list(
+    app: &App,
+    who: &Actor,
+    filter: &DeviceFilter,
+    page: &Page,
+) -> Result<Vec<Device>, FlowError> {
     may_read(app, who, Action::ReadDevice, tenant(who)).await?;
     Ok(app.store.devices(&who.tenant, filter, page).await?)
 }
@@ -233,7 +239,12 @@ pub async fn update(
 }
 
 /// Takes a device out of service for good.
-pub async fn retire(app: &App, who: &Actor, id: &DeviceId, revision: Option<u64>) -> Result<Device, FlowError> {
+pub async fn retire(
+    app: &App,
+    who: &Actor,
+    id: &DeviceId,
+    revision: Option<u64>,
+) -> Result<Device, FlowError> {
     let now = app.clock.now();
     let (_, decision) = permit(app, who, Action::RetireDevice, tenant(who), None, now).await?;
     let mut device = load(app, who, id).await?;
@@ -291,7 +302,10 @@ pub async fn remove_group(app: &App, who: &Actor, name: &GroupName) -> Result<()
     }
     let filter = DeviceFilter { group: Some(name.clone()), ..DeviceFilter::default() };
     if !app.store.devices(&who.tenant, &filter, &Page { after: None, limit: 1 }).await?.is_empty() {
-        return Err(FlowError::invalid("/name", format!("group `{name}` still has devices; take them out first")));
+        return Err(FlowError::invalid(
+            "/name",
+            format!("group `{name}` still has devices; take them out first"),
+        ));
     }
     let removed = Write::GroupRemoved { tenant: who.tenant.clone(), name: name.clone() };
     app.commit(who, now, vec![Write::Decision(Box::new(decision)), removed]).await?;

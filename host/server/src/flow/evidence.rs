@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use interlock_domain::{
-    Action, Artifact, ArtifactFacts, ChangeId, Digest, Facts, Principal, Question, Resource, SignatureOutcome,
-    TenantId, Timestamp,
+    Action, Artifact, ArtifactFacts, ChangeId, Digest, Facts, Principal, Question, Resource,
+    SignatureOutcome, TenantId, Timestamp,
 };
 use interlock_sandbox::{Document, EvidenceAnswer, EvidenceSource, Refusal};
 use interlock_vault::signature;
@@ -38,7 +38,7 @@ impl EvidenceSource for Evidence {
         };
         let decision = ask(&self.app, self.change.as_ref(), question);
         if decision.permit().is_none() {
-            let why = format!("no policy lets plugin `{plugin}` read `{source}`");
+            let why = format!("plugin `{plugin}` may not read `{source}`: {}", decision.reasons().join("; "));
             return EvidenceAnswer::Refused(Refusal::Denied(why));
         }
         match source {

@@ -161,7 +161,9 @@ async fn approvals(app: &App, change: &Change) -> Result<(Answer, MissingApprova
 /// When this person gave the approval that counts now, if they did.
 fn approved_at(change: &Change, person: &PersonId) -> Option<interlock_domain::Timestamp> {
     let given = change.approvals.iter().filter(|approval| {
-        approval.person == *person && approval.digest == change.digest && approval.meaning != Meaning::Rejection
+        approval.person == *person
+            && approval.digest == change.digest
+            && approval.meaning != Meaning::Rejection
     });
     given.map(|approval| approval.at).max()
 }
@@ -183,7 +185,12 @@ async fn entering(app: &App, change: &Change) -> Result<Option<Next>, FlowError>
 }
 
 fn next(action: Action, answer: &Answer) -> Next {
-    Next { action, allowed: answer.allowed, reasons: answer.reasons(), determining: answer.determining.clone() }
+    Next {
+        action,
+        allowed: answer.allowed,
+        reasons: answer.reasons(),
+        determining: answer.determining.clone(),
+    }
 }
 
 fn findings(change: &Change) -> Vec<GateFindings> {
@@ -209,7 +216,8 @@ fn summary(change: &Change, next: Option<&Next>, missing: Option<&MissingApprova
                     .needed
                     .iter()
                     .map(|need| {
-                        let names: Vec<&str> = need.persons.iter().map(|person| person.name.as_str()).collect();
+                        let names: Vec<&str> =
+                            need.persons.iter().map(|person| person.name.as_str()).collect();
                         format!("one of {}", names.join(", "))
                     })
                     .collect();
@@ -229,7 +237,8 @@ fn summary(change: &Change, next: Option<&Next>, missing: Option<&MissingApprova
         State::Paused => format!("it stands still: {note}; resume it or roll it back"),
         State::RollingBack | State::RolledBack => {
             let cause = change.rollback.as_ref().map_or("no reason on record", |cause| cause.reason());
-            let verb = if change.state == State::RolledBack { "was rolled back" } else { "is being rolled back" };
+            let verb =
+                if change.state == State::RolledBack { "was rolled back" } else { "is being rolled back" };
             format!("it {verb}: {cause}")
         }
         State::Completed => "it completed".to_owned(),

@@ -28,7 +28,9 @@ pub(crate) async fn judge(
     let called = call(app, change.tenant(), Some(&change.id), &plugin, needs, now).await;
     let queries = match called.answer {
         Ok(Response::Queries(queries)) => queries,
-        Ok(_) => return Ok((unanswered(name, "health-bad-answer", "it named no queries"), vec![called.decision])),
+        Ok(_) => {
+            return Ok((unanswered(name, "health-bad-answer", "it named no queries"), vec![called.decision]));
+        }
         Err(error) => return Ok((unanswered(name, error.code(), &error.to_string()), vec![called.decision])),
     };
     let needed = called.decision;
@@ -45,7 +47,10 @@ pub(crate) async fn judge(
 }
 
 fn unanswered(name: &str, code: &str, why: &str) -> Verdict {
-    Verdict::unanswered(code, format!("health check `{name}` did not answer, which counts as a failure: {why}"))
+    Verdict::unanswered(
+        code,
+        format!("health check `{name}` did not answer, which counts as a failure: {why}"),
+    )
 }
 
 async fn observe(

@@ -179,10 +179,15 @@ pub enum KeyRefusal {
 }
 
 /// Who acts with this key, and what the key is for.
-pub async fn authenticate(app: &App, text: &str) -> Result<Result<(Actor, Vec<Scope>), KeyRefusal>, FlowError> {
+pub async fn authenticate(
+    app: &App,
+    text: &str,
+) -> Result<Result<(Actor, Vec<Scope>), KeyRefusal>, FlowError> {
     let parts = text.strip_prefix("ilk_").and_then(|rest| rest.split_once('_'));
     let Some((id, secret)) = parts else { return Ok(Err(KeyRefusal::Malformed)) };
-    let Ok(id) = format!("{}_{id}", KeyId::PREFIX).parse::<KeyId>() else { return Ok(Err(KeyRefusal::Malformed)) };
+    let Ok(id) = format!("{}_{id}", KeyId::PREFIX).parse::<KeyId>() else {
+        return Ok(Err(KeyRefusal::Malformed));
+    };
     let now = app.clock.now();
     let known = match app.keys.get(&id, now) {
         Some(known) => known,

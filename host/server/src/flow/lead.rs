@@ -5,7 +5,8 @@
 use std::sync::Arc;
 
 use interlock_domain::{
-    Change, Decision, DecisionId, Directive, HealthVerdict, Outcome, Progress, Rollout, State, Timestamp, Verdict,
+    Change, Decision, DecisionId, Directive, HealthVerdict, Outcome, Progress, Rollout, State, Timestamp,
+    Verdict,
 };
 use interlock_sandbox::types::{Request, Response, Situation};
 use interlock_store::{Lease, Write};
@@ -55,7 +56,9 @@ pub(crate) async fn lead(app: &Arc<App>, change: &Change, lease: &Lease) -> Resu
                 None => Ok(Led::Idle),
             }
         }
-        State::RolledBack | State::Completed | State::Rejected | State::Cancelled | State::Expired => Ok(Led::Idle),
+        State::RolledBack | State::Completed | State::Rejected | State::Cancelled | State::Expired => {
+            Ok(Led::Idle)
+        }
     }
 }
 
@@ -85,14 +88,17 @@ async fn roll_out(app: &Arc<App>, change: &Change, lease: &Lease, now: Timestamp
                     health: rollout.worst_health(),
                 },
                 Err(refusal) => {
-                    return step(app, lease, now, vec![decision], change.halt(refusal.to_string(), now)?).await;
+                    return step(app, lease, now, vec![decision], change.halt(refusal.to_string(), now)?)
+                        .await;
                 }
             };
             let asked = may_enter(app, change, stage, now).await?;
             match change.enter_stage(*index, &progress, &asked, now) {
                 Ok(Some(transition)) => step(app, lease, now, vec![decision, asked], transition).await,
                 Ok(None) => Ok(Led::Idle),
-                Err(refusal) => step(app, lease, now, vec![decision], change.halt(refusal.to_string(), now)?).await,
+                Err(refusal) => {
+                    step(app, lease, now, vec![decision], change.halt(refusal.to_string(), now)?).await
+                }
             }
         }
         Directive::Complete | Directive::Pause { .. } | Directive::RollBack { .. } => {
@@ -102,7 +108,9 @@ async fn roll_out(app: &Arc<App>, change: &Change, lease: &Lease, now: Timestamp
                     step(app, lease, now, vec![decision], transition).await
                 }
                 Ok(None) => Ok(Led::Idle),
-                Err(refusal) => step(app, lease, now, vec![decision], change.halt(refusal.to_string(), now)?).await,
+                Err(refusal) => {
+                    step(app, lease, now, vec![decision], change.halt(refusal.to_string(), now)?).await
+                }
             }
         }
     }
@@ -118,7 +126,10 @@ async fn advance(
 ) -> Result<(Directive, Decision), String> {
     let binding = &change.manifest.strategy;
     let Some(plugin) = app.sandbox.shelf().get(&binding.plugin.digest) else {
-        return Err(format!("strategy `{}` ({}) is not installed here", binding.plugin.name, binding.plugin.digest));
+        return Err(format!(
+            "strategy `{}` ({}) is not installed here",
+            binding.plugin.name, binding.plugin.digest
+        ));
     };
     let situation = Situation {
         change: convert::change(change),

@@ -82,10 +82,16 @@ pub(crate) fn reference(plugin: &Plugin) -> PluginRef {
 /// The plugin that runs under this name today, of this kind.
 pub(crate) fn named(app: &App, name: &str, kind: PluginKind, field: &str) -> Result<Arc<Plugin>, FlowError> {
     let Some(plugin) = app.sandbox.shelf().bound(name) else {
-        return Err(FlowError::invalid(field, format!("there is no plugin `{name}`; see `GET /v1/tenants/…/plugins`")));
+        return Err(FlowError::invalid(
+            field,
+            format!("there is no plugin `{name}`; see `GET /v1/tenants/…/plugins`"),
+        ));
     };
     if plugin.kind() != kind {
-        return Err(FlowError::invalid(field, format!("plugin `{name}` is a {}, not a {kind}", plugin.kind())));
+        return Err(FlowError::invalid(
+            field,
+            format!("plugin `{name}` is a {}, not a {kind}", plugin.kind()),
+        ));
     }
     Ok(plugin)
 }

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use interlock_domain::{
-    Artifact, Assignment, AssignmentTransition, Device, DeviceHealth, Digest, Feedback, Offer, Refusal, State,
-    Timestamp,
+    Artifact, Assignment, AssignmentState, AssignmentTransition, Device, DeviceHealth, DeviceId, DeviceState,
+    Digest, Feedback, Offer, Refusal, State, TenantId, Timestamp,
 };
 use interlock_store::{Sample, StoreError, Write};
 
@@ -12,6 +12,8 @@ use crate::{App, FlowError};
 
 /// How often a write is tried anew when somebody else was faster.
 const TRIES: usize = 5;
+/// Most attributes that are kept of one device.
+const ATTRIBUTES_MAX: usize = 200;
 
 /// What a poll comes to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +26,8 @@ pub enum Poll {
     Deploy {
         /// The action to answer under.
         action: u32,
+        /// What it brings.
+        artifact: Digest,
     },
     /// Stop this.
     Cancel {
@@ -39,6 +43,10 @@ pub struct Deployment {
     pub action: u32,
     /// What to install.
     pub artifact: Artifact,
+    /// How far it is.
+    pub state: AssignmentState,
+    /// What the device last said of it.
+    pub said: String,
 }
 
 /// How a device wants its attributes put together with the old ones.
@@ -52,6 +60,54 @@ pub enum Merge {
     Remove,
 }
 
+/// A device and what it has going on, in one look.
+pub async fn look(
+    app: &App,
+    tenant: &TenantId,
+    id: &DeviceId,
+) -> Result<Option<(Device, Option<(Assignment, State)>)>, FlowError> {
+    Ok(app.store.poll(tenant, id).await?)
+}
+
+/// A device.
+pub async fn device(app: &App, tenant: &TenantId, id: &DeviceId) -> Result<Option<Device>, FlowError> {
+    Ok(app.store.device(tenant, id).await?)
+}
+
+/// Registers a device of which nothing is known but that a gateway speaks for it. It belongs to no real environment
+/// until somebody puts it into one, so that no release reaches it by accident.
+pub async fn enroll(app: &App, tenant: &TenantId, id: &DeviceId) -> Result<Device, FlowError> {
+    let now = app.clock.now();
+    let device = Device {
+        id: id.clone(),
+        tenant: tenant.clone(),
+        environment: app.config.devices.gateway_environment.clone(),
+        model: "unknown".to_owned(),
+        hardware_revision: String::new(),
+        site: String::new(),
+        labels: BTreeMap::new(),
+        groups: Vec::new(),
+        state: DeviceState::Active,
+        firmware: None,
+        health: DeviceHealth::Unknown,
+        attributes: BTreeMap::new(),
+        token_sha256: None,
+        registered_at: now,
+        revision: 1,
+    };
+    let write =
+        Write::Device { device: Box::new(device.clone()), event: "device.registered", from_revision: 0 };
+    match app.commit_as_host(tenant, now, None, vec![write]).await {
+        Ok(_) => Ok(device),
+        // Two polls at once: the other one was faster.
+        Err(FlowError::Store(StoreError::AlreadyExists { .. })) => {
+            let found = app.store.device(tenant, id).await?;
+            found.ok_or_else(|| FlowError::NotFound { what: "device", id: id.to_string() })
+        }
+        Err(error) => Err(error),
+    }
+}
+
 /// What there is to do for a device. A device that never reported is asked first, and only that: some clients take
 /// one thing at a time.
 pub fn poll(device: &Device, live: Option<&(Assignment, State)>) -> Poll {
@@ -62,7 +118,7 @@ pub fn poll(device: &Device, live: Option<&(Assignment, State)>) -> Poll {
     match assignment.offer(*state == State::Paused) {
         Offer::Nothing => Poll::Nothing,
         Offer::Report => Poll::Report,
-        Offer::Deploy { action, .. } => Poll::Deploy { action },
+        Offer::Deploy { action, artifact } => Poll::Deploy { action, artifact },
         Offer::Cancel { action } => Poll::Cancel { action },
     }
 }
@@ -78,7 +134,29 @@ pub async fn deployment(app: &App, device: &Device, action: u32) -> Result<Deplo
         return Err(gone());
     }
     let artifact = artifact_of(app, device, &artifact).await?;
-    Ok(Deployment { action, artifact })
+    Ok(Deployment { action, artifact, state: assignment.state, said: assignment.detail })
+}
+
+/// What the device installed last, when it was under this action.
+pub async fn installed(app: &App, device: &Device, action: u32) -> Result<Deployment, FlowError> {
+    let concerned = app.store.concerned_assignment(&device.tenant, &device.id).await?;
+    let installed = concerned.and_then(|(assignment, _)| Some((brought(&assignment)?, assignment)));
+    match installed {
+        Some(((under, artifact), assignment)) if under == action => {
+            let artifact = artifact_of(app, device, &artifact).await?;
+            Ok(Deployment { action, artifact, state: assignment.state, said: assignment.detail })
+        }
+        _ => Err(FlowError::NotFound { what: "action", id: action.to_string() }),
+    }
+}
+
+/// Whether the device is asked to stop this action just now.
+pub async fn cancellation(app: &App, device: &Device, action: u32) -> Result<(), FlowError> {
+    let (assignment, state) = live(app, device, action).await?;
+    match assignment.offer(state == State::Paused) {
+        Offer::Cancel { action: offered } if offered == action => Ok(()),
+        _ => Err(FlowError::NotFound { what: "action", id: action.to_string() }),
+    }
 }
 
 /// An artifact that is offered to this device just now: no device may fetch what is not meant for it.
@@ -93,6 +171,15 @@ pub async fn offered_artifact(app: &App, device: &Device, digest: &Digest) -> Re
     artifact_of(app, device, digest).await
 }
 
+/// An artifact that is offered to this device or was the last that it installed.
+pub async fn known_artifact(app: &App, device: &Device, digest: &Digest) -> Result<Artifact, FlowError> {
+    let concerned = app.store.concerned_assignment(&device.tenant, &device.id).await?;
+    match concerned.and_then(|(assignment, _)| brought(&assignment)) {
+        Some((_, artifact)) if artifact == *digest => artifact_of(app, device, digest).await,
+        _ => offered_artifact(app, device, digest).await,
+    }
+}
+
 /// The device began to fetch its artifact.
 pub async fn fetched(app: &App, device: &Device) -> Result<(), FlowError> {
     retried(app, device, |assignment, now| Ok(assignment.fetched(now))).await
@@ -105,7 +192,12 @@ pub async fn feedback(app: &App, device: &Device, action: u32, feedback: &Feedba
 }
 
 /// The device says how a cancellation goes.
-pub async fn cancel_feedback(app: &App, device: &Device, action: u32, feedback: &Feedback) -> Result<(), FlowError> {
+pub async fn cancel_feedback(
+    app: &App,
+    device: &Device,
+    action: u32,
+    feedback: &Feedback,
+) -> Result<(), FlowError> {
     live(app, device, action).await?;
     retried(app, device, |assignment, now| assignment.cancel_feedback(action, feedback, now)).await
 }
@@ -124,6 +216,10 @@ pub async fn report(
             return Err(FlowError::NotFound { what: "device", id: device.id.to_string() });
         };
         let after = reported(app, &before, merge, data);
+        if after.attributes.len() > ATTRIBUTES_MAX {
+            let detail = format!("a device has at most {ATTRIBUTES_MAX} attributes; remove or replace some");
+            return Err(FlowError::invalid("/data", detail));
+        }
         let mut writes = Vec::new();
         if after != before {
             let from_revision = before.revision;
@@ -205,6 +301,17 @@ async fn live(app: &App, device: &Device, action: u32) -> Result<(Assignment, St
                 false => Err(Refusal::NoSuchAction { device: id, action }.into()),
             }
         }
+    }
+}
+
+/// The action under which the device came to what it runs, and the artifact that it came with.
+fn brought(assignment: &Assignment) -> Option<(u32, Digest)> {
+    match assignment.state {
+        AssignmentState::Installed | AssignmentState::Verified => {
+            Some((assignment.action, assignment.artifact))
+        }
+        AssignmentState::RolledBack => Some((assignment.restore_action(), assignment.artifact_before?)),
+        _ => None,
     }
 }
 

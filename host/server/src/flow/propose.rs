@@ -4,8 +4,8 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use interlock_domain::{
     Action, Actor, Artifact, ArtifactRef, Change, ChangeId, ChangeKind, Decision, Device, DeviceId, Draft,
-    Environment, GateBinding, HealthBinding, Manifest, Permit, Population, Resource, RollbackTarget, Selector,
-    StrategyBinding, Timestamp,
+    Environment, GateBinding, HealthBinding, Manifest, Permit, Population, Resource, RollbackTarget,
+    Selector, StrategyBinding, Timestamp,
 };
 use interlock_sandbox::{
     Plugin,
@@ -181,11 +181,7 @@ async fn draft(
             digest: Manifest::population_digest(&targets),
             groups: groups(&devices),
         },
-        strategy: StrategyBinding {
-            plugin: reference(&strategy),
-            settings: wish.settings,
-            plan: Vec::new(),
-        },
+        strategy: StrategyBinding { plugin: reference(&strategy), settings: wish.settings, plan: Vec::new() },
         health: health(app, proposal.health).await?,
         gates: gates(app, &proposal.environment).await?,
         bundle: app.policies.bundle().digest,
@@ -218,7 +214,10 @@ async fn artifact(app: &App, who: &Actor, wishes: &[ArtifactWish]) -> Result<Art
 
 async fn population(app: &App, who: &Actor, proposal: &Proposal) -> Result<Vec<Device>, FlowError> {
     if proposal.selector.is_empty() {
-        return Err(FlowError::invalid("/selector", "an empty selector chooses nobody; say `\"all\": true` on purpose"));
+        return Err(FlowError::invalid(
+            "/selector",
+            "an empty selector chooses nobody; say `\"all\": true` on purpose",
+        ));
     }
     let devices = app.store.devices_chosen(&who.tenant, &proposal.environment, &proposal.selector).await?;
     if devices.is_empty() {
@@ -274,7 +273,11 @@ async fn way_back(
             Some(version) => app.store.artifact_by_version(&who.tenant, &artifact.name, version).await?,
             None => None,
         };
-        targets.push(RollbackTarget { version, artifact: stored.map(|stored| stored.digest), targets: count });
+        targets.push(RollbackTarget {
+            version,
+            artifact: stored.map(|stored| stored.digest),
+            targets: count,
+        });
     }
     Ok(targets)
 }
@@ -303,7 +306,8 @@ async fn health(app: &App, wishes: Option<Vec<PluginWish>>) -> Result<Vec<Health
 async fn gates(app: &App, environment: &Environment) -> Result<Vec<GateBinding>, FlowError> {
     let mut bindings = Vec::with_capacity(app.config.gates.len());
     for gate in &app.config.gates {
-        if !gate.environments.is_empty() && !gate.environments.iter().any(|name| name == environment.as_str()) {
+        if !gate.environments.is_empty() && !gate.environments.iter().any(|name| name == environment.as_str())
+        {
             continue;
         }
         let plugin = named(app, &gate.plugin, PluginKind::ComplianceGate, "/gates")
@@ -327,14 +331,10 @@ async fn plan(
     strategy: &Plugin,
     now: Timestamp,
 ) -> Result<(Vec<interlock_domain::Stage>, Decision), FlowError> {
-    let digest = manifest.digest().map_err(|error| FlowError::invalid("/strategy/settings", error.to_string()))?;
-    let draft = convert::Draft {
-        id: id.as_str(),
-        author: who.person.as_str(),
-        proposed_at: now,
-        manifest,
-        digest,
-    };
+    let digest =
+        manifest.digest().map_err(|error| FlowError::invalid("/strategy/settings", error.to_string()))?;
+    let draft =
+        convert::Draft { id: id.as_str(), author: who.person.as_str(), proposed_at: now, manifest, digest };
     let request = Request::Plan {
         change: Arc::new(convert::draft(&draft)),
         population: convert::population(&manifest.population),
@@ -344,9 +344,10 @@ async fn plan(
     let name = &manifest.strategy.plugin.name;
     match called.answer {
         Ok(Response::Stages(stages)) if !stages.is_empty() => Ok((convert::stages(stages), called.decision)),
-        Ok(_) => {
-            Err(FlowError::Plugin { plugin: name.clone(), detail: "it planned no stage for this change".to_owned() })
-        }
+        Ok(_) => Err(FlowError::Plugin {
+            plugin: name.clone(),
+            detail: "it planned no stage for this change".to_owned(),
+        }),
         Err(error) => Err(FlowError::Plugin { plugin: name.clone(), detail: error.to_string() }),
     }
 }

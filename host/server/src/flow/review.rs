@@ -12,7 +12,11 @@ use crate::{App, FlowError};
 
 /// Runs every gate of a change and records what they said.
 pub(crate) async fn review(
-    app: &Arc<App>, change: &Change, lease: &Lease, now: Timestamp) -> Result<Change, FlowError> {
+    app: &Arc<App>,
+    change: &Change,
+    lease: &Lease,
+    now: Timestamp,
+) -> Result<Change, FlowError> {
     let subject = convert::change(change);
     let runs = change.manifest.gates.iter().map(|gate| {
         let subject = subject.clone();
@@ -50,7 +54,10 @@ async fn run(
             "plugin `{}` ({}) is not installed here any more; install it or propose the change again",
             gate.plugin.name, gate.plugin.digest
         );
-        return (report(Verdict::unanswered("gate-missing", message), DecisionId::new(app.clock.uuid())), None);
+        return (
+            report(Verdict::unanswered("gate-missing", message), DecisionId::new(app.clock.uuid())),
+            None,
+        );
     };
     let request = Request::Evaluate {
         change: subject,
@@ -60,7 +67,9 @@ async fn run(
     let called = call(app, change.tenant(), Some(&change.id), &plugin, request, now).await;
     let verdict = match called.answer {
         Ok(Response::Verdict(verdict)) => convert::verdict(verdict),
-        Ok(_) => Verdict::unanswered("gate-bad-answer", format!("gate `{}` gave no verdict", gate.plugin.name)),
+        Ok(_) => {
+            Verdict::unanswered("gate-bad-answer", format!("gate `{}` gave no verdict", gate.plugin.name))
+        }
         Err(error) => Verdict::unanswered(
             error.code(),
             format!("gate `{}` did not answer, so the change is denied: {error}", gate.plugin.name),

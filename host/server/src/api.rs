@@ -1,0 +1,82 @@
+//! The HTTP API, version 1. A handler decodes, calls one flow and encodes.
+//!
+//! **Invariant:** no rule, no SQL and no Cedar here. **Invariant:** everything below `/v1/tenants/{tenant}` is behind
+//! authentication, and every POST that changes something is done once for each `Idempotency-Key`.
+
+mod artifacts;
+mod at;
+mod auth;
+mod bundle;
+mod changes;
+mod decisions;
+mod devices;
+mod docs;
+mod document;
+mod groups;
+mod idempotency;
+mod keys;
+mod ledger;
+mod list;
+mod payload;
+mod plugins;
+mod revision;
+mod wire;
+
+use std::sync::Arc;
+
+use axum::{Router, middleware::from_fn_with_state};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+pub use document::document;
+
+use crate::{App, problem::page};
+
+/// Where every tenant's resources are.
+const TENANT: &str = "/v1/tenants/{tenant}";
+/// Where artifacts are pushed: the one route whose body is not read into memory and whose time is not limited.
+pub(crate) const UPLOAD: &str = "/v1/tenants/{tenant}/artifacts/{name}/{version}";
+
+/// The API, its document and its pages.
+pub fn router(app: Arc<App>) -> Router {
+    let (v1, _) = OpenApiRouter::new().nest(TENANT, v1()).split_for_parts();
+    // The last layer is the first to see a request: who it is comes before whether it was sent before.
+    let v1 = v1
+        .route_layer(from_fn_with_state(app.clone(), idempotency::once))
+        .route_layer(from_fn_with_state(app.clone(), auth::authenticate));
+    v1.with_state(app).merge(docs::router()).merge(page::router())
+}
+
+/// All routes below a tenant.
+fn v1() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new()
+        .routes(routes!(changes::propose, changes::list))
+        .routes(routes!(changes::show, changes::revise))
+        .routes(routes!(changes::approve))
+        .routes(routes!(changes::reject))
+        .routes(routes!(changes::cancel))
+        .routes(routes!(changes::pause))
+        .routes(routes!(changes::resume))
+        .routes(routes!(changes::promote))
+        .routes(routes!(changes::roll_back))
+        .routes(routes!(changes::explain))
+        .routes(routes!(changes::assignments))
+        .routes(routes!(artifacts::list))
+        .routes(routes!(artifacts::show))
+        .routes(routes!(artifacts::push))
+        .routes(routes!(devices::register, devices::list))
+        .routes(routes!(devices::import))
+        .routes(routes!(devices::show, devices::update, devices::retire))
+        .routes(routes!(groups::create, groups::list))
+        .routes(routes!(groups::remove))
+        .routes(routes!(keys::create, keys::list))
+        .routes(routes!(keys::revoke))
+        .routes(routes!(decisions::list))
+        .routes(routes!(decisions::show))
+        .routes(routes!(decisions::replay))
+        .routes(routes!(ledger::checkpoint))
+        .routes(routes!(ledger::entries))
+        .routes(routes!(ledger::verify))
+        .routes(routes!(plugins::list))
+        .routes(routes!(bundle::show))
+        .routes(routes!(bundle::reload))
+}

@@ -1,0 +1,263 @@
+//! A change, as the domain writes it.
+
+use std::collections::BTreeMap;
+
+use super::{
+    names,
+    rollout::{Rollout, Stage, Verdict},
+    shape,
+};
+
+names! {
+    /// Where a change is.
+    State {
+        Gating, Approving, RollingOut, Paused, RollingBack, RolledBack, Completed, Rejected, Cancelled, Expired,
+    }
+    /// What a change moves.
+    ChangeKind { Release, Config, Policy, Plugin, Tenant }
+    /// Whether a gate blocks.
+    GateMode { Monitor, Enforce }
+    /// What a person meant by an answer (21 CFR 11.50).
+    Meaning { Review, Approval, Responsibility, Rejection }
+    /// A role.
+    Role { Viewer, Operator, ReleaseManager, ClinicalSafety, Regulatory, Auditor, Administrator }
+}
+
+shape! {
+    /// A change.
+    Change {
+        /// Its id.
+        #[schema(example = "chg_0193470d5c5a7f3e8a6b2f8d9c1e4a70")]
+        id: String,
+        /// The person who proposed it.
+        #[schema(example = "per_0193470d5c5a7f3e8a6b2f8d9c1e4a71")]
+        author: String,
+        /// What they are called.
+        #[schema(example = "Ana Sousa")]
+        author_name: String,
+        /// Through which account.
+        author_account: String,
+        /// What it would do.
+        manifest: Manifest,
+        /// SHA-256 of the manifest's canonical JSON. Approvals, verdicts and the rollout bind to it.
+        #[schema(example = "sha256:3b1f7a0c5e2d4986b7a1c0d9e8f7a6b5c4d3e2f1a0b9c8d7e6f5a4b3c2d1e0f9")]
+        digest: String,
+        /// Where it is.
+        state: State,
+        /// What the gates said of this digest.
+        gates: Vec<GateReport>,
+        /// What persons said, also of older digests.
+        approvals: Vec<Approval>,
+        /// Why the policies hold it just now.
+        hold: Option<Hold>,
+        /// The rollout, once admitted.
+        rollout: Option<Rollout>,
+        /// Why it goes or went back.
+        rollback: Option<RollbackCause>,
+        /// Why it stands still, was rejected or withdrawn.
+        note: Option<String>,
+        /// When it was proposed.
+        #[schema(example = "2026-11-20T18:00:00.000Z")]
+        created_at: String,
+        /// When it expires unless it is admitted.
+        expires_at: String,
+        /// When something last happened.
+        updated_at: String,
+        /// How many events it has had; also its `ETag`.
+        #[schema(example = 4)]
+        revision: u64,
+    }
+    /// All that a change would do.
+    Manifest {
+        /// Always 1.
+        v: u32,
+        /// In which tenant.
+        tenant: String,
+        /// In which environment.
+        #[schema(example = "production")]
+        environment: String,
+        /// What it moves.
+        kind: ChangeKind,
+        /// One line for people.
+        title: String,
+        /// What brings it about.
+        description: String,
+        /// What it brings.
+        artifacts: Vec<ArtifactRef>,
+        /// Whom it was meant for.
+        selector: Selector,
+        /// Whom that meant when it was proposed.
+        population: Population,
+        /// How it gets there.
+        strategy: StrategyBinding,
+        /// What watches it.
+        health: Vec<HealthBinding>,
+        /// What judges it first.
+        gates: Vec<GateBinding>,
+        /// Digest of the policies that were in force when it was proposed.
+        bundle: String,
+        /// How it comes back.
+        rollback: Vec<RollbackTarget>,
+        /// A target that shows no progress for so long counts as failed.
+        silent_after_ms: u64,
+        /// How often health is judged.
+        judge_every_ms: u64,
+    }
+    /// An artifact that a change brings.
+    ArtifactRef {
+        /// Its name.
+        name: String,
+        /// The version that targets report once they run it.
+        version: String,
+        /// SHA-256 of its content.
+        digest: String,
+        /// Its size.
+        size_bytes: u64,
+    }
+    /// Chooses devices: all conditions that are given must hold. An empty selector chooses nobody.
+    Selector {
+        /// Every device of the environment.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        all: bool,
+        /// In any of these groups.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        groups: Vec<String>,
+        /// One of these.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        devices: Vec<String>,
+        /// Of this model.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        model: Option<String>,
+        /// Of this hardware revision.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        hardware_revision: Option<String>,
+        /// At one of these sites.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        sites: Vec<String>,
+        /// With all of these labels.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        labels: BTreeMap<String, String>,
+    }
+    /// The targets, as resolved when the change was proposed.
+    Population {
+        /// How many.
+        size: u64,
+        /// SHA-256 over the sorted ids, each followed by a line feed.
+        digest: String,
+        /// Their sites and groups (`site:north`, `group:canaries`) with how many targets each has.
+        groups: BTreeMap<String, u64>,
+    }
+    /// The strategy that leads a rollout.
+    StrategyBinding {
+        /// The plugin.
+        plugin: PluginRef,
+        /// Its settings.
+        #[schema(value_type = Object)]
+        settings: serde_json::Value,
+        /// The stages that it planned.
+        plan: Vec<Stage>,
+    }
+    /// A health check that watches a rollout.
+    HealthBinding {
+        /// The plugin.
+        plugin: PluginRef,
+        /// Its settings.
+        #[schema(value_type = Object)]
+        settings: serde_json::Value,
+    }
+    /// A gate bound to a change.
+    GateBinding {
+        /// The plugin.
+        plugin: PluginRef,
+        /// Its settings.
+        #[schema(value_type = Object)]
+        settings: serde_json::Value,
+        /// Whether it blocks.
+        mode: GateMode,
+    }
+    /// Which plugin, exactly.
+    PluginRef {
+        /// Its name.
+        #[schema(example = "canary")]
+        name: String,
+        /// Its version, for people.
+        version: String,
+        /// Its digest, which is what counts.
+        digest: String,
+    }
+    /// A revision that part of the population runs now, and what would bring it back.
+    RollbackTarget {
+        /// What these targets report today.
+        version: Option<String>,
+        /// Digest of the stored artifact of that version.
+        artifact: Option<String>,
+        /// How many targets.
+        targets: u64,
+    }
+    /// What one gate said.
+    GateReport {
+        /// The plugin.
+        plugin: PluginRef,
+        /// Whether it blocks.
+        mode: GateMode,
+        /// What it said, or what stands in for it.
+        verdict: Verdict,
+        /// The recorded call.
+        decision: String,
+        /// When.
+        at: String,
+    }
+    /// One person's answer to one digest.
+    Approval {
+        /// Who.
+        person: String,
+        /// Through which account.
+        account: String,
+        /// What they were called at the time.
+        name: String,
+        /// The roles that they held there and then.
+        roles: Vec<Role>,
+        /// What they meant.
+        meaning: Meaning,
+        /// Why, in their words.
+        reason: String,
+        /// The digest they answered to.
+        digest: String,
+        /// When.
+        at: String,
+        /// The policy decision that let them.
+        decision: String,
+    }
+    /// Why the policies do not let a change go on just now.
+    Hold {
+        /// What was asked.
+        #[schema(example = "AdmitChange")]
+        action: String,
+        /// Their decision.
+        decision: String,
+        /// Their reasons, each with the policy's id.
+        reasons: Vec<String>,
+    }
+}
+
+/// Why a rollout goes back.
+#[derive(Debug, serde::Serialize, utoipa::ToSchema)]
+#[cfg_attr(test, derive(serde::Deserialize), serde(deny_unknown_fields))]
+#[serde(tag = "type", rename_all = "snake_case")]
+#[cfg_attr(not(test), expect(dead_code, reason = "describes a type of the domain"))]
+pub(crate) enum RollbackCause {
+    /// The strategy asked for it.
+    Strategy {
+        /// What it said.
+        reason: String,
+    },
+    /// A person asked for it.
+    Person {
+        /// Who.
+        person: String,
+        /// What they are called.
+        name: String,
+        /// What they said.
+        reason: String,
+    },
+}

@@ -1,0 +1,142 @@
+//! Holds the descriptions to the types that are sent: each of these documents is a domain value, and reading it as its
+//! description and writing it again must give the same document. A field that only one of the two knows fails here.
+
+use std::fmt::Debug;
+
+use interlock_domain as domain;
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::{Value, json};
+
+use super::{change, decision, rollout};
+
+const CHANGE: &str = "chg_00000000000000000000000000000001";
+const DECISION: &str = "dec_00000000000000000000000000000001";
+const PERSON: &str = "per_00000000000000000000000000000001";
+const ACCOUNT: &str = "acc_00000000000000000000000000000001";
+const AT: &str = "2026-11-20T18:00:00.000Z";
+
+fn digest() -> String {
+    domain::Digest::of(b"").to_string()
+}
+
+#[track_caller]
+fn check<Domain, Wire>(document: Value)
+where
+    Domain: Serialize + DeserializeOwned,
+    Wire: Serialize + DeserializeOwned + Debug,
+{
+    let sent = serde_json::to_value(serde_json::from_value::<Domain>(document).unwrap()).unwrap();
+    let described = serde_json::from_value::<Wire>(sent.clone()).unwrap();
+    assert_eq!(serde_json::to_value(described).unwrap(), sent);
+}
+
+fn plugin() -> Value {
+    json!({ "name": "canary", "version": "1.0.0", "digest": digest() })
+}
+
+fn finding() -> Value {
+    json!({ "code": "late", "severity": "warning", "message": "it is late", "subject": "" })
+}
+
+fn full_change() -> Value {
+    json!({
+        "id": CHANGE, "author": PERSON, "author_name": "Ana", "author_account": ACCOUNT,
+        "manifest": {
+            "v": 1, "tenant": "mercy", "environment": "production", "kind": "release", "title": "2.0", "description": "",
+            "artifacts": [{ "name": "fw", "version": "2.0", "digest": digest(), "size_bytes": 1 }],
+            "selector": { "all": true, "groups": ["g"], "devices": ["p1"], "model": "x2", "hardware_revision": "b",
+                "sites": ["north"], "labels": { "ward": "icu" } },
+            "population": { "size": 1, "digest": digest(), "groups": { "site:north": 1 } },
+            "strategy": { "plugin": plugin(), "settings": { "hold_ms": 1 }, "plan": [
+                { "name": "shadow", "exposure": { "type": "shadow" }, "hold_ms": 1 },
+                { "name": "5 %", "exposure": { "type": "percent", "basis_points": 500 }, "hold_ms": 1 },
+                { "name": "labs", "exposure": { "type": "groups", "names": ["group:labs"] }, "hold_ms": 1 },
+                { "name": "all", "exposure": { "type": "all" }, "hold_ms": 0 },
+            ] },
+            "health": [{ "plugin": plugin(), "settings": {} }],
+            "gates": [{ "plugin": plugin(), "settings": {}, "mode": "enforce" }],
+            "bundle": digest(),
+            "rollback": [{ "version": "1.0", "artifact": digest(), "targets": 1 }],
+            "silent_after_ms": 1, "judge_every_ms": 1,
+        },
+        "digest": digest(), "state": "rolling_back",
+        "gates": [{ "plugin": plugin(), "mode": "monitor", "decision": DECISION, "at": AT,
+            "verdict": { "outcome": "warn", "findings": [finding()] } }],
+        "approvals": [{ "person": PERSON, "account": ACCOUNT, "name": "Ben", "roles": ["regulatory", "clinical_safety"],
+            "meaning": "responsibility", "reason": "read it", "digest": digest(), "at": AT, "decision": DECISION }],
+        "hold": { "action": "EnterStage", "decision": DECISION, "reasons": ["frozen"] },
+        "rollout": {
+            "admitted_at": AT, "settled_at": AT, "promoted": false,
+            "stages": [{ "index": 0, "entered_at": AT, "decision": DECISION }],
+            "health": [{ "check": "thresholds", "at": AT, "outcome": "fail", "findings": [finding()], "decision": DECISION }],
+        },
+        "rollback": { "type": "person", "person": PERSON, "name": "Eva", "reason": "alarms" },
+        "note": "alarms", "created_at": AT, "expires_at": AT, "updated_at": AT, "revision": 9,
+    })
+}
+
+#[test]
+fn a_change_is_what_the_document_says() {
+    check::<domain::Change, change::Change>(full_change());
+    let mut bare = full_change();
+    for absent in ["hold", "rollout", "rollback", "note"] {
+        bare[absent] = Value::Null;
+    }
+    bare["manifest"]["selector"] = json!({});
+    bare["manifest"]["rollback"] = json!([{ "version": null, "artifact": null, "targets": 1 }]);
+    check::<domain::Change, change::Change>(bare);
+    let mut by_strategy = full_change();
+    by_strategy["rollback"] = json!({ "type": "strategy", "reason": "unhealthy" });
+    check::<domain::Change, change::Change>(by_strategy);
+}
+
+#[test]
+fn an_assignment_and_progress_are_what_the_document_says() {
+    check::<domain::Assignment, rollout::Assignment>(json!({
+        "tenant": "mercy", "change": CHANGE, "device": "p1", "rank": 0, "state": "verified", "action": 2,
+        "artifact": digest(), "version": "2.0", "version_before": "1.0", "artifact_before": digest(), "touched_at": AT,
+        "detail": "", "revision": 3,
+    }));
+    let progress = serde_json::to_value(domain::Progress::default()).unwrap();
+    check::<domain::Progress, rollout::Progress>(progress);
+}
+
+#[test]
+fn a_decision_is_what_the_document_says() {
+    check::<domain::Decision, decision::Decision>(json!({
+        "id": DECISION, "tenant": "mercy", "change": CHANGE, "at": AT, "outcome": "answered", "elapsed_us": 7,
+        "subject": { "type": "plugin", "name": "canary", "digest": digest(), "function": "plan", "transcript": {} },
+    }));
+}
+
+/// All names of an enum, from its own words.
+#[test]
+fn every_name_of_the_domain_is_in_the_document() {
+    fn check<Wire: DeserializeOwned + Serialize>(names: impl IntoIterator<Item = &'static str>) {
+        for name in names {
+            let described =
+                serde_json::from_value::<Wire>(name.into()).unwrap_or_else(|error| panic!("{name}: {error}"));
+            assert_eq!(serde_json::to_value(described).unwrap(), name);
+        }
+    }
+    use domain::State as S;
+    let states = [
+        S::Gating,
+        S::Approving,
+        S::RollingOut,
+        S::Paused,
+        S::RollingBack,
+        S::RolledBack,
+        S::Completed,
+        S::Rejected,
+        S::Cancelled,
+        S::Expired,
+    ];
+    check::<change::State>(states.map(S::as_str));
+    check::<rollout::AssignmentState>(domain::AssignmentState::ALL.map(domain::AssignmentState::as_str));
+    check::<change::Role>(domain::Role::ALL.map(domain::Role::as_str));
+    use domain::DecisionOutcome as D;
+    check::<decision::DecisionOutcome>([D::Allow, D::Deny, D::Answered, D::Failed].map(D::as_str));
+    use domain::Outcome as O;
+    check::<rollout::Outcome>([O::Pass, O::Warn, O::Fail].map(O::as_str));
+}

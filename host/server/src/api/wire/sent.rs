@@ -1,0 +1,446 @@
+//! What is sent and taken as it stands here.
+
+use std::collections::BTreeMap;
+
+use interlock_domain as domain;
+use interlock_domain::{
+    AccountId, Digest, Environment, GroupName, KeyId, PersonId, RoleGrant, Scope, Timestamp,
+};
+use interlock_ledger::StoredRow;
+use interlock_policy as policy;
+use interlock_sandbox as sandbox;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::{change, rollout};
+use crate::flow;
+
+/// A yes to a digest.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Approval {
+    /// The digest of what was read. Another one than the change has now is refused.
+    #[schema(value_type = String, example = "sha256:3b1f7a0c5e2d4986b7a1c0d9e8f7a6b5c4d3e2f1a0b9c8d7e6f5a4b3c2d1e0f9")]
+    pub(crate) digest: Digest,
+    /// What is meant by it.
+    #[serde(default)]
+    pub(crate) meaning: Meaning,
+    /// Why, in one's own words.
+    #[schema(example = "Hazard analysis HA-112 reviewed; residual risk acceptable")]
+    pub(crate) reason: String,
+}
+
+/// What a person means by a yes (21 CFR 11.50).
+#[derive(Debug, Clone, Copy, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = ApprovalMeaning)]
+pub(crate) enum Meaning {
+    /// They reviewed it.
+    Review,
+    /// They approve it.
+    #[default]
+    Approval,
+    /// They take responsibility for it.
+    Responsibility,
+}
+
+impl From<Meaning> for domain::Meaning {
+    fn from(meaning: Meaning) -> Self {
+        match meaning {
+            Meaning::Review => domain::Meaning::Review,
+            Meaning::Approval => domain::Meaning::Approval,
+            Meaning::Responsibility => domain::Meaning::Responsibility,
+        }
+    }
+}
+
+/// A no to a digest.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Rejection {
+    /// The digest of what was read.
+    #[schema(value_type = String)]
+    pub(crate) digest: Digest,
+    /// Why, in one's own words.
+    #[schema(example = "The alarm limits of annex B are not covered by a test")]
+    pub(crate) reason: String,
+}
+
+/// Why something is done.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Reason {
+    /// Why, in one's own words.
+    #[schema(example = "ward 3 reports occlusion alarms")]
+    pub(crate) reason: String,
+}
+
+/// A change and where its targets are.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ShownChange {
+    #[serde(flatten)]
+    #[schema(value_type = change::Change)]
+    pub(crate) change: domain::Change,
+    /// How many targets are in which state.
+    #[schema(value_type = rollout::Progress)]
+    pub(crate) progress: domain::Progress,
+}
+
+/// A stored artifact.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Artifact {
+    /// Its id.
+    #[schema(value_type = String, example = "art_0193470d5c5a7f3e8a6b2f8d9c1e4a73")]
+    id: domain::ArtifactId,
+    /// Where it is.
+    #[schema(value_type = String)]
+    tenant: domain::TenantId,
+    /// Its name.
+    #[schema(example = "pump-firmware")]
+    name: String,
+    /// Its version.
+    #[schema(example = "2.0.0")]
+    version: String,
+    /// `firmware`, `model` or `application`.
+    #[schema(value_type = String, example = "firmware")]
+    kind: domain::ArtifactKind,
+    /// The file name that devices see.
+    file_name: String,
+    /// SHA-256 of the content.
+    #[schema(value_type = String)]
+    digest: Digest,
+    /// SHA-1 of the content, because the device protocol asks for it.
+    sha1: String,
+    /// MD5 of the content, because the device protocol asks for it.
+    md5: String,
+    /// Size of the content.
+    size_bytes: u64,
+    /// What the maker says of it: `statement`, `signature`, `key_id`.
+    #[schema(value_type = Option<Object>)]
+    signed: Option<domain::SignedStatement>,
+    /// The account that pushed it.
+    #[schema(value_type = String)]
+    pushed_by: AccountId,
+    /// When.
+    #[schema(value_type = String)]
+    pushed_at: Timestamp,
+}
+
+impl From<domain::Artifact> for Artifact {
+    fn from(artifact: domain::Artifact) -> Self {
+        let domain::Artifact {
+            id,
+            tenant,
+            name,
+            version,
+            kind,
+            file_name,
+            digest,
+            sha1,
+            md5,
+            size_bytes,
+            signed,
+            pushed_by,
+            pushed_at,
+        } = artifact;
+        Self {
+            id,
+            tenant,
+            name,
+            version,
+            kind,
+            file_name,
+            digest,
+            sha1,
+            md5,
+            size_bytes,
+            signed,
+            pushed_by,
+            pushed_at,
+        }
+    }
+}
+
+/// An artifact and what its signature is worth today.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ShownArtifact {
+    #[serde(flatten)]
+    pub(crate) artifact: Artifact,
+    /// `outcome`, `key_id` and a sentence for people.
+    #[schema(value_type = Object, example = json!({
+        "outcome": "verified", "key_id": "9f86d081", "detail": "signed by a trusted key"
+    }))]
+    pub(crate) signature: domain::SignatureFacts,
+}
+
+/// A device. Its token is never shown.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Device {
+    /// As it names itself.
+    #[schema(value_type = String, example = "pump-0001")]
+    id: domain::DeviceId,
+    /// Whose it is.
+    #[schema(value_type = String)]
+    tenant: domain::TenantId,
+    /// In which environment.
+    #[schema(value_type = String, example = "production")]
+    environment: Environment,
+    /// Hardware model.
+    #[schema(example = "pump-x2")]
+    model: String,
+    /// Hardware revision.
+    hardware_revision: String,
+    /// Where it stands.
+    #[schema(example = "north")]
+    site: String,
+    /// Free labels.
+    labels: BTreeMap<String, String>,
+    /// The groups that it is in.
+    #[schema(value_type = Vec<String>)]
+    groups: Vec<GroupName>,
+    /// `active` or `retired`.
+    #[schema(value_type = String, example = "active")]
+    state: domain::DeviceState,
+    /// The firmware version that it last reported.
+    firmware: Option<String>,
+    /// `unknown`, `ok`, `degraded` or `critical`.
+    #[schema(value_type = String, example = "ok")]
+    health: domain::DeviceHealth,
+    /// What else it reported.
+    attributes: BTreeMap<String, String>,
+    /// When it was registered.
+    #[schema(value_type = String)]
+    registered_at: Timestamp,
+    /// Rises with every write; also its `ETag`.
+    pub(crate) revision: u64,
+}
+
+impl From<domain::Device> for Device {
+    fn from(device: domain::Device) -> Self {
+        let domain::Device {
+            id,
+            tenant,
+            environment,
+            model,
+            hardware_revision,
+            site,
+            labels,
+            groups,
+            state,
+            firmware,
+            health,
+            attributes,
+            token_sha256: _,
+            registered_at,
+            revision,
+        } = device;
+        Self {
+            id,
+            tenant,
+            environment,
+            model,
+            hardware_revision,
+            site,
+            labels,
+            groups,
+            state,
+            firmware,
+            health,
+            attributes,
+            registered_at,
+            revision,
+        }
+    }
+}
+
+/// A device and when it was last heard.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ShownDevice {
+    #[serde(flatten)]
+    pub(crate) device: Device,
+    /// When it was last heard; absent (`null`) when never.
+    #[schema(value_type = Option<String>)]
+    pub(crate) last_seen: Option<Timestamp>,
+}
+
+/// A registered device and, this once, its token.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Registered {
+    #[serde(flatten)]
+    device: Device,
+    /// The token it polls with. It cannot be read again, and repeating the request does not show it (`null`).
+    pub(crate) token: Option<String>,
+}
+
+impl From<flow::device::Registered> for Registered {
+    fn from(registered: flow::device::Registered) -> Self {
+        Self { device: registered.device.into(), token: Some(registered.token) }
+    }
+}
+
+/// An API key, without its secret.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Key {
+    /// Its id.
+    #[schema(value_type = String, example = "key_0193470d5c5a7f3e8a6b2f8d9c1e4a74")]
+    id: KeyId,
+    /// Who acts with it.
+    #[schema(value_type = String)]
+    account: AccountId,
+    /// What it is for, in its owner's words.
+    label: String,
+    /// `read`, `write`, `admin`.
+    #[schema(value_type = Vec<String>)]
+    scopes: Vec<Scope>,
+    /// When it was made.
+    #[schema(value_type = String)]
+    created_at: Timestamp,
+    /// When it stops working.
+    #[schema(value_type = String)]
+    expires_at: Timestamp,
+    /// When somebody revoked it.
+    #[schema(value_type = Option<String>)]
+    revoked_at: Option<Timestamp>,
+}
+
+impl From<domain::Credential> for Key {
+    fn from(credential: domain::Credential) -> Self {
+        let domain::Credential {
+            id,
+            tenant: _,
+            account,
+            label,
+            secret_sha256: _,
+            scopes,
+            created_at,
+            expires_at,
+            revoked_at,
+        } = credential;
+        Self { id, account, label, scopes, created_at, expires_at, revoked_at }
+    }
+}
+
+/// A new key and, this once, its text.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct NewKey {
+    #[serde(flatten)]
+    credential: Key,
+    /// `ilk_…`: it cannot be read again, and repeating the request does not show it (`null`).
+    #[schema(example = "ilk_0193470d5c5a7f3e8a6b2f8d9c1e4a74_q8Jt0c…")]
+    pub(crate) key: Option<String>,
+    /// The person behind the account.
+    #[schema(value_type = String)]
+    person: PersonId,
+    /// What they are called.
+    name: String,
+    /// The roles that the account holds.
+    #[schema(value_type = Vec<Object>)]
+    roles: Vec<RoleGrant>,
+}
+
+impl From<flow::key::NewKey> for NewKey {
+    fn from(new: flow::key::NewKey) -> Self {
+        let domain::Account { person, name, roles, .. } = new.account;
+        Self { credential: new.credential.into(), key: Some(new.text), person, name, roles }
+    }
+}
+
+/// A ledger entry.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Entry {
+    /// Its place in the log.
+    #[schema(example = 41)]
+    pub(crate) index: u64,
+    /// The RFC 6962 leaf hash, hexadecimal.
+    leaf_hash: String,
+    /// The entry. Its canonical JSON (RFC 8785) is what the leaf hash is over.
+    #[schema(value_type = Object)]
+    entry: serde_json::Value,
+    /// What the entry's data digest is over; absent (`null`) once erased.
+    #[schema(value_type = Option<Object>)]
+    payload: Option<serde_json::Value>,
+}
+
+impl From<StoredRow> for Entry {
+    fn from(row: StoredRow) -> Self {
+        // What was altered so that it is no JSON any more is shown as text; verifying says that it was altered.
+        let json = |bytes: &[u8]| {
+            serde_json::from_slice(bytes)
+                .unwrap_or_else(|_| String::from_utf8_lossy(bytes).into_owned().into())
+        };
+        Self {
+            index: row.idx,
+            leaf_hash: hex::encode(&row.leaf_hash),
+            entry: json(&row.body),
+            payload: row.payload.as_deref().map(json),
+        }
+    }
+}
+
+/// An installed plugin.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Plugin {
+    /// Its name, under which proposals and the configuration choose it.
+    #[schema(example = "canary")]
+    name: String,
+    /// Its version.
+    #[schema(example = "1.0.0")]
+    version: String,
+    /// `compliance-gate`, `health-check` or `rollout-strategy`.
+    #[schema(value_type = String, example = "rollout-strategy")]
+    kind: sandbox::types::PluginKind,
+    /// SHA-256 of the component: its identity.
+    #[schema(value_type = String)]
+    digest: Digest,
+    /// One sentence.
+    summary: String,
+    /// JSON Schema (draft 2020-12) of its settings.
+    #[schema(value_type = Object)]
+    settings_schema: serde_json::Value,
+    /// The evidence sources that it may ask for.
+    evidence_sources: Vec<String>,
+}
+
+impl From<&sandbox::Plugin> for Plugin {
+    fn from(plugin: &sandbox::Plugin) -> Self {
+        let about = plugin.description();
+        Self {
+            name: about.name.clone(),
+            version: about.version.clone(),
+            kind: plugin.kind(),
+            digest: plugin.digest(),
+            summary: about.summary.clone(),
+            // Installing parsed it already.
+            settings_schema: serde_json::from_str(&about.settings_schema).unwrap_or_default(),
+            evidence_sources: about.evidence_sources.clone(),
+        }
+    }
+}
+
+/// The policies in force.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Bundle {
+    /// Its digest, which decisions refer to.
+    #[schema(value_type = String)]
+    digest: Digest,
+    /// What it is called.
+    name: String,
+    /// Rises with every edit.
+    revision: u64,
+    /// How many policies it has.
+    policies: usize,
+    /// True when it has none and so denies everything.
+    denies_all: bool,
+}
+
+impl From<&policy::Bundle> for Bundle {
+    fn from(bundle: &policy::Bundle) -> Self {
+        Self {
+            digest: bundle.digest,
+            name: bundle.name.clone(),
+            revision: bundle.revision,
+            policies: bundle.policy_count(),
+            denies_all: bundle.denies_all(),
+        }
+    }
+}

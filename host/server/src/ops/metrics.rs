@@ -1,0 +1,97 @@
+//! `/metrics` in Prometheus's text format.
+
+use std::{collections::BTreeMap, sync::LazyLock, time::Duration};
+
+use interlock_domain::{DeviceHealth, DeviceState};
+use metrics::{describe_counter, describe_gauge, describe_histogram, gauge};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use tokio_util::sync::CancellationToken;
+use tracing::warn;
+
+use crate::App;
+
+/// Upper bounds of durations, in seconds: around the service levels of 50 ms, 500 ms and 2 s.
+const SECONDS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0];
+/// Upper bounds of a plugin call, in seconds.
+const CALL_SECONDS: [f64; 10] = [0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.005, 0.025, 0.1, 0.5, 2.0];
+/// How often what was measured is folded into the histograms; without it, memory would grow until the next scrape.
+const UPKEEP: Duration = Duration::from_secs(5);
+
+static RECORDER: LazyLock<PrometheusHandle> = LazyLock::new(|| {
+    let builder = PrometheusBuilder::new();
+    let bounded = builder
+        .set_buckets_for_metric(Matcher::Suffix("call_duration_seconds".to_owned()), &CALL_SECONDS)
+        .and_then(|builder| builder.set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS));
+    // Bounds that are not empty are never refused; without them histograms would be summaries.
+    let recorder = bounded.unwrap_or_else(|_| PrometheusBuilder::new()).build_recorder();
+    let handle = recorder.handle();
+    if metrics::set_global_recorder(recorder).is_err() {
+        warn!("another recorder of metrics is installed; `/metrics` will be empty");
+    }
+    describe();
+    handle
+});
+
+/// The process's recorder, installed at first use.
+pub(crate) fn recorder() -> &'static PrometheusHandle {
+    &RECORDER
+}
+
+/// Keeps the histograms small until it is told to stop.
+pub(crate) async fn upkeep(stop: CancellationToken) {
+    while !stop.is_cancelled() {
+        recorder().run_upkeep();
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = tokio::time::sleep(UPKEEP) => {}
+        }
+    }
+}
+
+/// The text of a scrape. Counts of devices come from the store, so that every replica says the same.
+pub(super) async fn render(app: &App) -> String {
+    match app.store.device_counts().await {
+        Ok(counts) => {
+            let mut registered: BTreeMap<String, u64> = BTreeMap::new();
+            let mut critical: BTreeMap<String, u64> = BTreeMap::new();
+            for count in counts {
+                let tenant = count.tenant.to_string();
+                *registered.entry(tenant.clone()).or_default() += count.count;
+                let is_critical =
+                    count.state == DeviceState::Active && count.health == DeviceHealth::Critical;
+                // A tenant without critical devices is shown with 0, or an alert could never end.
+                *critical.entry(tenant).or_default() += if is_critical { count.count } else { 0 };
+            }
+            for (tenant, count) in registered {
+                gauge!("devices_registered_total", "tenant" => tenant).set(count as f64);
+            }
+            for (tenant, count) in critical {
+                gauge!("devices_critical_count", "tenant" => tenant).set(count as f64);
+            }
+        }
+        Err(error) => warn!(%error, "devices could not be counted for a scrape"),
+    }
+    let bundle = app.policies.bundle();
+    gauge!("policy_bundle_revision").set(bundle.revision as f64);
+    gauge!("plugins_loaded").set(app.sandbox.shelf().all_bound().len() as f64);
+    gauge!("plugins_refused").set(app.refused_plugins.len() as f64);
+    recorder().run_upkeep();
+    recorder().render()
+}
+
+fn describe() {
+    describe_counter!("deployments_initiated_total", "Changes that were proposed");
+    describe_counter!("deployments_completed_total", "Changes that completed");
+    describe_counter!("rollbacks_initiated_total", "Rollouts that were sent back, by a person or a strategy");
+    describe_gauge!("devices_registered_total", "Devices in the registry, retired ones too");
+    describe_gauge!("devices_critical_count", "Devices in service that last reported critical health");
+    describe_counter!("http_requests_total", "Requests answered");
+    describe_histogram!("http_request_duration_seconds", "Time until the head of the answer was ready");
+    describe_counter!("policy_decisions_total", "Questions that the policies answered");
+    describe_counter!("plugin_calls_total", "Calls of plugins");
+    describe_histogram!("plugin_call_duration_seconds", "Time that plugins took");
+    describe_counter!("assignment_transitions_total", "Steps of targets");
+    describe_gauge!("policy_bundle_revision", "Revision of the policies in force");
+    describe_gauge!("plugins_loaded", "Plugins that are installed");
+    describe_gauge!("plugins_refused", "Plugin files that were refused");
+}

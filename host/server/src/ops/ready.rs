@@ -1,0 +1,174 @@
+//! Whether this replica can do its work, part by part.
+
+use std::time::Duration;
+
+use interlock_ledger::Digest;
+use serde::Serialize;
+use tracing::warn;
+
+use crate::App;
+
+/// How long the database may take to answer.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How a part is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Status {
+    /// As it should be.
+    Ok,
+    /// Something is missing; the rest works.
+    Degraded,
+    /// Nothing works without it.
+    Failed,
+}
+
+/// What was found.
+#[derive(Debug, Serialize)]
+pub(super) struct Readiness {
+    status: Status,
+    checks: Checks,
+}
+
+#[derive(Debug, Serialize)]
+struct Checks {
+    database: Check,
+    data_folder: Check,
+    policies: Policies,
+    plugins: Plugins,
+}
+
+#[derive(Debug, Serialize)]
+struct Check {
+    status: Status,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<&'static str>,
+}
+
+#[derive(Debug, Serialize)]
+struct Policies {
+    status: Status,
+    digest: Digest,
+    name: String,
+    revision: u64,
+    policies: usize,
+    denies_all: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct Plugins {
+    status: Status,
+    loaded: Vec<Loaded>,
+    refused: Vec<Refused>,
+    /// Plugins that the configuration names and nobody installed: what needs them is denied.
+    missing: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Loaded {
+    name: String,
+    version: String,
+    digest: Digest,
+}
+
+#[derive(Debug, Serialize)]
+struct Refused {
+    file: String,
+    reason: String,
+}
+
+impl Readiness {
+    /// True unless something failed. A degraded replica still takes requests: it denies what it cannot judge.
+    pub(super) fn ready(&self) -> bool {
+        self.status != Status::Failed
+    }
+}
+
+/// Looks at every part. All are looked at, all are reported.
+pub(super) async fn look(app: &App) -> Readiness {
+    let checks = Checks {
+        database: database(app).await,
+        data_folder: data_folder(app).await,
+        policies: policies(app),
+        plugins: plugins(app),
+    };
+    let parts =
+        [checks.database.status, checks.data_folder.status, checks.policies.status, checks.plugins.status];
+    let status = if parts.contains(&Status::Failed) {
+        Status::Failed
+    } else if parts.contains(&Status::Degraded) {
+        Status::Degraded
+    } else {
+        Status::Ok
+    };
+    Readiness { status, checks }
+}
+
+async fn database(app: &App) -> Check {
+    match tokio::time::timeout(PATIENCE, app.store.ping()).await {
+        Ok(Ok(())) => Check { status: Status::Ok, detail: None },
+        Ok(Err(error)) => {
+            warn!(%error, "the database does not answer");
+            Check { status: Status::Failed, detail: Some("the database does not answer; the log says why") }
+        }
+        Err(_) => Check { status: Status::Failed, detail: Some("the database does not answer in time") },
+    }
+}
+
+/// Writes, and removes again: a full or read-only disk shows here before an upload fails.
+async fn data_folder(app: &App) -> Check {
+    let probe = app.config.server.data_dir.join(format!(".ready-{}", app.clock.uuid().simple()));
+    let written = tokio::fs::write(&probe, b"ready").await;
+    let removed = tokio::fs::remove_file(&probe).await;
+    match written.and(removed) {
+        Ok(()) => Check { status: Status::Ok, detail: None },
+        Err(error) => {
+            warn!(%error, "the data folder cannot be written");
+            Check {
+                status: Status::Failed,
+                detail: Some("the data folder cannot be written; the log says why"),
+            }
+        }
+    }
+}
+
+fn policies(app: &App) -> Policies {
+    let bundle = app.policies.bundle();
+    Policies {
+        status: if bundle.denies_all() { Status::Degraded } else { Status::Ok },
+        digest: bundle.digest,
+        name: bundle.name.clone(),
+        revision: bundle.revision,
+        policies: bundle.policy_count(),
+        denies_all: bundle.denies_all(),
+    }
+}
+
+fn plugins(app: &App) -> Plugins {
+    let loaded: Vec<Loaded> = app
+        .sandbox
+        .shelf()
+        .all_bound()
+        .iter()
+        .map(|plugin| Loaded {
+            name: plugin.description().name.clone(),
+            version: plugin.description().version.clone(),
+            digest: plugin.digest(),
+        })
+        .collect();
+    let refused: Vec<Refused> = app
+        .refused_plugins
+        .iter()
+        .map(|(file, reason)| Refused { file: file.clone(), reason: reason.clone() })
+        .collect();
+    let config = &app.config;
+    let named =
+        config.gates.iter().map(|gate| &gate.plugin).chain(config.health.iter().map(|health| &health.plugin));
+    let missing: Vec<String> = named
+        .chain([&config.rollout.strategy])
+        .filter(|name| !loaded.iter().any(|plugin| plugin.name == **name))
+        .cloned()
+        .collect();
+    let status = if refused.is_empty() && missing.is_empty() { Status::Ok } else { Status::Degraded };
+    Plugins { status, loaded, refused, missing }
+}

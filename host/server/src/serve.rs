@@ -1,0 +1,79 @@
+//! The server: every edge behind one door, and the reconciler beside them.
+
+mod headers;
+mod observe;
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{Router, middleware::from_fn_with_state, serve::ListenerExt as _};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+use tracing_subscriber::{EnvFilter, layer::SubscriberExt as _, util::SubscriberInitExt as _};
+
+use crate::{App, StartError, api, device, ops, problem, reconcile::Reconciler};
+
+/// How long requests that are under way may take once the server is told to stop.
+const FAREWELL: Duration = Duration::from_secs(10);
+
+/// Every route of the server. Whatever is asked, the answer has a trace id and the security headers, a panic is a
+/// problem, and what is not there is one too.
+pub fn router(app: Arc<App>) -> Router {
+    Router::new()
+        .merge(api::router(app.clone()))
+        .merge(ops::router(app.clone()))
+        .merge(device::router(app.clone()))
+        .fallback(problem::no_such_route)
+        .method_not_allowed_fallback(problem::no_such_method)
+        .layer(from_fn_with_state(app, observe::observe))
+}
+
+/// Serves until it is told to stop, then lets what is under way end and closes the store.
+pub async fn serve(app: Arc<App>, listener: TcpListener, stop: CancellationToken) -> Result<(), StartError> {
+    let address = listener.local_addr().map_err(|error| listening(&app, error))?;
+    let holder = format!("replica-{}", app.clock.uuid().simple());
+    let reconciler = tokio::spawn(Reconciler::new(app.clone(), holder).run(stop.clone()));
+    let upkeep = tokio::spawn(ops::upkeep(stop.clone()));
+    let seen = device::spawn_seen_flush(app.clone(), stop.clone());
+    let listener = listener.tap_io(|stream| {
+        // Answers are small and waited for: there is nothing to be gained by holding them back.
+        if let Err(error) = stream.set_nodelay(true) {
+            warn!(%error, "a connection stays slow");
+        }
+    });
+    info!(%address, version = env!("CARGO_PKG_VERSION"), "interlock serves");
+    let serving =
+        axum::serve(listener, router(app.clone())).with_graceful_shutdown(stop.clone().cancelled_owned());
+    let late = async {
+        stop.cancelled().await;
+        tokio::time::sleep(FAREWELL).await;
+    };
+    let served = tokio::select! {
+        served = serving => served,
+        () = late => {
+            warn!("some requests did not end in time; they are cut off");
+            Ok(())
+        }
+    };
+    stop.cancel();
+    for task in [reconciler, upkeep, seen] {
+        if let Err(error) = task.await {
+            warn!(%error, "a task did not end as it should");
+        }
+    }
+    app.store.close().await;
+    info!("interlock stopped");
+    served.map_err(|error| listening(&app, error))
+}
+
+fn listening(app: &App, error: std::io::Error) -> StartError {
+    StartError::Listen { address: app.config.server.listen, error }
+}
+
+/// Logs one JSON line per event to standard output; `RUST_LOG` says what (`info` when it is not set).
+pub fn log_to_stdout() {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let lines = tracing_subscriber::fmt::layer().json().flatten_event(true).with_span_list(false);
+    // A second call finds the first one's subscriber in place, which is as good.
+    let _ = tracing_subscriber::registry().with(filter).with(lines).try_init();
+}
