@@ -1,4 +1,5 @@
 //! End to end: the real program, real databases, real clients.
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
 
 mod architecture;
 mod demo;

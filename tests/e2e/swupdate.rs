@@ -3,6 +3,7 @@
 use std::{
     path::{Path, PathBuf},
     process::Stdio,
+    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
@@ -10,9 +11,8 @@ use interlock_domain::{ArtifactStatement, Digest};
 use interlock_tests::{Hospital, TENANT, text};
 use serde_json::{Value, json};
 use tokio::{
-    io::{AsyncBufReadExt as _, BufReader},
+    io::{AsyncBufReadExt as _, AsyncRead, BufReader},
     process::{Child, Command},
-    sync::mpsc,
 };
 
 use crate::program;
@@ -31,8 +31,7 @@ struct Pump {
 /// SWUpdate on the pump, from one start to the next.
 struct Running {
     child: Child,
-    lines: mpsc::UnboundedReceiver<String>,
-    said: Vec<String>,
+    said: Arc<Mutex<String>>,
 }
 
 /// How SWUpdate confirms what it did before it was restarted.
@@ -120,8 +119,11 @@ impl Pump {
 
     /// Switches the pump on: it runs this version, and says so when it is asked.
     fn boot(&self, server: &str, version: &str, confirm: Confirm) -> Running {
-        let identify = format!("identify : ( {{ name = \"firmware_version\"; value = \"{version}\"; }} );\n");
-        std::fs::write(self.path("swupdate.cfg"), identify).unwrap();
+        let config = format!(
+            "globals : {{ verbose = true; }};\n\
+             identify : ( {{ name = \"firmware_version\"; value = \"{version}\"; }} );\n"
+        );
+        std::fs::write(self.path("swupdate.cfg"), config).unwrap();
         let confirm = match confirm {
             Confirm::Nothing => "0",
             Confirm::Success => "2",
@@ -134,37 +136,30 @@ impl Pump {
             .env("TMPDIR", self.folder.path())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
+            .stderr(Stdio::piped())
             .kill_on_drop(true)
             .spawn()
             .expect("SWUpdate starts; install Debian's `swupdate`");
-        let mut output = BufReader::new(child.stdout.take().unwrap()).lines();
-        let (sender, lines) = mpsc::unbounded_channel();
-        tokio::spawn(async move {
-            while let Ok(Some(line)) = output.next_line().await {
-                if sender.send(line).is_err() {
-                    return;
-                }
-            }
-        });
-        Running { child, lines, said: Vec::new() }
+        let said = Arc::<Mutex<String>>::default();
+        listen(child.stdout.take().unwrap(), said.clone());
+        listen(child.stderr.take().unwrap(), said.clone());
+        Running { child, said }
     }
 }
 
 impl Running {
-    /// Waits until SWUpdate says this.
-    async fn says(&mut self, words: &str) {
-        let heard = tokio::time::timeout(PATIENCE, async {
-            while let Some(line) = self.lines.recv().await {
-                let found = line.contains(words);
-                self.said.push(line);
-                if found {
-                    return true;
-                }
-            }
-            false
-        });
-        assert!(heard.await.unwrap_or(false), "SWUpdate never said `{words}`:\n{}", self.log());
+    /// Waits until SWUpdate has said this since it was started.
+    async fn says(&self, words: &str) {
+        let began = Instant::now();
+        while !self.log().contains(words) {
+            assert!(began.elapsed() < PATIENCE, "SWUpdate never said `{words}`:\n{}", self.log());
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Forgets what was said so far.
+    fn listen_anew(&self) {
+        self.said.lock().unwrap().clear();
     }
 
     /// Takes its power away.
@@ -173,8 +168,18 @@ impl Running {
     }
 
     fn log(&self) -> String {
-        self.said.join("\n")
+        self.said.lock().unwrap().clone()
     }
+}
+
+/// Writes down what is said until nobody speaks any more.
+fn listen(voice: impl AsyncRead + Send + Unpin + 'static, said: Arc<Mutex<String>>) {
+    tokio::spawn(async move {
+        let mut lines = BufReader::new(voice).lines();
+        while let Ok(Some(line)) = lines.next_line().await {
+            *said.lock().unwrap() += &(line + "\n");
+        }
+    });
 }
 
 fn run(folder: &Path, program: &str, arguments: &[&str]) {
@@ -269,7 +274,6 @@ async fn swupdate_installs_a_release_and_is_verified_and_brought_back() {
     let running = pump.boot(&server, "1.0.0", Confirm::Nothing);
     reports(&hospital, &running, "1.0.0").await;
 
-    let mut running = running;
     let id = release(&hospital, "2.0.0").await;
     running.says("SWUPDATE successful").await;
     target(&hospital, &id, "installing").await;
@@ -277,12 +281,13 @@ async fn swupdate_installs_a_release_and_is_verified_and_brought_back() {
 
     // It reboots into what it installed, confirms, and is asked what it runs.
     running.off().await;
-    let mut running = pump.boot(&server, "2.0.0", Confirm::Success);
+    let running = pump.boot(&server, "2.0.0", Confirm::Success);
     let change = hospital.wait(&id, &["completed"]).await.unwrap();
     assert_eq!(change.pointer("/progress/verified"), Some(&json!(1)), "{change}");
     reports(&hospital, &running, "2.0.0").await;
 
     // And back, under an action of its own.
+    running.listen_anew();
     let why = json!({ "reason": "the occlusion alarm is late" });
     hospital.ben.post(&format!("/changes/{id}/rollback"), &why).await.unwrap();
     running.says("SWUPDATE successful").await;
@@ -299,17 +304,20 @@ async fn swupdate_installs_a_release_and_is_verified_and_brought_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_image_that_swupdate_refuses_is_a_failure_and_no_success() {
+async fn an_image_that_swupdate_refuses_is_a_failure_and_the_release_goes_back() {
     let hospital = hospital().await;
     let pump = Pump::new();
     pump.make_key("stranger");
-    push(&hospital, "2.0.0", 1, pump.image("2.0.0", &content("2.0.0"), "stranger")).await;
+    push(&hospital, "1.0.0", 1, pump.image("1.0.0", &content("1.0.0"), "maker")).await;
+    push(&hospital, "2.0.0", 2, pump.image("2.0.0", &content("2.0.0"), "stranger")).await;
     let running = pump.boot(&hospital.server.url, "1.0.0", Confirm::Nothing);
     reports(&hospital, &running, "1.0.0").await;
 
     let id = release(&hospital, "2.0.0").await;
-    let change = hospital.until(&id, |change| text(change, "/state") != "rolling_out").await;
-    println!("{change:?}");
+    let change = hospital.wait(&id, &["completed", "rolled_back"]).await.unwrap();
+    assert_eq!(text(&change, "/state"), "rolled_back", "{change}\n{}", running.log());
+    running.says("SWUPDATE failed").await;
+    target(&hospital, &id, "rolled_back").await;
     assert!(std::fs::read(pump.partition()).unwrap().is_empty(), "it was installed all the same");
     running.off().await;
     hospital.server.stop().await.unwrap();

@@ -29,7 +29,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     build(&["-p", "interlock-policy", "--example", "ask_cost"])?;
     let release = workspace::target_dir().join("release");
     let mut sandbox = Command::new(release.join("examples/call_cost"));
-    sandbox.args(["--output", "json"]).arg("--plugins").arg(&plugins);
+    sandbox.arg(plugins.join("size-limit.wasm")).args(["--output", "json"]);
     let mut policy = Command::new(release.join("examples/ask_cost"));
     policy.args(["--output", "json"]);
     let mut server = Command::new(release.join("interlock-bench"));

@@ -89,8 +89,8 @@ fn dependencies() -> Result<()> {
     for dir in WORKSPACES {
         let check = |what: &[&str]| {
             let mut command = Command::new(&deny);
-            command.current_dir(workspace::root().join(dir)).arg("--log-level").arg("error");
-            command.arg("check").arg("--config").arg(workspace::root().join("deny.toml")).args(what);
+            command.current_dir(workspace::root().join(dir)).args(["--log-level", "error", "--config"]);
+            command.arg(workspace::root().join("deny.toml")).arg("check").args(what);
             command
         };
         step(&format!("dependencies of {}", name(dir)), &mut check(&["licenses", "bans", "sources"]))?;

@@ -74,10 +74,6 @@ impl Commit {
 
 /// One thing to write.
 #[derive(Debug, Clone)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "targets take steps by the thousand; a box each would only move them"
-)]
 pub enum Write {
     /// A change takes a step; its assignments follow. One entry an event and one a task.
     Change(Box<Transition>),

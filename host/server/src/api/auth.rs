@@ -6,7 +6,7 @@
 use std::{marker::PhantomData, sync::Arc};
 
 use axum::{
-    extract::{FromRequestParts, RawPathParams, Request, State},
+    extract::{FromRequestParts, RawPathParams, Request, State, rejection::RawPathParamsRejection},
     http::{HeaderMap, header, request::Parts},
     middleware::Next,
     response::Response,
@@ -33,11 +33,13 @@ pub(crate) struct Known {
 /// Lets in only those with a good key of the tenant in the path.
 pub(crate) async fn authenticate(
     State(app): State<Arc<App>>,
-    params: RawPathParams,
+    params: Result<RawPathParams, RawPathParamsRejection>,
     mut request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
     let (actor, scopes) = known(&app, request.headers()).await?;
+    // A path that is not UTF-8 names nothing.
+    let params = params.map_err(|_| Problem::not_found("path", request.uri().path()))?;
     let tenant =
         params.iter().find(|(name, _)| *name == "tenant").map(|(_, tenant)| tenant).unwrap_or_default();
     if tenant != actor.tenant.as_str() {

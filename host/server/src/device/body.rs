@@ -51,7 +51,9 @@ async fn collect(body: Body, bytes_max: usize) -> Result<Bytes, DdiError> {
 
 /// A `T` from a JSON object.
 pub(super) fn object<T: DeserializeOwned>(body: &[u8]) -> Result<T, DdiError> {
-    serde_json::from_slice::<Object<T>>(body).map(|object| object.0).map_err(DdiError::unreadable)
+    // Bytes that are no text would pass unseen in fields that are ignored.
+    let text = std::str::from_utf8(body).map_err(DdiError::unreadable)?;
+    serde_json::from_str::<Object<T>>(text).map(|object| object.0).map_err(DdiError::unreadable)
 }
 
 /// A `T` from a JSON object and from nothing else: serde would take an array for a struct too, and what is no

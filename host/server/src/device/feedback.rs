@@ -136,7 +136,9 @@ mod tests {
         ] {
             assert!(read(body).is_err(), "{body}");
         }
-        assert!(Feedback::read(b"{\"status\":{\"execution\":\"closed\xff\"}}").is_err());
+        let ignored =
+            b"{\"status\":{\"execution\":\"closed\",\"result\":{\"finished\":\"success\"},\"x\":\"\xff\"}}";
+        assert!(Feedback::read(ignored).is_err(), "bytes that are no text, in a field that is ignored");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use super::ask::{may_read, permit};
 use crate::{App, FlowError};
 
 /// How often a decision is tried anew when somebody else was faster.
-const TRIES: usize = 5;
+pub(crate) const TRIES: usize = 5;
 
 /// A person approves, rejects, cancels, pauses, resumes, promotes or rolls back.
 pub async fn decide(

@@ -11,11 +11,12 @@ use interlock_sandbox::{
     Plugin,
     types::{PluginKind, Request, Response},
 };
-use interlock_store::Write;
+use interlock_store::{StoreError, Write};
 use serde::{Deserialize, Serialize};
 
 use super::{
     ask::permit,
+    change::TRIES,
     convert,
     plugin::{call, check_settings, named, reference},
 };
@@ -106,21 +107,30 @@ pub async fn revise(
     revision: Option<u64>,
     proposal: Proposal,
 ) -> Result<Change, FlowError> {
-    let now = app.clock.now();
-    let change = super::change::load(app, &who.tenant, id).await?;
-    super::change::expect_revision(&change, revision)?;
-    let (permit, decision) = may_propose(app, who, &proposal.environment, Some(id), now).await?;
-    let (draft, planned) = draft(app, who, id, proposal, now).await?;
-    let transition = change.revise(draft, &permit, now)?;
-    let change = transition.change.clone();
-    let writes = vec![
-        Write::Decision(Box::new(decision)),
-        Write::Decision(Box::new(planned)),
-        Write::Change(Box::new(transition)),
-    ];
-    app.commit(who, now, writes).await?;
-    app.wake();
-    Ok(change)
+    let mut tries = 0;
+    loop {
+        let now = app.clock.now();
+        let change = super::change::load(app, &who.tenant, id).await?;
+        super::change::expect_revision(&change, revision)?;
+        let (permit, decision) = may_propose(app, who, &proposal.environment, Some(id), now).await?;
+        let (draft, planned) = draft(app, who, id, proposal.clone(), now).await?;
+        let transition = change.revise(draft, &permit, now)?;
+        let revised = transition.change.clone();
+        let writes = vec![
+            Write::Decision(Box::new(decision)),
+            Write::Decision(Box::new(planned)),
+            Write::Change(Box::new(transition)),
+        ];
+        match app.commit(who, now, writes).await {
+            // As in `decide`: whoever gave no revision did not mean one.
+            Err(FlowError::Store(StoreError::Conflict { .. })) if tries < TRIES => tries += 1,
+            done => {
+                done?;
+                app.wake();
+                return Ok(revised);
+            }
+        }
+    }
 }
 
 async fn may_propose(

@@ -18,6 +18,7 @@ use crate::flow;
 /// A yes to a digest.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = ApprovalRequest)]
 pub(crate) struct Approval {
     /// The digest of what was read. Another one than the change has now is refused.
     #[schema(value_type = String, example = "sha256:3b1f7a0c5e2d4986b7a1c0d9e8f7a6b5c4d3e2f1a0b9c8d7e6f5a4b3c2d1e0f9")]
@@ -57,6 +58,7 @@ impl From<Meaning> for domain::Meaning {
 /// A no to a digest.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = RejectionRequest)]
 pub(crate) struct Rejection {
     /// The digest of what was read.
     #[schema(value_type = String)]
