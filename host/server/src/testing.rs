@@ -11,12 +11,7 @@
 //! assert_eq!(refused.problem("invalid")["field"], "/titel");
 //! # }
 //! ```
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test that cannot go on has failed"
-)]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
 use std::{
     path::{Path, PathBuf},

@@ -6,15 +6,16 @@
 
 pub(crate) mod change;
 pub(crate) mod decision;
+mod registry;
 pub(crate) mod rollout;
 mod sent;
 
 #[cfg(test)]
 mod described;
 
+pub(crate) use registry::{Device, Key, NewKey, Registered, ShownDevice};
 pub(crate) use sent::{
-    Approval, Artifact, Bundle, Device, Entry, Key, NewKey, Plugin, Reason, Registered, Rejection,
-    ShownArtifact, ShownChange, ShownDevice,
+    Approval, Artifact, Bundle, Entry, Plugin, Reason, Rejection, ShownArtifact, ShownChange,
 };
 
 /// Describes an enum of the domain: its names on the wire.

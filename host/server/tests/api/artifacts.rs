@@ -67,6 +67,19 @@ async fn each_way_in_which_an_upload_can_be_wrong_is_told_apart_and_nothing_is_k
 }
 
 #[tokio::test]
+async fn a_connection_that_breaks_leaves_nothing() {
+    let (_app, manager) = manager().await;
+    let digest = digest_of(b"whole content");
+    let headers =
+        [("content-digest", digest.as_str()), ("content-length", "13"), ("interlock-kind", "firmware")];
+    let broken = [Ok("whole".as_bytes()), Err(std::io::Error::other("connection reset"))];
+    let body = Body::from_stream(futures::stream::iter(broken));
+    let answer = manager.send(Method::PUT, "/artifacts/fw/1.0", &headers, body).await;
+    assert!(!answer.problem("interrupted")["detail"].to_string().contains("reset"), "{}", answer.text());
+    manager.push("fw", "1.0", b"whole content", None).await.ok();
+}
+
+#[tokio::test]
 async fn a_header_that_is_missing_or_wrong_is_named() {
     let (_app, manager) = manager().await;
     let digest = digest_of(b"x");

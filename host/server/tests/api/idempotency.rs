@@ -1,5 +1,5 @@
 use axum::http::Method;
-use interlock_domain::Role;
+use interlock_domain::{Role, Scope};
 use interlock_server::testing::{Client, TestApp};
 use serde_json::{Value, json};
 
@@ -85,6 +85,17 @@ async fn a_refusal_is_kept_but_what_passes_by_itself_is_not() {
     let closed = admin.post_as("l", "/groups", group("b")).await;
     assert_eq!(closed.status, 503, "{}", closed.text());
     assert_eq!(closed.header("retry-after"), "5");
+}
+
+#[tokio::test]
+async fn a_key_is_free_again_when_what_was_in_the_way_can_pass() {
+    let app = TestApp::start().await;
+    let reading = app.scoped("Eva", &[Role::Administrator], &[Scope::Read]).await;
+    reading.post_as("k", "/groups", group("a")).await.problem("out-of-scope");
+    // The same account with a better key: the same principal, the same request, and now it is done.
+    let writing = app.scoped("Eva", &[Role::Administrator], &[Scope::Write]).await;
+    let done = writing.post_as("k", "/groups", group("a")).await;
+    assert_eq!((done.status.as_u16(), done.header("idempotency-replayed")), (201, ""), "{}", done.text());
 }
 
 #[tokio::test]

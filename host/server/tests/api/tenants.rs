@@ -10,18 +10,18 @@ use serde_json::{Value, json};
 fn operations(tenant: &str) -> Vec<(Method, String, String)> {
     let document = api::document();
     let mut operations = Vec::new();
-    for (path, item) in document["paths"].as_object().unwrap() {
+    for (path, item) in document["paths"].as_object().into_iter().flatten() {
         let path = path
             .replace("{tenant}", tenant)
             .replace("{name}", "fw")
             .replace("{version}", "1")
             .replace("{id}", "chg_00000000000000000000000000000001");
-        for (method, operation) in item.as_object().unwrap() {
+        for (method, operation) in item.as_object().into_iter().flatten() {
             let Ok(method) = method.to_ascii_uppercase().parse::<Method>() else { continue };
             if operation.get("responses").is_none() {
                 continue;
             }
-            let scope = operation["security"][0]["key"][0].as_str().unwrap().to_owned();
+            let scope = operation["security"][0]["key"][0].as_str().unwrap_or("none").to_owned();
             operations.push((method, path.clone(), scope));
         }
     }
@@ -32,7 +32,9 @@ fn operations(tenant: &str) -> Vec<(Method, String, String)> {
 async fn knock(client: &Client, method: Method, path: &str) -> Value {
     let headers = [("content-type", "application/json"), ("idempotency-key", path), ("content-length", "2")];
     let answer = client.send(method, &format!("/{path}"), &headers, Body::from("{}")).await;
-    json!({ "status": answer.status.as_u16(), "problem": answer.json() })
+    // The checkpoint is text.
+    let problem: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+    json!({ "status": answer.status.as_u16(), "problem": problem })
 }
 
 #[tokio::test]

@@ -1,11 +1,7 @@
 //! What is sent and taken as it stands here.
 
-use std::collections::BTreeMap;
-
 use interlock_domain as domain;
-use interlock_domain::{
-    AccountId, Digest, Environment, GroupName, KeyId, PersonId, RoleGrant, Scope, Timestamp,
-};
+use interlock_domain::{AccountId, Digest, Timestamp};
 use interlock_ledger::StoredRow;
 use interlock_policy as policy;
 use interlock_sandbox as sandbox;
@@ -13,7 +9,6 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{change, rollout};
-use crate::flow;
 
 /// A yes to a digest.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -173,178 +168,6 @@ pub(crate) struct ShownArtifact {
         "outcome": "verified", "key_id": "9f86d081", "detail": "signed by a trusted key"
     }))]
     pub(crate) signature: domain::SignatureFacts,
-}
-
-/// A device. Its token is never shown.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct Device {
-    /// As it names itself.
-    #[schema(value_type = String, example = "pump-0001")]
-    id: domain::DeviceId,
-    /// Whose it is.
-    #[schema(value_type = String)]
-    tenant: domain::TenantId,
-    /// In which environment.
-    #[schema(value_type = String, example = "production")]
-    environment: Environment,
-    /// Hardware model.
-    #[schema(example = "pump-x2")]
-    model: String,
-    /// Hardware revision.
-    hardware_revision: String,
-    /// Where it stands.
-    #[schema(example = "north")]
-    site: String,
-    /// Free labels.
-    labels: BTreeMap<String, String>,
-    /// The groups that it is in.
-    #[schema(value_type = Vec<String>)]
-    groups: Vec<GroupName>,
-    /// `active` or `retired`.
-    #[schema(value_type = String, example = "active")]
-    state: domain::DeviceState,
-    /// The firmware version that it last reported.
-    firmware: Option<String>,
-    /// `unknown`, `ok`, `degraded` or `critical`.
-    #[schema(value_type = String, example = "ok")]
-    health: domain::DeviceHealth,
-    /// What else it reported.
-    attributes: BTreeMap<String, String>,
-    /// When it was registered.
-    #[schema(value_type = String)]
-    registered_at: Timestamp,
-    /// Rises with every write; also its `ETag`.
-    pub(crate) revision: u64,
-}
-
-impl From<domain::Device> for Device {
-    fn from(device: domain::Device) -> Self {
-        let domain::Device {
-            id,
-            tenant,
-            environment,
-            model,
-            hardware_revision,
-            site,
-            labels,
-            groups,
-            state,
-            firmware,
-            health,
-            attributes,
-            token_sha256: _,
-            registered_at,
-            revision,
-        } = device;
-        Self {
-            id,
-            tenant,
-            environment,
-            model,
-            hardware_revision,
-            site,
-            labels,
-            groups,
-            state,
-            firmware,
-            health,
-            attributes,
-            registered_at,
-            revision,
-        }
-    }
-}
-
-/// A device and when it was last heard.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct ShownDevice {
-    #[serde(flatten)]
-    pub(crate) device: Device,
-    /// When it was last heard; absent (`null`) when never.
-    #[schema(value_type = Option<String>)]
-    pub(crate) last_seen: Option<Timestamp>,
-}
-
-/// A registered device and, this once, its token.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct Registered {
-    #[serde(flatten)]
-    device: Device,
-    /// The token it polls with. It cannot be read again, and repeating the request does not show it (`null`).
-    pub(crate) token: Option<String>,
-}
-
-impl From<flow::device::Registered> for Registered {
-    fn from(registered: flow::device::Registered) -> Self {
-        Self { device: registered.device.into(), token: Some(registered.token) }
-    }
-}
-
-/// An API key, without its secret.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct Key {
-    /// Its id.
-    #[schema(value_type = String, example = "key_0193470d5c5a7f3e8a6b2f8d9c1e4a74")]
-    id: KeyId,
-    /// Who acts with it.
-    #[schema(value_type = String)]
-    account: AccountId,
-    /// What it is for, in its owner's words.
-    label: String,
-    /// `read`, `write`, `admin`.
-    #[schema(value_type = Vec<String>)]
-    scopes: Vec<Scope>,
-    /// When it was made.
-    #[schema(value_type = String)]
-    created_at: Timestamp,
-    /// When it stops working.
-    #[schema(value_type = String)]
-    expires_at: Timestamp,
-    /// When somebody revoked it.
-    #[schema(value_type = Option<String>)]
-    revoked_at: Option<Timestamp>,
-}
-
-impl From<domain::Credential> for Key {
-    fn from(credential: domain::Credential) -> Self {
-        let domain::Credential {
-            id,
-            tenant: _,
-            account,
-            label,
-            secret_sha256: _,
-            scopes,
-            created_at,
-            expires_at,
-            revoked_at,
-        } = credential;
-        Self { id, account, label, scopes, created_at, expires_at, revoked_at }
-    }
-}
-
-/// A new key and, this once, its text.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct NewKey {
-    #[serde(flatten)]
-    credential: Key,
-    /// `ilk_…`: it cannot be read again, and repeating the request does not show it (`null`).
-    #[schema(example = "ilk_0193470d5c5a7f3e8a6b2f8d9c1e4a74_q8Jt0c…")]
-    pub(crate) key: Option<String>,
-    /// The person behind the account.
-    #[schema(value_type = String)]
-    person: PersonId,
-    /// What they are called.
-    name: String,
-    /// The roles that the account holds.
-    #[schema(value_type = Vec<Object>)]
-    roles: Vec<RoleGrant>,
-}
-
-impl From<flow::key::NewKey> for NewKey {
-    fn from(new: flow::key::NewKey) -> Self {
-        let domain::Account { person, name, roles, .. } = new.account;
-        Self { credential: new.credential.into(), key: Some(new.text), person, name, roles }
-    }
 }
 
 /// A ledger entry.
