@@ -18,7 +18,7 @@ use crate::{
 /// Exit codes: 0 done, 1 refused or denied, 2 wrong usage, 3 the server cannot be reached or something cannot be
 /// verified.
 #[derive(Debug, Parser)]
-#[command(name = "interlock", version, propagate_version = true, arg_required_else_help = true)]
+#[command(name = "interlock", version, arg_required_else_help = true)]
 struct Cli {
     #[command(flatten)]
     connection: Connection,
