@@ -84,6 +84,8 @@ async fn an_approval_that_does_not_count_says_why() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_approval_of_an_older_digest_does_not_count_after_a_revision() {
     let hospital = hospital().await;
+    let fleet = hospital.switch_on(Vec::new()).unwrap();
+    hospital.everybody_on(&fleet, "1.0.0").await.unwrap();
     hospital.push("2.0.0", 2).await.unwrap();
     let id = hospital.propose(&Hospital::proposal("2.0.0", "why", 1)).await.unwrap();
     hospital.approve(&hospital.ben, &id).await.unwrap();

@@ -9,6 +9,19 @@ use sha1::Sha1;
 use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 
+/// How often SWUpdate tries a download whose connection breaks.
+const DOWNLOAD_TRIES: u32 = 5;
+/// How long it waits in between; SWUpdate waits five seconds.
+const DOWNLOAD_PAUSE: Duration = Duration::from_secs(1);
+
+/// Why a download did not work.
+enum Broken {
+    /// The connection broke: worth another try.
+    Connection(String),
+    /// What came is not what was announced, or nothing is given out.
+    Content(String),
+}
+
 /// The longest answer that is read; a deployment of one chunk has about one kilobyte.
 const ANSWER_BYTES_MAX: usize = 1 << 20;
 /// The shortest interval that is taken from a server: it says seconds, and zero would be an endless loop.
@@ -162,31 +175,45 @@ impl Wire {
 
     /// Downloads a file without keeping it. Says what is wrong with it, in words for the server.
     pub(crate) async fn download(&self, artifact: &Artifact) -> Result<(), String> {
+        let mut tries = 1;
+        loop {
+            match self.try_download(artifact).await {
+                Err(Broken::Connection(_)) if tries < DOWNLOAD_TRIES => tries += 1,
+                Err(Broken::Connection(detail) | Broken::Content(detail)) => return Err(detail),
+                Ok(()) => return Ok(()),
+            }
+            tokio::time::sleep(DOWNLOAD_PAUSE).await;
+        }
+    }
+
+    async fn try_download(&self, artifact: &Artifact) -> Result<(), Broken> {
         let request =
             |method| self.request(method, artifact.url.clone()).header(ACCEPT, "application/octet-stream");
         // A failing HEAD only warns in SWUpdate too.
         let _ = request(Method::HEAD).send().await;
         let said = |e: DdiError| format!("Download failed: {e}.");
-        let mut answer =
-            accept(request(Method::GET).send().await.map_err(|e| said(e.into()))?).map_err(said)?;
+        let lost = |e: reqwest::Error| Broken::Connection(said(e.into()));
+        let wrong = |detail: String| Err(Broken::Content(detail));
+        let answer = request(Method::GET).send().await.map_err(lost)?;
+        let mut answer = accept(answer).map_err(|e| Broken::Content(said(e)))?;
         let (mut size, mut sha1, mut sha256) = (0_u64, Sha1::new(), Sha256::new());
-        while let Some(bytes) = answer.chunk().await.map_err(|e| said(e.into()))? {
+        while let Some(bytes) = answer.chunk().await.map_err(lost)? {
             size += bytes.len() as u64;
             if size > artifact.size {
-                return Err(format!("Download failed: more than the {} bytes announced.", artifact.size));
+                return wrong(format!("Download failed: more than the {} bytes announced.", artifact.size));
             }
             sha1.update(&bytes);
             sha256.update(&bytes);
         }
         if size != artifact.size {
-            return Err(format!("Download failed: {size} bytes instead of {}.", artifact.size));
+            return wrong(format!("Download failed: {size} bytes instead of {}.", artifact.size));
         }
         if hex::encode(sha1.finalize()) != artifact.sha1 {
-            return Err("Download failed: SHA-1 differs.".to_owned());
+            return wrong("Download failed: SHA-1 differs.".to_owned());
         }
         match &artifact.sha256 {
             Some(expected) if *expected != hex::encode(sha256.finalize()) => {
-                Err("Download failed: SHA-256 differs.".to_owned())
+                wrong("Download failed: SHA-256 differs.".to_owned())
             }
             _ => Ok(()),
         }
