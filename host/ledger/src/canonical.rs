@@ -4,7 +4,7 @@
 //! the last of two duplicate keys. Both would let one digest stand for two readings. Hence: no floats, no integer
 //! beyond ±(2^53−1), no duplicate key. What needs more goes into a string.
 
-mod finite;
+mod write;
 
 use std::cell::RefCell;
 use std::fmt;
@@ -64,12 +64,9 @@ pub enum CanonicalError {
 /// The RFC 8785 bytes of `value`.
 ///
 /// # Errors
-/// When the value holds a float, an integer beyond ±[`INTEGER_MAX`], or is no JSON.
+/// When the value holds a float, an integer beyond ±[`INTEGER_MAX`] or a key twice, or is no JSON.
 pub fn to_canonical<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, CanonicalError> {
-    finite::refuse_non_finite(value).map_err(not_json)?;
-    let tree = serde_json::to_value(value).map_err(not_json)?;
-    refuse_inexact_numbers(&tree, &Path::Root)?;
-    serde_json_canonicalizer::to_vec(&tree).map_err(not_json)
+    write::write(value)
 }
 
 /// Parses JSON that has exactly one reading: what [`to_canonical`] would accept, in any order and spacing.
@@ -83,24 +80,6 @@ pub fn parse_strict(bytes: &[u8]) -> Result<Value, CanonicalError> {
         .deserialize(&mut json)
         .and_then(|value| json.end().map(|()| value))
         .map_err(|e| fault.take().unwrap_or_else(|| CanonicalError::Malformed { reason: e.to_string() }))
-}
-
-fn not_json(error: impl fmt::Display) -> CanonicalError {
-    CanonicalError::NotJson { reason: error.to_string() }
-}
-
-fn refuse_inexact_numbers(value: &Value, path: &Path<'_>) -> Result<(), CanonicalError> {
-    match value {
-        Value::Null | Value::Bool(_) | Value::String(_) => Ok(()),
-        Value::Number(number) => exact(number, path),
-        Value::Array(items) => items
-            .iter()
-            .enumerate()
-            .try_for_each(|(index, item)| refuse_inexact_numbers(item, &Path::Index(path, index))),
-        Value::Object(fields) => {
-            fields.iter().try_for_each(|(key, item)| refuse_inexact_numbers(item, &Path::Key(path, key)))
-        }
-    }
 }
 
 fn exact(number: &Number, path: &Path<'_>) -> Result<(), CanonicalError> {
@@ -252,6 +231,74 @@ mod tests {
             canonical(json!("\u{0}\u{8}\t\n\u{c}\r\"\\/\u{7f}é")),
             "\"\\u0000\\b\\t\\n\\f\\r\\\"\\\\/\u{7f}é\""
         );
+    }
+
+    #[test]
+    fn every_shape_that_serde_knows_is_written_as_the_reference_writes_it() {
+        #[derive(Serialize)]
+        enum Kind {
+            Unit,
+            Wrapped(u8),
+            Pair(i8, &'static str),
+            Record { z: bool, a: Option<()> },
+        }
+        #[derive(Serialize)]
+        struct Wrapper(char);
+        #[derive(Serialize)]
+        struct Nothing;
+        let numbered = std::collections::BTreeMap::from([(10, "ten"), (9, "nine")]);
+        let all = (
+            [Kind::Unit, Kind::Wrapped(7), Kind::Pair(-1, "x"), Kind::Record { z: true, a: Some(()) }],
+            (Wrapper('é'), Nothing, Some("s"), numbered, -5i128, u128::from(7u8)),
+            serde_json::json!({"b": {}, "a": []}),
+        );
+        assert_eq!(to_canonical(&all).unwrap(), serde_json_canonicalizer::to_vec(&all).unwrap());
+        let keyed = std::collections::BTreeMap::from([((1, 2), "a tuple is no key")]);
+        assert!(matches!(to_canonical(&keyed), Err(CanonicalError::NotJson { .. })));
+    }
+
+    #[test]
+    fn a_key_that_is_written_twice_is_refused() {
+        #[derive(Serialize)]
+        struct Inner {
+            a: u8,
+        }
+        #[derive(Serialize)]
+        struct Outer {
+            #[serde(flatten)]
+            first: Inner,
+            #[serde(flatten)]
+            second: Inner,
+        }
+        let twice = to_canonical(&[Outer { first: Inner { a: 1 }, second: Inner { a: 2 } }]);
+        assert_eq!(twice, Err(CanonicalError::DuplicateKey { path: "/0/a".to_owned() }));
+    }
+
+    fn any_json() -> impl proptest::strategy::Strategy<Value = Value> {
+        use proptest::prelude::*;
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            (-INTEGER_MAX..=INTEGER_MAX).prop_map(Value::from),
+            any::<String>().prop_map(Value::from),
+        ];
+        leaf.prop_recursive(4, 64, 8, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..8).prop_map(Value::from),
+                prop::collection::btree_map(any::<String>(), inner, 0..8)
+                    .prop_map(|fields| Value::Object(fields.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest::proptest! {
+        /// The library that canonicalises finished trees is the reference.
+        #[test]
+        fn any_value_is_written_as_the_reference_writes_it(value in any_json()) {
+            let ours = to_canonical(&value).unwrap();
+            proptest::prop_assert_eq!(&ours, &serde_json_canonicalizer::to_vec(&value).unwrap());
+            proptest::prop_assert_eq!(parse_strict(&ours).unwrap(), value);
+        }
     }
 
     #[test]
