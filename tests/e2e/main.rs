@@ -5,5 +5,6 @@ mod architecture;
 mod demo;
 mod kill;
 mod program;
+mod readme;
 mod refusals;
 mod swupdate;

@@ -20,6 +20,11 @@ pub(crate) fn demo() -> PathBuf {
     built("debug/interlock-demo")
 }
 
+/// The project's own commands.
+pub(crate) fn xtask() -> PathBuf {
+    built("debug/xtask")
+}
+
 /// The folder with the plugins.
 pub(crate) fn plugins() -> PathBuf {
     built("interlock-plugins")

@@ -47,9 +47,12 @@ impl Hospital {
         let server = Server::start(setup).await?;
         let key = server.first_key(TENANT, "Ines (administrator)").await?;
         let ines = Person::new(&server.url, TENANT, "Ines", key);
-        let ana = hire(&ines, "Ana (release manager)", &["release_manager", "clinical_safety"]).await?;
-        let ben = hire(&ines, "Ben (clinical safety)", &["clinical_safety"]).await?;
-        let carla = hire(&ines, "Carla (regulatory)", &["regulatory"]).await?;
+        // Ines alone makes nobody an approver: Jonas confirms whom she hires.
+        let key = server.first_key(TENANT, "Jonas (administrator)").await?;
+        let admins = [&ines, &ines.colleague("Jonas", key)];
+        let ana = hire(admins, "Ana (release manager)", &["release_manager", "clinical_safety"]).await?;
+        let ben = hire(admins, "Ben (clinical safety)", &["clinical_safety"]).await?;
+        let carla = hire(admins, "Carla (regulatory)", &["regulatory"]).await?;
         let pumps = register(&ines, pumps).await?;
         let hospital = Self { server, signer, ines, ana, ben, carla, pumps };
         hospital.push("1.0.0", 1).await?;
@@ -187,7 +190,7 @@ impl Hospital {
     }
 }
 
-async fn hire(ines: &Person, name: &str, roles: &[&str]) -> anyhow::Result<Person> {
+async fn hire([ines, jonas]: [&Person; 2], name: &str, roles: &[&str]) -> anyhow::Result<Person> {
     let roles: Vec<Value> = roles.iter().chain(&["auditor"]).map(|role| json!({ "role": role })).collect();
     let body = json!({
         "name": name,
@@ -197,6 +200,7 @@ async fn hire(ines: &Person, name: &str, roles: &[&str]) -> anyhow::Result<Perso
         "expires_in_ms": 86_400_000,
     });
     let made = ines.post("/keys", &body).await?;
+    jonas.post(&format!("/accounts/{}/confirm", text(&made, "/account")), &json!({})).await?;
     Ok(ines.colleague(name, text(&made, "/key")))
 }
 

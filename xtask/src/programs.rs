@@ -26,6 +26,7 @@ pub(crate) const FOR_TESTS: &[Program] = &[
         package: "postgresql-15",
         needed_for: "the store's tests on PostgreSQL",
     },
+    Program { name: "redis-server", package: "redis-server", needed_for: "the tests of several replicas" },
     Program {
         name: "swupdate",
         package: "swupdate",

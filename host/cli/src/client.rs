@@ -1,9 +1,12 @@
 //! Talking to a server: one request, its answer, or a failure that says what to do.
 
-use std::{fmt, time::Duration};
+use std::time::Duration;
 
-use reqwest::{Method, RequestBuilder, StatusCode};
+use interlock_domain::TenantId;
+use reqwest::{Method, RequestBuilder};
 use serde_json::Value;
+
+pub(crate) use crate::failure::Failure;
 
 /// How to reach a server, and as whom.
 #[derive(Debug, Clone, clap::Args)]
@@ -15,64 +18,13 @@ pub(crate) struct Connection {
     #[arg(long, global = true, env = "INTERLOCK_KEY", hide_env_values = true)]
     pub(crate) key: Option<String>,
     /// The tenant.
-    #[arg(long, global = true, env = "INTERLOCK_TENANT", default_value = "default")]
+    #[arg(long, global = true, env = "INTERLOCK_TENANT", default_value = "default", value_parser = tenant)]
     pub(crate) tenant: String,
 }
 
-/// Why a command did not do what it was asked for.
-#[derive(Debug)]
-pub(crate) enum Failure {
-    /// The server said no, and why.
-    Refused { status: u16, problem: Box<Value> },
-    /// The server cannot be reached or did not answer as a server of ours.
-    Unreachable(String),
-    /// Something on this side is not as it should be.
-    Local(String),
-    /// The command line does not fit.
-    Usage(String),
-}
-
-impl Failure {
-    pub(crate) fn local(error: impl fmt::Display) -> Self {
-        Self::Local(error.to_string())
-    }
-
-    pub(crate) fn exit_code(&self) -> u8 {
-        match self {
-            Failure::Refused { .. } => 1,
-            Failure::Usage(_) => 2,
-            Failure::Unreachable(_) | Failure::Local(_) => 3,
-        }
-    }
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Failure::Refused { status, problem } => {
-                let text = |key: &str| problem.get(key).and_then(Value::as_str);
-                write!(f, "{}", text("title").unwrap_or("refused"))?;
-                if let Some(detail) = text("detail") {
-                    write!(f, ": {detail}")?;
-                }
-                if let Some(field) = text("field") {
-                    write!(f, "\n  field: {field}")?;
-                }
-                for reason in problem.get("reasons").and_then(Value::as_array).into_iter().flatten() {
-                    write!(f, "\n  because: {}", reason.as_str().unwrap_or_default())?;
-                }
-                if let Some(decision) = text("decision") {
-                    write!(f, "\n  decision: {decision}")?;
-                }
-                match text("trace_id") {
-                    Some(trace) => write!(f, "\n  status {status}, trace {trace}"),
-                    None => write!(f, "\n  status {status}"),
-                }
-            }
-            Failure::Unreachable(why) => write!(f, "{why}"),
-            Failure::Local(why) | Failure::Usage(why) => write!(f, "{why}"),
-        }
-    }
+/// It becomes part of an address.
+fn tenant(text: &str) -> Result<String, interlock_domain::IdError> {
+    text.parse::<TenantId>().map(|_| text.to_owned())
 }
 
 /// An answer of the server.
@@ -166,11 +118,14 @@ impl Client {
         if status.is_success() {
             return Ok(Answer { body });
         }
-        if status == StatusCode::SERVICE_UNAVAILABLE {
-            let detail = body.get("detail").and_then(Value::as_str).unwrap_or("the server is not ready");
-            return Err(Failure::Unreachable(format!("{detail}; try again in a moment")));
+        // A proxy answers too, and a server that is no server of ours.
+        if body.get("type").is_none() && body.get("title").is_none() {
+            return Err(Failure::Unreachable(format!(
+                "{} answered {status} and not as an Interlock server does; is the address right?",
+                self.server
+            )));
         }
-        Err(Failure::Refused { status: status.as_u16(), problem: Box::new(body) })
+        Err(Failure::Problem { status: status.as_u16(), problem: Box::new(body) })
     }
 }
 

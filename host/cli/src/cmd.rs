@@ -1,5 +1,6 @@
 //! One file per noun.
 
+pub(crate) mod account;
 pub(crate) mod artifact;
 pub(crate) mod bundle;
 pub(crate) mod change;

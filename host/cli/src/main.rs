@@ -2,6 +2,7 @@
 
 mod client;
 mod cmd;
+mod failure;
 mod output;
 
 use std::process::ExitCode;
@@ -10,13 +11,14 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::{
     client::Connection,
+    failure::Exit,
     output::{Format, Outcome},
 };
 
 /// A change gate for fleets that must not fail.
 ///
-/// Exit codes: 0 done, 1 refused or denied, 2 wrong usage, 3 the server cannot be reached or something cannot be
-/// verified.
+/// Exit codes: 0 done, 1 refused or denied, 2 wrong usage, 3 the server cannot be reached or did not do its part, or
+/// something cannot be verified.
 #[derive(Debug, Parser)]
 #[command(name = "interlock", version, arg_required_else_help = true)]
 struct Cli {
@@ -36,6 +38,9 @@ enum Command {
     /// Make, list and revoke API keys.
     #[command(subcommand)]
     Key(cmd::key::Key),
+    /// List, confirm and end accounts, alter their roles.
+    #[command(subcommand)]
+    Account(cmd::account::Account),
     /// Push and list artifacts, make signing keys.
     #[command(subcommand)]
     Artifact(cmd::artifact::Artifact),
@@ -68,23 +73,22 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    // Wrong usage ends here, with 2.
     let cli = Cli::parse();
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => runtime,
+    let exit = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => match runtime.block_on(run(cli)) {
+            Ok(outcome) => outcome.exit(),
+            Err(failure) => {
+                eprintln!("interlock: {failure}");
+                failure.exit()
+            }
+        },
         Err(error) => {
             eprintln!("interlock: cannot start: {error}");
-            return ExitCode::from(3);
+            Exit::Failed
         }
     };
-    match runtime.block_on(run(cli)) {
-        Ok(Outcome::Done) => ExitCode::SUCCESS,
-        Ok(Outcome::Refused) => ExitCode::from(1),
-        Ok(Outcome::Unverified) => ExitCode::from(3),
-        Err(failure) => {
-            eprintln!("interlock: {failure}");
-            ExitCode::from(failure.exit_code())
-        }
-    }
+    ExitCode::from(exit as u8)
 }
 
 async fn run(cli: Cli) -> Result<Outcome, client::Failure> {
@@ -92,6 +96,7 @@ async fn run(cli: Cli) -> Result<Outcome, client::Failure> {
     match command {
         Command::Serve(serve) => serve.run().await,
         Command::Key(key) => key.run(&connection, output).await,
+        Command::Account(account) => account.run(&connection, output).await,
         Command::Artifact(artifact) => artifact.run(&connection, output).await,
         Command::Change(change) => change.run(&connection, output).await,
         Command::Device(device) => device.run(&connection, output).await,

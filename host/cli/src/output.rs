@@ -1,9 +1,9 @@
-//! Printing: a table for people, JSON or YAML for programs.
+//! Printing: a table for people, JSON or YAML for programs. What was asked for goes to stdout, everything else to stderr.
 
 use comfy_table::{ContentArrangement, Table, presets};
 use serde_json::Value;
 
-use crate::client::Failure;
+use crate::failure::{Exit, Failure};
 
 /// How to print.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -23,19 +23,23 @@ pub(crate) enum Outcome {
     Unverified,
 }
 
+impl Outcome {
+    pub(crate) fn exit(self) -> Exit {
+        match self {
+            Outcome::Done => Exit::Done,
+            Outcome::Refused => Exit::Refused,
+            Outcome::Unverified => Exit::Failed,
+        }
+    }
+}
+
 /// A column: its heading, and the JSON pointer of its value.
 pub(crate) type Column = (&'static str, &'static str);
 
 /// Prints a list.
 pub(crate) fn list(items: &[Value], columns: &[Column], format: Format) -> Result<(), Failure> {
     match format {
-        Format::Table => {
-            let mut table = table(columns.iter().map(|(heading, _)| (*heading).to_owned()).collect());
-            for item in items {
-                table.add_row(columns.iter().map(|(_, pointer)| at(item, pointer)));
-            }
-            println!("{table}");
-        }
+        Format::Table => print!("{}", rows(items, columns)),
         Format::Json | Format::Yaml => value(&Value::Array(items.to_vec()), format)?,
     }
     Ok(())
@@ -44,18 +48,30 @@ pub(crate) fn list(items: &[Value], columns: &[Column], format: Format) -> Resul
 /// Prints one thing: its fields below each other.
 pub(crate) fn record(item: &Value, fields: &[Column], format: Format) -> Result<(), Failure> {
     match format {
-        Format::Table => {
-            let width = fields.iter().map(|(heading, _)| heading.len()).max().unwrap_or(0);
-            for (heading, pointer) in fields {
-                let text = at(item, pointer);
-                if !text.is_empty() {
-                    println!("{heading:width$}  {text}");
-                }
-            }
-        }
+        Format::Table => print!("{}", lines(item, fields)),
         Format::Json | Format::Yaml => value(item, format)?,
     }
     Ok(())
+}
+
+/// A table, one line an item.
+pub(crate) fn rows(items: &[Value], columns: &[Column]) -> String {
+    let mut table = table(columns.iter().map(|(heading, _)| (*heading).to_owned()).collect());
+    for item in items {
+        table.add_row(columns.iter().map(|(_, pointer)| at(item, pointer)));
+    }
+    table.to_string().lines().map(|line| format!("{}\n", line.trim_end())).collect()
+}
+
+/// One line a field; those without a value are left out.
+pub(crate) fn lines(item: &Value, fields: &[Column]) -> String {
+    let width = fields.iter().map(|(heading, _)| heading.len()).max().unwrap_or(0);
+    fields
+        .iter()
+        .map(|(heading, pointer)| (heading, at(item, pointer)))
+        .filter(|(_, text)| !text.is_empty())
+        .map(|(heading, text)| format!("{heading:width$}  {text}\n"))
+        .collect()
 }
 
 /// Prints a value as it is.

@@ -4,7 +4,10 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{AccountId, Environment, IdError, KeyId, PersonId, TenantId, Timestamp};
+use crate::{AccountId, Environment, IdError, KeyId, PersonId, Refusal, TenantId, Timestamp};
+
+/// How long a person whose key was reset may not sign: time to notice, and to say so.
+pub const SIGNING_HOLD_MS: i64 = 24 * 3_600_000;
 
 /// A role. Cedar policies refer to it as `Interlock::Role::"clinical_safety"`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -49,6 +52,17 @@ impl Role {
             Role::Auditor => "auditor",
             Role::Administrator => "administrator",
         }
+    }
+
+    /// True when whoever holds it answers for the patient or for the regulator.
+    pub fn is_safety(self) -> bool {
+        matches!(self, Role::ClinicalSafety | Role::Regulatory)
+    }
+
+    /// True when one administrator alone may not hand it out. The administrator role is among them, or one person
+    /// could make the second administrator.
+    pub fn takes_two(self) -> bool {
+        self.is_safety() || self == Role::Administrator
     }
 }
 
@@ -98,7 +112,8 @@ pub struct Account {
     pub tenant: TenantId,
     /// Person or program.
     pub kind: AccountKind,
-    /// Whose account it is. Several accounts may belong to one person; approvals count persons.
+    /// Whose account it is; a program's is its owner's. Several accounts may belong to one person; approvals count
+    /// persons.
     pub person: PersonId,
     /// What the person or program is called, as it stands by an approval.
     pub name: String,
@@ -108,6 +123,29 @@ pub struct Account {
     pub active: bool,
     /// When it was made.
     pub created_at: Timestamp,
+    /// Who handed out its key or its roles, when that takes two; absent when nobody had to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold: Option<SigningHold>,
+}
+
+/// One administrator handed out what takes two: a key or a role with which somebody approves or administers. The
+/// account may do neither until a second one has confirmed it, and a while longer when it was somebody's before.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SigningHold {
+    /// The person who handed it out.
+    pub by: PersonId,
+    /// The earliest end, whoever confirms.
+    pub until: Timestamp,
+    /// The second person; absent while nobody has confirmed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confirmed_by: Option<PersonId>,
+}
+
+impl SigningHold {
+    /// Whether it lasts at `now`.
+    pub fn lasts(&self, now: Timestamp) -> bool {
+        self.confirmed_by.is_none() || now < self.until
+    }
 }
 
 /// What an API key may be used for, whatever its account's roles are.
@@ -187,6 +225,9 @@ pub struct Actor {
     pub roles: Vec<RoleGrant>,
     /// How they proved it: `key:<id>`.
     pub auth: String,
+    /// The account's hold, if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold: Option<SigningHold>,
 }
 
 impl Actor {
@@ -215,6 +256,60 @@ impl Account {
             kind: self.kind,
             roles: self.roles.clone(),
             auth,
+            hold: self.hold.clone(),
         }
     }
+
+    /// True when it holds a role, anywhere, that one administrator alone may not hand out.
+    pub fn takes_two(&self) -> bool {
+        self.roles.iter().any(|grant| grant.role.takes_two())
+    }
+
+    /// A new account that an administrator makes for somebody: what takes two waits for the second.
+    #[must_use]
+    pub fn handed_out(self, by: &PersonId, now: Timestamp) -> Account {
+        let hold = self.takes_two().then(|| SigningHold { by: by.clone(), until: now, confirmed_by: None });
+        Account { hold, ..self }
+    }
+
+    /// This account after an administrator was given a new key for it. Whoever had the account before has time to
+    /// notice, and the second administrator to ask them.
+    #[must_use]
+    pub fn reset(&self, by: &PersonId, now: Timestamp) -> Account {
+        let hold =
+            SigningHold { by: by.clone(), until: now.plus_millis(SIGNING_HOLD_MS), confirmed_by: None };
+        Account { hold: Some(hold), ..self.clone() }
+    }
+
+    /// This account with other roles. A further one that takes two is handed out like a new key.
+    #[must_use]
+    pub fn with_roles(&self, roles: Vec<RoleGrant>, by: &PersonId, now: Timestamp) -> Account {
+        let held = |grant: &RoleGrant| {
+            let covers = |held: &&Option<Environment>| held.is_none() || **held == grant.environment;
+            self.roles.iter().any(|held| held.role == grant.role && covers(&&held.environment))
+        };
+        let more = roles.iter().any(|grant| grant.role.takes_two() && !held(grant));
+        let account = Account { roles, ..self.clone() };
+        if more { account.reset(by, now) } else { account }
+    }
+
+    /// A second administrator says that the account is in the hands of the person whose it is. Confirming what needs
+    /// no confirmation alters nothing.
+    pub fn confirm(&self, by: &Actor) -> Result<Account, Refusal> {
+        let Some(hold) = self.hold.as_ref().filter(|hold| hold.confirmed_by.is_none()) else {
+            return Ok(self.clone());
+        };
+        if by.person == hold.by || by.person == self.person {
+            return Err(Refusal::SecondPersonNeeded {
+                account: self.id.to_string(),
+                name: self.name.clone(),
+            });
+        }
+        let hold = SigningHold { confirmed_by: Some(by.person.clone()), ..hold.clone() };
+        Ok(Account { hold: Some(hold), ..self.clone() })
+    }
 }
+
+#[cfg(test)]
+#[path = "actor_tests.rs"]
+mod tests;

@@ -1,11 +1,11 @@
 //! Artifacts: content addressed by its SHA-256, and a signed statement about it.
 
-use std::fmt;
+use std::{fmt, str::FromStr};
 
 use interlock_ledger::Digest;
 use serde::{Deserialize, Serialize};
 
-use crate::{AccountId, ArtifactId, TenantId, Timestamp};
+use crate::{AccountId, ArtifactId, ArtifactRef, IdError, TenantId, Timestamp};
 
 /// What an artifact is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -162,7 +162,53 @@ pub struct SignatureFacts {
     pub detail: String,
 }
 
-/// The evidence document of source `artifact`, key = the artifact's digest.
+/// Which artifact, exactly: the key of the evidence source `artifact`, written `NAME@VERSION@DIGEST`, for example
+/// `pump-firmware@2.0.0@sha256:…`.
+///
+/// All three, because the same bytes may be stored under several names and versions, and a signature is about one name
+/// and one version: found by its content alone, an artifact would lend its signature to its copies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ArtifactKey {
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// SHA-256 of the plain content.
+    pub digest: Digest,
+}
+
+impl From<&ArtifactRef> for ArtifactKey {
+    fn from(artifact: &ArtifactRef) -> Self {
+        Self { name: artifact.name.clone(), version: artifact.version.clone(), digest: artifact.digest }
+    }
+}
+
+impl fmt::Display for ArtifactKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}@{}@{}", self.name, self.version, self.digest)
+    }
+}
+
+impl FromStr for ArtifactKey {
+    type Err = IdError;
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        // Neither names nor versions have an `@`, so there is one reading.
+        let parts: Vec<&str> = text.split('@').collect();
+        if let [name, version, digest] = parts[..]
+            && !name.is_empty()
+            && !version.is_empty()
+            && let Ok(digest) = digest.parse()
+        {
+            return Ok(Self { name: name.to_owned(), version: version.to_owned(), digest });
+        }
+        Err(IdError {
+            text: text.chars().take(80).collect(),
+            expected: "an artifact's name, version and digest, such as `pump-firmware@2.0.0@sha256:…`",
+        })
+    }
+}
+
+/// The evidence document of source `artifact`, key = [`ArtifactKey`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ArtifactFacts {
     /// SHA-256 of the plain content.
@@ -175,8 +221,67 @@ pub struct ArtifactFacts {
     pub version: String,
     /// What came of verifying the signature.
     pub signature: SignatureFacts,
+    /// The hardware models that its statement names; all when empty, and when there is no statement.
+    pub models: Vec<String>,
     /// The counter that its statement claims.
     pub release_counter: Option<u64>,
-    /// The highest counter of a verified artifact of this name that a completed change brought out.
+    /// The counter below which it is a downgrade: see [`release_counter_floor`](crate::release_counter_floor).
     pub current_release_counter_max: Option<u64>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_artifact_key_is_name_version_and_digest_and_reads_as_it_is_written() {
+        let digest = Digest::of("content");
+        let key = ArtifactKey { name: "pump-firmware".to_owned(), version: "2.0.0+b1".to_owned(), digest };
+        assert_eq!(key.to_string(), format!("pump-firmware@2.0.0+b1@{digest}"));
+        assert_eq!(key.to_string().parse(), Ok(key));
+        for text in [
+            digest.to_string(),
+            format!("pump-firmware@{digest}"),
+            format!("@2.0.0@{digest}"),
+            format!("pump-firmware@@{digest}"),
+            format!("pump@firmware@2.0.0@{digest}"),
+            "pump-firmware@2.0.0@sha256:00".to_owned(),
+        ] {
+            let error = text.parse::<ArtifactKey>().unwrap_err();
+            assert!(error.to_string().contains("such as `pump-firmware@2.0.0@sha256:…`"), "{error}");
+        }
+    }
+
+    /// The outcome after this one. **Invariant:** every outcome is in it, or this does not compile.
+    fn after(outcome: SignatureOutcome) -> Option<SignatureOutcome> {
+        use SignatureOutcome as S;
+        Some(match outcome {
+            S::Verified => S::NotYetValid,
+            S::NotYetValid => S::Expired,
+            S::Expired => S::Missing,
+            S::Missing => S::UnknownKey,
+            S::UnknownKey => S::RevokedKey,
+            S::RevokedKey => S::KeyTooSmall,
+            S::KeyTooSmall => S::WrongPadding,
+            S::WrongPadding => S::WrongSalt,
+            S::WrongSalt => S::BadSignature,
+            S::BadSignature => S::MalformedStatement,
+            S::MalformedStatement => S::OtherArtifact,
+            S::OtherArtifact => S::SizeMismatch,
+            S::SizeMismatch => S::DigestMismatch,
+            S::DigestMismatch => return None,
+        })
+    }
+
+    /// The signature gate lives in another workspace. Its own tests hold it to the table in its README, so that the two
+    /// together leave no outcome without a finding.
+    #[test]
+    fn the_signature_gate_documents_a_finding_for_every_outcome() {
+        let readme = include_str!("../../../plugins/signature/README.md");
+        let outcomes = std::iter::successors(Some(SignatureOutcome::Verified), |&outcome| after(outcome));
+        for outcome in outcomes {
+            assert!(readme.contains(&format!("| `{outcome}` |")), "`{outcome}` is not in the gate's README");
+            assert_eq!(serde_json::to_value(outcome).unwrap(), outcome.as_str());
+        }
+    }
 }

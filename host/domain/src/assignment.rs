@@ -17,6 +17,8 @@ use crate::{ChangeId, DeviceHealth, DeviceId, Refusal, TenantId, Timestamp};
 pub enum AssignmentState {
     /// No stage has reached it.
     Pending,
+    /// A stage has reached it, but another change is at work on it; it is offered when that is done.
+    Waiting,
     /// It will be told at its next poll.
     Offered,
     /// It fetches the artifact.
@@ -43,12 +45,15 @@ pub enum AssignmentState {
     RollbackFailed,
     /// The rollout ended without touching it.
     Released,
+    /// A later change took it over, so this one neither waits for it nor brings it back.
+    Superseded,
 }
 
 impl AssignmentState {
     /// Every state.
-    pub const ALL: [AssignmentState; 14] = [
+    pub const ALL: [AssignmentState; 16] = [
         AssignmentState::Pending,
+        AssignmentState::Waiting,
         AssignmentState::Offered,
         AssignmentState::Downloading,
         AssignmentState::Installing,
@@ -62,12 +67,14 @@ impl AssignmentState {
         AssignmentState::RolledBack,
         AssignmentState::RollbackFailed,
         AssignmentState::Released,
+        AssignmentState::Superseded,
     ];
 
     /// Its name in the API and in the store.
     pub fn as_str(self) -> &'static str {
         match self {
             AssignmentState::Pending => "pending",
+            AssignmentState::Waiting => "waiting",
             AssignmentState::Offered => "offered",
             AssignmentState::Downloading => "downloading",
             AssignmentState::Installing => "installing",
@@ -81,6 +88,7 @@ impl AssignmentState {
             AssignmentState::RolledBack => "rolled_back",
             AssignmentState::RollbackFailed => "rollback_failed",
             AssignmentState::Released => "released",
+            AssignmentState::Superseded => "superseded",
         }
     }
 
@@ -101,18 +109,22 @@ impl AssignmentState {
         self.is_advancing() || self.is_returning() || self == AssignmentState::Silent
     }
 
-    /// Where a recall sends a target: nothing open means that only its version is asked for.
-    pub fn recalled(self) -> Option<AssignmentState> {
+    /// Where a recall sends a target: nothing open means that only its version is asked for. A settled target that
+    /// runs what a later change brought (`taken_over`) stays there: what this change replaced is not what it came from.
+    pub fn recalled(self, taken_over: bool) -> Option<AssignmentState> {
         use AssignmentState::{
             Cancelling, Confirming, Downloading, Failed, Installed, Installing, Offered, Pending, Released,
-            Restoring, RollbackFailed, RolledBack, Silent, Verified,
+            Restoring, RollbackFailed, RolledBack, Silent, Superseded, Verified, Waiting,
         };
         match self {
-            Pending => Some(Released),
+            Pending | Waiting => Some(Released),
             Offered | Downloading | Installing => Some(Cancelling),
-            Installed | Failed | Silent => Some(Confirming),
-            Verified => Some(Restoring),
-            Cancelling | Confirming | Restoring | RolledBack | RollbackFailed | Released => None,
+            Failed | Verified if taken_over => Some(Superseded),
+            // It may still have to restart into what it installed, and reports its old version until then: asking
+            // would tell nothing.
+            Installed | Verified => Some(Restoring),
+            Failed | Silent => Some(Confirming),
+            Cancelling | Confirming | Restoring | RolledBack | RollbackFailed | Released | Superseded => None,
         }
     }
 }
@@ -168,6 +180,17 @@ pub struct Feedback {
     pub details: Vec<String>,
 }
 
+/// What a device says of itself, as far as it says anything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DeviceReport<'a> {
+    /// The version that it runs.
+    pub version: Option<&'a str>,
+    /// How it is.
+    pub health: Option<DeviceHealth>,
+    /// How long it may take to restart into what it installed, in milliseconds.
+    pub restart_ms: i64,
+}
+
 /// What the device protocol should say to a target at its next poll.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Offer {
@@ -212,6 +235,10 @@ pub struct Assignment {
     pub version_before: Option<String>,
     /// The artifact that brings it back.
     pub artifact_before: Option<Digest>,
+    /// It fetched or installed something, so its report is still to come whatever happens to the rollout.
+    pub begun: bool,
+    /// It answered that it is done with coming back, well or not. What it reports after that is the end of it.
+    pub answered_back: bool,
     /// When something last happened.
     pub touched_at: Timestamp,
     /// What it last said, for people.
@@ -256,7 +283,7 @@ impl Assignment {
         use AssignmentState as S;
         let deploy = Offer::Deploy { action: self.action, artifact: self.artifact };
         match self.state {
-            S::Offered | S::Silent if withheld => Offer::Nothing,
+            S::Offered | S::Silent if withheld && !self.begun => Offer::Nothing,
             S::Offered | S::Silent | S::Downloading | S::Installing => deploy,
             S::Installed | S::Confirming => Offer::Report,
             S::Cancelling => Offer::Cancel { action: self.action },
@@ -264,9 +291,14 @@ impl Assignment {
                 Some(artifact) => Offer::Deploy { action: self.restore_action(), artifact },
                 None => Offer::Nothing,
             },
-            S::Pending | S::Verified | S::Failed | S::RolledBack | S::RollbackFailed | S::Released => {
-                Offer::Nothing
-            }
+            S::Pending
+            | S::Waiting
+            | S::Verified
+            | S::Failed
+            | S::RolledBack
+            | S::RollbackFailed
+            | S::Released
+            | S::Superseded => Offer::Nothing,
         }
     }
 
@@ -296,10 +328,12 @@ impl Assignment {
         let said = feedback.details.last().cloned().unwrap_or_default();
         let to = match (feedback.execution, feedback.finished) {
             (Execution::Closed, Finished::Success) if forward && !late => S::Installed,
+            // Too late to stop: it has installed, and may still have to restart into it.
+            (Execution::Closed, Finished::Success) if late => S::Restoring,
             (Execution::Closed, Finished::Success | Finished::None) => S::Confirming,
             (Execution::Closed, Finished::Failure) if forward && !late => S::Failed,
-            (Execution::Closed, Finished::Failure) if late => S::Confirming,
-            (Execution::Closed, Finished::Failure) => S::RollbackFailed,
+            // Whatever it says of its way back, the version that it runs decides: it may refuse to install what it has.
+            (Execution::Closed, Finished::Failure) => S::Confirming,
             (Execution::Canceled, _) if forward && !late => S::Failed,
             (Execution::Canceled, _) if late => S::Confirming,
             (Execution::Rejected, _) if forward && !late => S::Failed,
@@ -336,9 +370,10 @@ impl Assignment {
         }
         let said = feedback.details.last().cloned().unwrap_or_default();
         let to = match feedback.execution {
-            // Rejected: it is too late to stop. What it runs is asked next, either way.
-            Execution::Closed | Execution::Canceled | Execution::Rejected => AssignmentState::Confirming,
-            Execution::Proceeding
+            Execution::Closed | Execution::Canceled => AssignmentState::Confirming,
+            // Too late to stop: how the installation ends is still to be said, and asking before that tells nothing.
+            Execution::Rejected
+            | Execution::Proceeding
             | Execution::Scheduled
             | Execution::Resumed
             | Execution::Downloaded
@@ -357,59 +392,67 @@ impl Assignment {
         }
     }
 
-    /// The target reports the version that it runs and how it is.
-    pub fn reported(
-        &self,
-        version: &str,
-        health: DeviceHealth,
-        now: Timestamp,
-    ) -> Option<AssignmentTransition> {
+    /// The target reports what it is. Something that it did not mention decides nothing.
+    pub fn reported(&self, report: &DeviceReport<'_>, now: Timestamp) -> Option<AssignmentTransition> {
         use AssignmentState as S;
+        let critical = report.health == Some(DeviceHealth::Critical);
+        let Some(version) = report.version else {
+            let failed = self.state == S::Verified && critical;
+            let detail = || "was verified, but now reports critical health".to_owned();
+            return failed.then(|| self.step(S::Failed, detail(), now)).flatten();
+        };
         let runs_new = version == self.version;
         let runs_old = self.version_before.as_deref() == Some(version);
+        // A client may say that it is done before it has restarted into what it installed.
+        let may_restart = now.millis_since(self.touched_at) < report.restart_ms;
         match self.state {
-            S::Installed | S::Installing | S::Silent if runs_new && health == DeviceHealth::Critical => {
+            S::Installed | S::Installing | S::Silent if runs_new && critical => {
                 self.step(S::Failed, format!("runs {version}, but reports critical health"), now)
             }
             S::Installed | S::Installing | S::Silent if runs_new => {
                 self.step(S::Verified, format!("reports {version}"), now)
             }
-            S::Installed => {
+            S::Installed if !may_restart => {
                 self.step(S::Failed, format!("said it was installed, but reports {version}"), now)
             }
             S::Verified if !runs_new => {
                 self.step(S::Failed, format!("was verified, but now reports {version}"), now)
             }
-            S::Verified if health == DeviceHealth::Critical => {
+            S::Verified if critical => {
                 self.step(S::Failed, "was verified, but now reports critical health".to_owned(), now)
             }
-            S::Confirming | S::Restoring if runs_old => {
+            S::Confirming | S::Restoring | S::RollbackFailed if runs_old => {
                 self.step(S::RolledBack, format!("reports {version}"), now)
             }
-            S::Confirming if self.artifact_before.is_some() => {
+            // It was asked to stop and ran on, or restarted into the new version after it was seen on the old one.
+            S::Cancelling | S::RolledBack if runs_new => {
                 self.step(S::Restoring, format!("reports {version}; its old artifact is offered"), now)
             }
-            S::Confirming => self.step(
+            S::Confirming if !self.answered_back => {
+                self.step(S::Restoring, format!("reports {version}; its old artifact is offered"), now)
+            }
+            S::Confirming if !may_restart => self.step(
                 S::RollbackFailed,
-                format!("reports {version}, and no stored artifact brings it back; install it by hand"),
+                format!("was given its old artifact, but reports {version}; install it by hand"),
                 now,
             ),
             _ => None,
         }
     }
 
-    /// Nothing was heard for too long. On the way back a silent target stays on its way: the offer must be
-    /// there when it returns.
-    pub fn silence(&self, now: Timestamp) -> Option<AssignmentTransition> {
-        if !self.state.is_advancing() {
+    /// Nothing was heard for too long. What was not begun while the rollout stands still (`withheld`) was not offered,
+    /// so its silence means nothing. On the way back a silent target stays on its way: the offer must be there when it
+    /// returns.
+    pub fn silence(&self, withheld: bool, now: Timestamp) -> Option<AssignmentTransition> {
+        if !self.state.is_advancing() || withheld && !self.begun {
             return None;
         }
         self.step(AssignmentState::Silent, format!("silent since {}", self.touched_at), now)
     }
 
-    /// The rollout is called back.
-    pub fn recall(&self, now: Timestamp) -> Option<AssignmentTransition> {
-        let to = self.state.recalled()?;
+    /// The rollout is called back. `taken_over` is true when the target runs what a later change brought.
+    pub fn recall(&self, taken_over: bool, now: Timestamp) -> Option<AssignmentTransition> {
+        let to = self.state.recalled(taken_over)?;
         self.step(to, "the rollout was called back".to_owned(), now)
     }
 
@@ -432,8 +475,19 @@ impl Assignment {
             to,
             detail: detail.clone(),
         };
+        let begun = self.begun
+            || matches!(
+                to,
+                AssignmentState::Downloading | AssignmentState::Installing | AssignmentState::Installed
+            );
+        let revision = self.revision + 1;
+        let answered_back = match (self.state, to) {
+            (AssignmentState::Restoring, AssignmentState::Confirming) => true,
+            (_, AssignmentState::Restoring) => false,
+            _ => self.answered_back,
+        };
         let assignment =
-            Assignment { state: to, touched_at: now, detail, revision: self.revision + 1, ..self.clone() };
+            Assignment { state: to, begun, answered_back, touched_at: now, detail, revision, ..self.clone() };
         Some(AssignmentTransition { assignment, event })
     }
 }

@@ -21,6 +21,8 @@ fn assignment(state: AssignmentState) -> Assignment {
         version: "2.0".to_owned(),
         version_before: Some("1.0".to_owned()),
         artifact_before: Some(Digest::of(b"1.0")),
+        begun: false,
+        answered_back: false,
         touched_at: at(0),
         detail: String::new(),
         revision: 1,
@@ -29,6 +31,20 @@ fn assignment(state: AssignmentState) -> Assignment {
 
 fn says(execution: Execution, finished: Finished) -> Feedback {
     Feedback { execution, finished, details: vec!["because".to_owned()] }
+}
+
+/// How long a device may take to restart.
+const RESTART_MS: i64 = 1_000;
+/// Later than that.
+const RESTARTED: i64 = 1_001;
+
+fn reports(
+    assignment: &Assignment,
+    version: Option<&str>,
+    health: Option<DeviceHealth>,
+    ms: i64,
+) -> Option<AssignmentTransition> {
+    assignment.reported(&DeviceReport { version, health, restart_ms: RESTART_MS }, at(ms))
 }
 
 /// Walks an assignment through a sentence: `poll`, `fetch`, `success`, `failure`, `reports 2.0`, …
@@ -49,11 +65,20 @@ fn walk(sentence: &str) -> String {
             "too late to stop" => {
                 assignment.cancel_feedback(14, &says(Execution::Rejected, Finished::None), at(1))
             }
-            "reports 2.0" => Ok(assignment.reported("2.0", DeviceHealth::Ok, at(1))),
-            "reports 2.0, critical" => Ok(assignment.reported("2.0", DeviceHealth::Critical, at(1))),
-            "reports 1.0" => Ok(assignment.reported("1.0", DeviceHealth::Ok, at(1))),
-            "silence" => Ok(assignment.silence(at(1))),
-            "recall" => Ok(assignment.recall(at(1))),
+            "reports 2.0" => Ok(reports(&assignment, Some("2.0"), None, RESTARTED)),
+            "reports 2.0, critical" => {
+                Ok(reports(&assignment, Some("2.0"), Some(DeviceHealth::Critical), RESTARTED))
+            }
+            "reports 1.0" => Ok(reports(&assignment, Some("1.0"), Some(DeviceHealth::Ok), RESTARTED)),
+            "reports 1.0 at once" => Ok(reports(&assignment, Some("1.0"), None, 1)),
+            "reports 2.0 at once" => Ok(reports(&assignment, Some("2.0"), None, 1)),
+            "reports critical health" => {
+                Ok(reports(&assignment, None, Some(DeviceHealth::Critical), RESTARTED))
+            }
+            "reports good health" => Ok(reports(&assignment, None, Some(DeviceHealth::Ok), RESTARTED)),
+            "silence" => Ok(assignment.silence(false, at(1))),
+            "recall" => Ok(assignment.recall(false, at(1))),
+            "recall after a later change" => Ok(assignment.recall(true, at(1))),
             other => panic!("no such step: {other}"),
         };
         match stepped {
@@ -101,11 +126,43 @@ fn a_silent_device_that_comes_back_goes_on() {
 }
 
 #[test]
+fn a_device_that_says_success_before_it_restarts_is_given_time() {
+    assert_eq!(walk("proceeds; success; reports 1.0 at once"), "installed");
+    assert_eq!(walk("proceeds; success; reports 1.0 at once; reports 2.0"), "verified");
+    assert_eq!(walk("proceeds; success; reports 1.0 at once; reports 1.0"), "failed");
+}
+
+#[test]
+fn what_a_device_does_not_mention_decides_nothing() {
+    assert_eq!(walk("proceeds; success; reports good health"), "installed");
+    assert_eq!(walk("proceeds; success; reports 2.0; reports good health"), "verified");
+    assert_eq!(walk("proceeds; success; reports 2.0; reports critical health"), "failed");
+    assert_eq!(walk("failure; recall; reports good health"), "confirming");
+}
+
+#[test]
+fn a_device_that_restarts_into_the_new_version_after_all_is_brought_back() {
+    // Recalled before it restarted: whatever it runs now is not where it will be.
+    assert_eq!(walk("proceeds; success; recall"), "restoring");
+    assert_eq!(walk("proceeds; recall; success"), "restoring");
+    assert_eq!(walk("proceeds; recall; stopped; reports 1.0; reports 2.0"), "restoring");
+    assert_eq!(walk("proceeds; recall; too late to stop; reports 1.0"), "cancelling");
+    assert_eq!(walk("proceeds; recall; too late to stop; reports 2.0; restored; reports 1.0"), "rolled_back");
+}
+
+#[test]
+fn a_way_back_that_does_not_take_ends() {
+    let given_back = "proceeds; success; reports 2.0; recall; restored";
+    assert_eq!(walk(&format!("{given_back}; reports 2.0 at once")), "confirming");
+    assert_eq!(walk(&format!("{given_back}; reports 2.0")), "rollback_failed");
+    assert_eq!(walk(&format!("{given_back}; reports 2.0; reports 1.0")), "rolled_back");
+}
+
+#[test]
 fn a_recalled_device_is_back_only_when_it_reports_its_old_version() {
     assert_eq!(walk("proceeds; success; reports 2.0; recall"), "restoring");
     assert_eq!(walk("proceeds; success; reports 2.0; recall; restored"), "confirming");
     assert_eq!(walk("proceeds; success; reports 2.0; recall; restored; reports 1.0"), "rolled_back");
-    assert_eq!(walk("proceeds; success; reports 2.0; recall; restored; reports 2.0"), "restoring");
 }
 
 #[test]
@@ -117,15 +174,26 @@ fn a_recalled_device_that_has_not_finished_is_stopped_first() {
 }
 
 #[test]
+fn a_target_that_a_later_change_took_over_is_left_there() {
+    assert_eq!(walk("proceeds; success; reports 2.0; recall after a later change"), "superseded");
+    assert_eq!(walk("failure; recall after a later change"), "superseded");
+    assert_eq!(walk("proceeds; recall after a later change"), "cancelling");
+}
+
+#[test]
 fn a_failed_way_back_is_a_state_of_its_own() {
-    assert_eq!(walk("proceeds; success; reports 2.0; recall; restore fails"), "rollback_failed");
+    let refused = "proceeds; success; reports 2.0; recall; restore fails";
+    assert_eq!(walk(refused), "confirming");
+    assert_eq!(walk(&format!("{refused}; reports 2.0")), "rollback_failed");
+    // A client may refuse to install what it runs already.
+    assert_eq!(walk(&format!("{refused}; reports 1.0")), "rolled_back");
 }
 
 #[test]
 fn without_an_old_artifact_a_person_is_needed() {
     let mut verified = assignment(AssignmentState::Verified);
     verified.artifact_before = None;
-    let recalled = verified.recall(at(1)).unwrap();
+    let recalled = verified.recall(false, at(1)).unwrap();
     assert_eq!(recalled.assignment.state, AssignmentState::RollbackFailed);
 }
 
@@ -133,6 +201,14 @@ fn without_an_old_artifact_a_person_is_needed() {
 fn a_paused_rollout_offers_nothing_new_but_keeps_what_has_begun_visible() {
     assert_eq!(assignment(AssignmentState::Offered).offer(true), Offer::Nothing);
     assert!(matches!(assignment(AssignmentState::Installing).offer(true), Offer::Deploy { action: 14, .. }));
+    // One that fell silent shows what it had begun, and nothing when it had not.
+    assert_eq!(
+        assignment(AssignmentState::Offered).silence(false, at(1)).unwrap().assignment.offer(true),
+        Offer::Nothing
+    );
+    let begun = assignment(AssignmentState::Offered).fetched(at(1)).unwrap().assignment;
+    let silent = begun.silence(false, at(2)).unwrap().assignment;
+    assert!(matches!(silent.offer(true), Offer::Deploy { action: 14, .. }));
 }
 
 #[test]
@@ -164,7 +240,7 @@ fn any_feedback() -> impl Strategy<Value = Feedback> {
 proptest! {
     /// Whatever a device says of its actions, only a report of its version makes it verified or rolled back.
     #[test]
-    fn feedback_alone_never_verifies(state in 0usize..14, action in prop_oneof![Just(14u32), Just(15), Just(3)], feedback in any_feedback()) {
+    fn feedback_alone_never_verifies(state in 0..AssignmentState::ALL.len(), action in prop_oneof![Just(14u32), Just(15), Just(3)], feedback in any_feedback()) {
         let before = assignment(AssignmentState::ALL[state]);
         if let Ok(Some(transition)) = before.feedback(action, &feedback, at(1)) {
             prop_assert!(transition.assignment.state != AssignmentState::Verified);
@@ -176,15 +252,15 @@ proptest! {
 
     /// A target that is on its way back never goes forward again.
     #[test]
-    fn nobody_turns_round_on_the_way_back(state in 0usize..14, feedback in any_feedback(), version in prop_oneof![Just("1.0"), Just("2.0"), Just("9")]) {
+    fn nobody_turns_round_on_the_way_back(state in 0..AssignmentState::ALL.len(), feedback in any_feedback(), version in prop_oneof![Just("1.0"), Just("2.0"), Just("9")]) {
         let before = assignment(AssignmentState::ALL[state]);
         prop_assume!(before.state.is_returning() || before.state == AssignmentState::RolledBack);
         let steps = [
             before.feedback(14, &feedback, at(1)).ok().flatten(),
             before.feedback(15, &feedback, at(1)).ok().flatten(),
             before.cancel_feedback(14, &feedback, at(1)).ok().flatten(),
-            before.reported(version, DeviceHealth::Ok, at(1)),
-            before.silence(at(1)),
+            reports(&before, Some(version), Some(DeviceHealth::Ok), RESTARTED),
+            before.silence(false, at(1)),
             before.fetched(at(1)),
         ];
         for transition in steps.into_iter().flatten() {

@@ -56,8 +56,10 @@ actions! {
     ReadArtifact,
     /// Register a device.
     RegisterDevice,
-    /// Change what is known of a device.
+    /// Change what is known of a device, and bring devices in from another environment.
     UpdateDevice,
+    /// Take a device from this environment to another. Asked beside `UpdateDevice` there.
+    MoveDevice,
     /// Take a device out of service for good.
     RetireDevice,
     /// Read devices and groups.
@@ -78,6 +80,14 @@ actions! {
     RevokeKey,
     /// List accounts and keys.
     ReadKey,
+    /// Give an account other roles.
+    GrantRoles,
+    /// Say, as the second administrator, that an account is in the right hands.
+    ConfirmAccount,
+    /// End an account and its keys.
+    DeactivateAccount,
+    /// Let an account act again.
+    ActivateAccount,
     /// Load the policies again from their folder.
     ReloadBundle,
     /// Read the active bundle.
@@ -99,7 +109,7 @@ impl std::fmt::Display for Action {
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Principal {
     /// A person (`Interlock::User`) or a program (`Interlock::ServiceAccount`), by the account's kind. The Cedar
-    /// entity id is the person id for users and the account id for programs.
+    /// entity id is the person id for users and the account id for programs: a program's person is its owner.
     Actor(Actor),
     /// A plugin (`Interlock::Plugin`, id = its name).
     Plugin {
@@ -116,19 +126,20 @@ pub enum Principal {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Resource {
-    /// The whole tenant: keys, bundles, artifacts, devices, groups, plugins, decisions.
+    /// The whole tenant: accounts, keys, bundles, artifacts, groups, plugins, decisions.
     Tenant {
         /// Which.
         tenant: TenantId,
     },
-    /// One environment of a tenant.
+    /// One environment of a tenant: what is proposed there, and its devices.
     Environment {
         /// Of which tenant.
         tenant: TenantId,
         /// Which.
         environment: Environment,
-        /// What kind of change would be proposed there.
-        change_kind: ChangeKind,
+        /// What kind of change would be proposed there; absent when the question is about no change.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        change_kind: Option<ChangeKind>,
     },
     /// One change.
     Change {
@@ -142,6 +153,9 @@ pub enum Resource {
         change_kind: ChangeKind,
         /// Who proposed it.
         author: PersonId,
+        /// Whether somebody with clinical safety or regulatory stopped it.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        paused_by_safety: bool,
     },
     /// The tenant's ledger.
     Ledger {
@@ -212,6 +226,9 @@ pub struct AdmissionFacts {
     pub gates_warned: u32,
     /// Enforced gates that failed or could not answer.
     pub gates_failed: u32,
+    /// Enforced gates that say: good, but not now.
+    #[serde(default)]
+    pub gates_holding: u32,
     /// Enforced gates without a verdict over this digest.
     pub gates_missing: u32,
     /// The worst signature outcome over all artifacts; `missing` when there are none.

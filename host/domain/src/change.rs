@@ -129,6 +129,9 @@ pub struct Change {
     pub rollback: Option<RollbackCause>,
     /// Why it stands still, was rejected or withdrawn.
     pub note: Option<String>,
+    /// True while it stands still because somebody with clinical safety or regulatory stopped it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub paused_by_safety: bool,
     /// When it was proposed.
     pub created_at: Timestamp,
     /// When it expires unless it is admitted.
@@ -174,12 +177,21 @@ impl Change {
             environment: self.manifest.environment.clone(),
             change_kind: self.manifest.kind,
             author: self.author.clone(),
+            paused_by_safety: self.paused_by_safety,
         }
     }
 
     /// In which tenant it is.
     pub fn tenant(&self) -> &TenantId {
         &self.manifest.tenant
+    }
+
+    /// Whether it is a gate that keeps it from going on.
+    pub fn is_kept_by_a_gate(&self) -> bool {
+        self.gates.iter().any(|report| {
+            report.mode == crate::GateMode::Enforce
+                && matches!(report.verdict.outcome, crate::Outcome::Hold | crate::Outcome::Fail)
+        })
     }
 
     /// What the approvals over the current digest count to.

@@ -9,7 +9,7 @@ use super::*;
 use crate::{
     AccountKind, Actor, Answer, ArtifactRef, ChangeKind, Decision, Determining, Directive, Effect, Exposure,
     Facts, GateBinding, GateMode, Meaning, Outcome, PluginRef, Population, Principal, Progress, Question,
-    RoleGrant, Selector, Stage, StrategyBinding, Verdict,
+    RoleGrant, Selector, Stage, StrategyBinding, Verdict, WaysBack,
 };
 
 const DAY_MS: i64 = 24 * 3_600_000;
@@ -28,15 +28,20 @@ fn person(name: &str, kind: AccountKind) -> Actor {
         kind,
         roles: vec![RoleGrant { role: crate::Role::ClinicalSafety, environment: None }],
         auth: "key:test".to_owned(),
+        hold: None,
     }
 }
 
 fn answered(action: Action, resource: Resource, allowed: bool, now: Timestamp) -> Decision {
+    answered_to(person("Ana", AccountKind::User), action, resource, allowed, now)
+}
+
+fn answered_to(who: Actor, action: Action, resource: Resource, allowed: bool, now: Timestamp) -> Decision {
     let effect = if allowed { Effect::Permit } else { Effect::Forbid };
     let determining = vec![Determining { id: "p1".to_owned(), reason: "because".to_owned(), effect }];
     let answer =
         Answer { allowed, determining, errors: vec![], monitored: vec![], bundle: Digest::of(b"bundle") };
-    let principal = Principal::Actor(person("Ana", AccountKind::User));
+    let principal = Principal::Actor(who);
     let question = Question { principal, action, resource, facts: Facts::None, now };
     Decision::of_policy(DecisionId::new(Uuid::from_u128(5)), None, question, answer, 1)
 }
@@ -70,6 +75,7 @@ fn manifest(targets: &[DeviceId]) -> Manifest {
             size: targets.len() as u64,
             digest: Manifest::population_digest(targets),
             groups: BTreeMap::new(),
+            models: BTreeMap::new(),
         },
         strategy: StrategyBinding {
             plugin: plugin("canary"),
@@ -98,7 +104,7 @@ fn proposed() -> Transition {
     let place = Resource::Environment {
         tenant: manifest.tenant.clone(),
         environment: manifest.environment.clone(),
-        change_kind: manifest.kind,
+        change_kind: Some(manifest.kind),
     };
     let permit = answered(Action::ProposeChange, place, true, at(0)).permit().unwrap();
     let draft = Draft {
@@ -132,9 +138,10 @@ impl Story {
     }
 
     fn command(&mut self, name: &str, kind: AccountKind, command: Command) -> Result<(), Refusal> {
-        let permit = answered(command.action(), self.change.resource(), true, self.now).permit().unwrap();
-        let transition =
-            self.change.decide(&command, &person(name, kind), "as planned", &permit, self.now)?;
+        let who = person(name, kind);
+        let resource = self.change.resource();
+        let permit = answered_to(who.clone(), command.action(), resource, true, self.now).permit().unwrap();
+        let transition = self.change.decide(&command, &who, "as planned", &permit, self.now)?;
         self.take(transition);
         Ok(())
     }
@@ -159,6 +166,16 @@ impl Story {
                 let transition = self.change.review(vec![self.report(outcome)], self.now)?;
                 self.take(transition);
             }
+            ["gates", "now", outcome] => {
+                let outcome = match *outcome {
+                    "pass" => Outcome::Pass,
+                    "hold" => Outcome::Hold,
+                    _ => Outcome::Fail,
+                };
+                if let Some(transition) = self.change.rejudge(vec![self.report(outcome)], self.now)? {
+                    self.take(transition);
+                }
+            }
             [name, "approves"] => self.command(name, AccountKind::User, yes)?,
             [name, "approves", "as", "a", "program"] => self.command(name, AccountKind::Service, yes)?,
             [name, "approves", "another", "digest"] => {
@@ -180,8 +197,9 @@ impl Story {
             }
             ["stage", index] => {
                 let decision = answered(Action::EnterStage, self.change.resource(), true, self.now);
-                let entered =
-                    self.change.enter_stage(index.parse().unwrap(), &self.settled, &decision, self.now)?;
+                let index = index.parse().unwrap();
+                let back = WaysBack::new();
+                let entered = self.change.enter_stage(index, &self.settled, &decision, back, self.now)?;
                 if let Some(transition) = entered {
                     self.take(transition);
                 }
@@ -245,6 +263,45 @@ fn a_good_change_goes_all_the_way() {
 fn a_failed_gate_ends_it() {
     assert_eq!(check("gates fail"), "rejected");
     assert!(check("gates fail; Bo approves").starts_with("refused: cannot approve"));
+}
+
+#[test]
+fn a_gate_that_says_not_now_lets_a_change_be_approved_and_keeps_it_from_going_on() {
+    let mut story = Story::begin();
+    let held = story.change.review(vec![story.report(Outcome::Hold)], story.now).unwrap();
+    story.take(held);
+    assert_eq!(story.change.state, State::Approving);
+    assert!(story.change.is_kept_by_a_gate());
+    let before = story.change.revision;
+    story.step("gates now hold").unwrap();
+    assert_eq!(story.change.revision, before, "the same answer again is no news");
+    story.step("gates now pass").unwrap();
+    assert!(!story.change.is_kept_by_a_gate());
+    assert_eq!(story.change.revision, before + 1);
+    story.step("policies admit").unwrap();
+    story.step("gates now fail").unwrap();
+    assert_eq!(story.change.state, State::RollingOut, "a gate holds a rollout, it does not end it");
+    assert!(story.change.is_kept_by_a_gate());
+}
+
+#[test]
+fn a_permit_is_for_whom_it_was_given_to() {
+    let story = Story::begin();
+    let anas = answered(Action::CancelChange, story.change.resource(), true, story.now).permit().unwrap();
+    let bo = person("Bo", AccountKind::User);
+    let refused = story.change.decide(&Command::Cancel, &bo, "why not", &anas, story.now);
+    assert!(matches!(refused, Err(Refusal::NotYourPermit { .. })));
+}
+
+#[test]
+fn an_approval_can_be_renewed_after_a_day() {
+    let mut story = Story::begin();
+    for step in ["gates pass", "Bo approves", "1 days pass", "Bo approves"] {
+        story.step(step).unwrap();
+    }
+    assert_eq!(story.change.approval_facts().distinct, 1);
+    assert_eq!(story.change.approval_facts().oldest, Some(story.now));
+    assert!(matches!(story.step("Bo approves"), Err(Refusal::AlreadyApproved { .. })));
 }
 
 #[test]
@@ -319,6 +376,23 @@ fn a_paused_rollout_goes_nowhere_until_a_person_says_so() {
 }
 
 #[test]
+fn who_stopped_a_rollout_stays_on_it_until_it_goes_on() {
+    let mut story = Story::begin();
+    for step in ["gates pass", "policies admit", "Bo pauses"] {
+        story.step(step).unwrap();
+    }
+    assert!(story.change.paused_by_safety, "Bo holds clinical safety");
+    let Resource::Change { paused_by_safety, .. } = story.change.resource() else { unreachable!() };
+    assert!(paused_by_safety, "the policies see it");
+    story.step("Bo resumes").unwrap();
+    assert!(!story.change.paused_by_safety);
+    let ana = Actor { roles: Vec::new(), ..person("Ana", AccountKind::User) };
+    let permit = answered(Action::PauseRollout, story.change.resource(), true, story.now).permit().unwrap();
+    let paused = story.change.decide(&Command::Pause, &ana, "noise", &permit, story.now).unwrap();
+    assert!(!paused.change.paused_by_safety);
+}
+
+#[test]
 fn a_permit_for_one_change_does_not_serve_another() {
     let story = Story::begin();
     let other = Resource::Change {
@@ -327,6 +401,7 @@ fn a_permit_for_one_change_does_not_serve_another() {
         environment: "production".parse().unwrap(),
         change_kind: ChangeKind::Release,
         author: story.change.author.clone(),
+        paused_by_safety: false,
     };
     let permit = answered(Action::CancelChange, other, true, at(0)).permit().unwrap();
     let by = person("Bo", AccountKind::User);
@@ -347,7 +422,7 @@ fn a_manifest_for_other_targets_than_its_population_is_refused() {
     let place = Resource::Environment {
         tenant: manifest.tenant.clone(),
         environment: manifest.environment.clone(),
-        change_kind: manifest.kind,
+        change_kind: Some(manifest.kind),
     };
     let permit = answered(Action::ProposeChange, place, true, at(0)).permit().unwrap();
     let draft = Draft {

@@ -3,7 +3,7 @@
 use interlock_ledger::Digest;
 use serde::{Deserialize, Serialize};
 
-use crate::{Action, Answer, ChangeId, DecisionId, Question, TenantId, Timestamp};
+use crate::{AccountId, Action, Answer, ChangeId, DecisionId, Principal, Question, TenantId, Timestamp};
 
 /// What a decision came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -81,6 +81,8 @@ pub struct Decision {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Permit {
     decision: DecisionId,
+    /// Who asked; absent for plugins.
+    account: Option<AccountId>,
     action: Action,
     resource: String,
     bundle: Digest,
@@ -121,6 +123,10 @@ impl Decision {
             (DecisionOutcome::Allow, DecisionSubject::Policy { question, answer }) if answer.allowed => {
                 Some(Permit {
                     decision: self.id.clone(),
+                    account: match &question.principal {
+                        Principal::Actor(actor) => Some(actor.account.clone()),
+                        _ => None,
+                    },
                     action: question.action,
                     resource: question.resource.id(),
                     bundle: answer.bundle,
@@ -136,6 +142,11 @@ impl Permit {
     /// True when this permits `action` on the resource with this id.
     pub fn covers(&self, action: Action, resource: &str) -> bool {
         self.action == action && self.resource == resource
+    }
+
+    /// True when it was given to this account.
+    pub fn held_by(&self, account: &AccountId) -> bool {
+        self.account.as_ref() == Some(account)
     }
 
     /// The decision it came from.

@@ -1,5 +1,7 @@
 //! What happened to a change. A change is the fold of its events; each is a ledger entry.
 
+use std::collections::BTreeMap;
+
 use interlock_ledger::Digest;
 use serde::{Deserialize, Serialize};
 
@@ -87,6 +89,13 @@ pub enum Event {
         /// When.
         at: Timestamp,
     },
+    /// The gates were asked again before it goes on, and say something else than before.
+    GatesRejudged {
+        /// What they say now.
+        reports: Vec<GateReport>,
+        /// When.
+        at: Timestamp,
+    },
     /// A person said yes.
     Approved {
         /// The approval.
@@ -161,6 +170,9 @@ pub enum Event {
     Paused {
         /// Who stopped it; the host itself when absent.
         by: Option<PersonId>,
+        /// Whether they hold clinical safety or regulatory there.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        by_safety: bool,
         /// Why.
         reason: String,
         /// When.
@@ -215,6 +227,7 @@ impl Event {
             Event::Revised { .. } => "change.revised",
             Event::GatesPassed { .. } => "change.gates_passed",
             Event::GatesFailed { .. } => "change.gates_failed",
+            Event::GatesRejudged { .. } => "change.gates_rejudged",
             Event::Approved { .. } => "change.approved",
             Event::Rejected { .. } => "change.rejected",
             Event::Cancelled { .. } => "change.cancelled",
@@ -241,6 +254,7 @@ impl Event {
             | Event::Revised { at, .. }
             | Event::GatesPassed { at, .. }
             | Event::GatesFailed { at, .. }
+            | Event::GatesRejudged { at, .. }
             | Event::Approved { at, .. }
             | Event::Rejected { at, .. }
             | Event::Cancelled { at, .. }
@@ -261,6 +275,10 @@ impl Event {
     }
 }
 
+/// For each version that targets run now, the artifact that brings them back to it, its signature verified. A version
+/// that is not in it has no way back.
+pub type WaysBack = BTreeMap<String, Digest>;
+
 /// Work on the assignments of a change that the store does in the same transaction as the event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Task {
@@ -273,12 +291,23 @@ pub enum Task {
     ExposeRanks {
         /// One more than the highest rank.
         below: u64,
+        /// How they come back.
+        back: WaysBack,
     },
     /// Offer the artifact to the pending targets of these sites and groups.
     ExposeGroups {
         /// `site:north`, `group:canaries`.
         names: Vec<String>,
+        /// How they come back.
+        back: WaysBack,
     },
+    /// Offer the artifact to the waiting targets that no other change is at work on any more.
+    OfferWaiting {
+        /// How they come back.
+        back: WaysBack,
+    },
+    /// Give the targets that were not offered anything while the rollout stood still their time anew.
+    Renew,
     /// Send every touched target back and release the others.
     Recall,
     /// Release the targets that were never touched.

@@ -30,7 +30,7 @@ pub struct Finding {
     pub subject: String,
 }
 
-/// The three answers, from best to worst.
+/// The answers, from best to worst.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
@@ -38,6 +38,8 @@ pub enum Outcome {
     Pass,
     /// Good enough, but look.
     Warn,
+    /// Good, but not now: the gate is asked again before the change goes on.
+    Hold,
     /// Not good.
     Fail,
 }
@@ -48,6 +50,7 @@ impl Outcome {
         match self {
             Outcome::Pass => "pass",
             Outcome::Warn => "warn",
+            Outcome::Hold => "hold",
             Outcome::Fail => "fail",
         }
     }
@@ -124,6 +127,20 @@ pub struct GateReport {
 }
 
 impl GateReport {
+    /// True when this report says what the other says, whatever words its findings use.
+    pub fn says_the_same_as(&self, other: &GateReport) -> bool {
+        let gist = |report: &GateReport| -> Vec<_> {
+            let findings = report.verdict.findings.iter();
+            findings
+                .map(|finding| (finding.code.clone(), finding.severity, finding.subject.clone()))
+                .collect()
+        };
+        self.plugin == other.plugin
+            && self.mode == other.mode
+            && self.verdict.outcome == other.verdict.outcome
+            && gist(self) == gist(other)
+    }
+
     /// True when this report stops the change.
     pub fn blocks(&self) -> bool {
         self.mode == GateMode::Enforce && self.verdict.outcome == Outcome::Fail

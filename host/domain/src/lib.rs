@@ -15,6 +15,7 @@ mod assignment;
 mod authz;
 mod change;
 mod cohort;
+mod counter;
 mod decision;
 mod device;
 mod event;
@@ -25,21 +26,25 @@ mod refusal;
 mod rollout;
 mod time;
 
-pub use actor::{Account, AccountKind, Actor, Credential, Role, RoleGrant, Scope};
+pub use actor::{
+    Account, AccountKind, Actor, Credential, Role, RoleGrant, SIGNING_HOLD_MS, Scope, SigningHold,
+};
 pub use approval::{Approval, ApprovalFacts, Meaning};
 pub use artifact::{
-    Artifact, ArtifactFacts, ArtifactKind, ArtifactStatement, SignatureFacts, SignatureOutcome,
+    Artifact, ArtifactFacts, ArtifactKey, ArtifactKind, ArtifactStatement, SignatureFacts, SignatureOutcome,
     SignedStatement,
 };
 pub use assignment::{
-    Assignment, AssignmentEvent, AssignmentState, AssignmentTransition, Execution, Feedback, Finished, Offer,
+    Assignment, AssignmentEvent, AssignmentState, AssignmentTransition, DeviceReport, Execution, Feedback,
+    Finished, Offer,
 };
 pub use authz::{Action, AdmissionFacts, Answer, Determining, Effect, Facts, Principal, Question, Resource};
 pub use change::{Change, Command, Draft, Hold, State, Transition};
 pub use cohort::{Cohort, percent_of, rank};
+pub use counter::{Released, release_counter_floor};
 pub use decision::{Decision, DecisionOutcome, DecisionSubject, Permit};
 pub use device::{Device, DeviceHealth, DeviceState, Group, Selector};
-pub use event::{Event, RollbackCause, Task};
+pub use event::{Event, RollbackCause, Task, WaysBack};
 pub use gate::{Finding, GateBinding, GateMode, GateReport, Outcome, PluginRef, Severity, Verdict, worst};
 pub use ids::*;
 pub use interlock_ledger::{Digest, canonical};

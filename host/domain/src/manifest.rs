@@ -77,6 +77,10 @@ pub struct Population {
     pub digest: Digest,
     /// Their sites and groups (`site:north`, `group:canaries`) with how many targets each has.
     pub groups: BTreeMap<String, u64>,
+    /// Their hardware models with how many targets each has. Empty only in manifests from before this was recorded,
+    /// whose digests must stay what they are.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub models: BTreeMap<String, u64>,
 }
 
 /// A revision that part of the population runs now, and what would bring it back.
@@ -84,7 +88,7 @@ pub struct Population {
 pub struct RollbackTarget {
     /// What these targets report today; absent for targets that never reported.
     pub version: Option<String>,
-    /// The stored artifact of that version, when there is one.
+    /// The stored artifact of that version, when there is one whose signature verified.
     pub artifact: Option<Digest>,
     /// How many targets.
     pub targets: u64,

@@ -45,11 +45,37 @@ pub enum Refusal {
         /// The change.
         change: String,
     },
+    /// Only the author may.
+    #[error("cannot {verb} `{change}`: somebody else proposed it; ask them, or propose a change of your own")]
+    NotTheAuthor {
+        /// What was asked for.
+        verb: &'static str,
+        /// The change.
+        change: String,
+    },
+    /// The permit was given to somebody else. A defect of the caller, answered like a deny.
+    #[error("the permit to {verb} `{change}` was given to somebody else")]
+    NotYourPermit {
+        /// What was asked for.
+        verb: &'static str,
+        /// The change.
+        change: String,
+    },
     /// Programs may not approve.
     #[error("cannot approve `{change}` with a service account; a person has to do it")]
     NotAPerson {
         /// The change.
         change: String,
+    },
+    /// Whoever handed out a key or a role does not confirm it, nor does whoever received it.
+    #[error(
+        "cannot confirm `{name}` ({account}): you handed it out, or it is yours; ask another administrator to"
+    )]
+    SecondPersonNeeded {
+        /// The account.
+        account: String,
+        /// What it is called.
+        name: String,
     },
     /// One person counts once.
     #[error("cannot approve `{change}` again: `{name}` approved this digest at {at}; another person has to")]

@@ -94,6 +94,8 @@ pub struct HealthVerdict {
 pub struct Progress {
     /// Not reached yet.
     pub pending: u64,
+    /// Reached, but another change is at work on it.
+    pub waiting: u64,
     /// Reached, not started.
     pub offered: u64,
     /// Fetching the artifact.
@@ -116,6 +118,8 @@ pub struct Progress {
     pub rollback_failed: u64,
     /// Let go untouched when the rollout ended.
     pub released: u64,
+    /// Taken over by a later change.
+    pub superseded: u64,
 }
 
 impl Progress {
@@ -127,6 +131,7 @@ impl Progress {
             + self.rolled_back
             + self.rollback_failed
             + self.released
+            + self.superseded
     }
 
     /// Targets that a stage has reached and that are not on their way back.
@@ -136,7 +141,7 @@ impl Progress {
 
     /// Reached and not settled.
     pub fn open(&self) -> u64 {
-        self.offered + self.downloading + self.installing + self.installed
+        self.waiting + self.offered + self.downloading + self.installing + self.installed
     }
 }
 

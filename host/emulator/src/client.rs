@@ -139,12 +139,29 @@ impl Wire {
         stop.ok_or(DdiError::Malformed("a cancellation does not say what to stop"))
     }
 
-    /// Says how a cancellation ended: the address is the link's own with `/feedback` behind it.
-    pub(crate) async fn cancel_feedback(&self, mut url: Url, action: &str) -> Result<(), DdiError> {
+    /// Says that what was to be stopped is stopped.
+    pub(crate) async fn cancelled(&self, url: Url, action: &str) -> Result<(), DdiError> {
+        self.cancel_feedback(url, action, "closed", "Operation canceled.").await
+    }
+
+    /// Says that it is too late to stop, in the words of rauc-hawkbit-updater, which calls that a success too.
+    pub(crate) async fn cancel_rejected(&self, url: Url, action: &str) -> Result<(), DdiError> {
+        self.cancel_feedback(url, action, "rejected", "Cancelation impossible, installation started already.")
+            .await
+    }
+
+    /// The address is the link's own with `/feedback` behind it.
+    async fn cancel_feedback(
+        &self,
+        mut url: Url,
+        action: &str,
+        execution: &str,
+        detail: &str,
+    ) -> Result<(), DdiError> {
         if let Ok(mut segments) = url.path_segments_mut() {
             segments.push("feedback");
         }
-        self.feedback_to(url, action, "closed", Finished::Success, "Operation canceled.").await
+        self.feedback_to(url, action, execution, Finished::Success, detail).await
     }
 
     /// Says how a deployment goes. SWUpdate builds this address itself.

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::json;
+use reqwest::Url;
+use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::client::{Base, Deployment, Finished, Wire};
@@ -37,6 +38,8 @@ pub(crate) struct Device {
     /// Its place among all devices, from 0 up to but not 1: keeps polls apart.
     place: f64,
     phase: Phase,
+    /// What is written and reported already, and takes effect with the reboot that is still to come.
+    boots_into: Option<(Job, Instant)>,
     interval: Duration,
     next_poll: Instant,
     next_telemetry: Option<Instant>,
@@ -55,6 +58,8 @@ enum Phase {
     Rebooting {
         job: Job,
         until: Instant,
+        /// The server has heard of the success before.
+        reported: bool,
     },
     /// The end is known here and still has to be told.
     Reporting {
@@ -81,6 +86,7 @@ impl Device {
             dice: dice::of_device(options.seed, &spec.id),
             place,
             phase: Phase::Idle,
+            boots_into: None,
             interval,
             next_poll: now + interval.mul_f64(place),
             next_telemetry: options.telemetry_ms.map(|ms| now + millis(ms).mul_f64(place)),
@@ -95,6 +101,7 @@ impl Device {
     /// When it wakes next; never when it has fallen silent.
     pub(crate) fn due(&self) -> Option<Instant> {
         let awake = self.next_telemetry.map_or(self.next_poll, |telemetry| telemetry.min(self.next_poll));
+        let awake = self.boots_into.as_ref().map_or(awake, |(_, at)| awake.min(*at));
         match &self.phase {
             Phase::Idle | Phase::Reporting { .. } => Some(awake),
             Phase::Installing { until, .. } => Some(awake.min(*until)),
@@ -128,9 +135,13 @@ impl Device {
     /// What ends by itself: an installation, a reboot.
     async fn pass_deadline(&mut self) {
         let now = Instant::now();
+        if let Some((job, _)) = self.boots_into.take_if(|(_, at)| *at <= now) {
+            // Whatever it was at is lost with it.
+            return self.reboot(job, true);
+        }
         match std::mem::replace(&mut self.phase, Phase::Idle) {
             Phase::Installing { job, until } if until <= now => self.finish_install(job).await,
-            Phase::Rebooting { job, until } if until <= now => self.start_up(job),
+            Phase::Rebooting { job, until, reported } if until <= now => self.start_up(job, reported),
             phase => self.phase = phase,
         }
     }
@@ -143,19 +154,39 @@ impl Device {
             // Whether the server hears of progress changes nothing here.
             let _ = self.wire.feedback(&job.action, "proceeding", Finished::None, detail).await;
         }
-        let until = Instant::now() + millis(self.world.options.reboot_ms);
-        self.phase = Phase::Rebooting { job, until };
+        match self.reboots_after(&job.version) {
+            Some(after) => {
+                self.boots_into = Some((job.clone(), Instant::now() + after));
+                self.succeed(job, "Software bundle installed successfully.");
+                self.report().await;
+            }
+            None => self.reboot(job, false),
+        }
     }
 
-    fn start_up(&mut self, job: Job) {
+    fn reboot(&mut self, job: Job, reported: bool) {
+        // A device boots into what was written last.
+        self.boots_into = None;
+        let until = Instant::now() + millis(self.world.options.reboot_ms);
+        self.phase = Phase::Rebooting { job, until, reported };
+    }
+
+    fn start_up(&mut self, job: Job, reported: bool) {
         if !self.has_effect_on(&job.version, &Effect::LieAboutSuccess) {
             self.world.tally.moved(&self.version, &job.version);
             self.version.clone_from(&job.version);
         }
-        self.world.tally.installed();
-        self.phase =
-            Phase::Reporting { job, finished: Finished::Success, detail: "Update Installed.".to_owned() };
+        if reported {
+            self.phase = Phase::Idle;
+        } else {
+            self.succeed(job, "Update Installed.");
+        }
         self.next_poll = Instant::now();
+    }
+
+    fn succeed(&mut self, job: Job, detail: &str) {
+        self.world.tally.installed();
+        self.phase = Phase::Reporting { job, finished: Finished::Success, detail: detail.to_owned() };
     }
 
     async fn poll(&mut self) {
@@ -179,18 +210,11 @@ impl Device {
     /// fails is tried again at the next poll, because the link is still there then.
     async fn follow(&mut self, base: Base) {
         if let Some(url) = base.cancel {
-            if let Ok(action) = self.wire.cancel(url.clone()).await
-                && self.wire.cancel_feedback(url, &action).await.is_ok()
-            {
-                self.stop(&action);
+            if let Ok(action) = self.wire.cancel(url.clone()).await {
+                self.follow_cancel(url, &action).await;
             }
         } else if let Some(url) = base.config_data {
-            let data = json!({
-                "firmware_version": self.version,
-                "health": "ok",
-                "site": self.spec.site,
-            });
-            let _ = self.wire.config_data(url, data).await;
+            let _ = self.wire.config_data(url, self.data()).await;
         } else if let Some(url) = base.deployment {
             if matches!(self.phase, Phase::Installing { .. }) {
                 return;
@@ -202,6 +226,33 @@ impl Device {
             // Nobody waits for the report any more.
             self.phase = Phase::Idle;
         }
+    }
+
+    /// Stops, unless it is one that lets nobody stop it.
+    async fn follow_cancel(&mut self, url: Url, action: &str) {
+        let insists = |job: &Job| {
+            job.action == action && self.has_effect_on(&job.version, &Effect::RejectsCancelWhileInstalling)
+        };
+        match &self.phase {
+            Phase::Installing { job, .. } if insists(job) => {
+                // It is asked again at the next poll, so it does not matter whether this was heard.
+                let _ = self.wire.cancel_rejected(url, action).await;
+            }
+            Phase::Reporting { job, .. } if insists(job) => self.report().await,
+            _ => {
+                if self.wire.cancelled(url, action).await.is_ok() {
+                    self.stop(action);
+                }
+            }
+        }
+    }
+
+    /// What it says of itself when it is asked.
+    fn data(&self) -> Value {
+        if self.has_effect_on(&self.version, &Effect::ReportsHealthOnly) {
+            return json!({ "health": "ok" });
+        }
+        json!({ "firmware_version": self.version, "health": "ok", "site": self.spec.site })
     }
 
     fn stop(&mut self, action: &str) {
@@ -292,6 +343,14 @@ impl Device {
     fn fall_silent(&mut self) {
         self.phase = Phase::Silent;
         self.world.tally.fell_silent();
+    }
+
+    /// How long the device goes on with the old version after it has reported this one.
+    fn reboots_after(&self, version: &str) -> Option<Duration> {
+        self.world.options.effects(&self.spec, version).find_map(|effect| match effect {
+            Effect::RebootsAfterMs(ms) => Some(millis(*ms)),
+            _ => None,
+        })
     }
 
     fn has_effect_on(&self, version: &str, effect: &Effect) -> bool {

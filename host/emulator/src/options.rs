@@ -60,7 +60,7 @@ pub struct Behaviour {
     pub effect: Effect,
 }
 
-/// A way to misbehave.
+/// A way to misbehave, or to behave as other clients than SWUpdate do.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Effect {
     /// The installation fails, and the device says so.
@@ -75,6 +75,14 @@ pub enum Effect {
     ErrorRate(f64),
     /// It says success and keeps the old version.
     LieAboutSuccess,
+    /// It says success as soon as the version is written, goes on with the old one for so many milliseconds, and only then
+    /// reboots: rauc-hawkbit-updater does so. It reports the old version until then, and says nothing more of the
+    /// deployment afterwards.
+    RebootsAfterMs(u64),
+    /// Told to stop while it installs the version, it says that it is too late and goes on, as rauc-hawkbit-updater does.
+    RejectsCancelWhileInstalling,
+    /// Asked for its data while it runs the version, it says how it is and nothing else: no version, no site.
+    ReportsHealthOnly,
 }
 
 impl FleetOptions {

@@ -27,4 +27,6 @@ pub use note::{NoteError, SignedNote};
 pub use proof::{Receipt, ReceiptError};
 pub use tile::{Tile, TileError, TileKind};
 pub use tree::{Frontier, Hash, HashSource, NodeId, ProofPlan, TreeError};
-pub use verify::{Finding, FindingKind, Report, RowChecker, StoredRow, Verdict, Verifier};
+pub use verify::{
+    Finding, FindingKind, Projection, Remembered, Report, RowChecker, StoredRow, Verdict, Verifier,
+};

@@ -3,14 +3,16 @@
 //! Each row is checked on its own ([`RowChecker`], in as many threads as one likes); then the rows are taken in order
 //! ([`Verifier`]), which only compares hashes. Memory does not grow with the ledger.
 
+mod remembered;
 mod report;
 mod row;
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 
+pub use remembered::Remembered;
 pub use report::{FINDINGS_MAX, Finding, FindingKind, Report, Verdict};
-pub use row::{RowCheck, RowChecker, StoredRow};
+pub use row::{Projection, RowCheck, RowChecker, StoredRow};
 
 use crate::checkpoint::Checkpoint;
 use crate::entry::{Entry, NO_PREDECESSOR};
@@ -26,8 +28,35 @@ pub struct Verifier {
     rows: u64,
     next: u64,
     last: Option<Last>,
-    expected: BTreeMap<u64, Vec<Checkpoint>>,
+    expected: BTreeMap<u64, Vec<Expected>>,
     findings: Findings,
+}
+
+/// What the tree must have been at one size, and who says so.
+#[derive(Debug, Clone)]
+struct Expected {
+    checkpoint: Checkpoint,
+    remembered: bool,
+}
+
+impl Expected {
+    /// What it means when the root is another.
+    fn differs(&self) -> &'static str {
+        if self.remembered {
+            "log does not continue the remembered checkpoint"
+        } else {
+            "root differs from the checkpoint"
+        }
+    }
+
+    /// What it means when there are fewer entries.
+    fn falls_short(&self) -> &'static str {
+        if self.remembered {
+            "log is shorter than the remembered checkpoint"
+        } else {
+            "entries are missing at the end"
+        }
+    }
 }
 
 /// The row before.
@@ -74,8 +103,47 @@ impl Verifier {
 
     /// Demands that the tree had this root at this size. Call before the rows come; any number of checkpoints will do.
     pub fn expect(&mut self, checkpoint: &Checkpoint) {
-        self.expected.entry(checkpoint.size).or_default().push(checkpoint.clone());
-        if checkpoint.size == self.next {
+        self.await_size(Expected { checkpoint: checkpoint.clone(), remembered: false });
+    }
+
+    /// Demands that the log continues a checkpoint that the caller kept from an earlier verification: it is the only witness of
+    /// what a database looked like before somebody who holds all of it cut or rewrote it. Call before the rows come.
+    pub fn continues(&mut self, remembered: &Remembered) {
+        if let Err(error) =
+            Checkpoint::open_note(remembered.note(), self.checker.origin(), self.checker.keys())
+        {
+            let expected = format!("a checkpoint signed by {}", self.checker.origin());
+            let what = "remembered checkpoint is refused";
+            self.findings.tampered(None, what, expected, error.to_string());
+        }
+        // Whoever signed it: the caller remembers it, and the log must still lead there.
+        self.await_size(Expected { checkpoint: remembered.checkpoint().clone(), remembered: true });
+    }
+
+    /// As [`Verifier::expect`], for the checkpoint as the log published it: one that does not open is itself a finding.
+    pub fn expect_signed(&mut self, note: &[u8]) -> Option<Checkpoint> {
+        match Checkpoint::open(note, self.checker.origin(), self.checker.keys()) {
+            Ok(opened) => {
+                self.expect(opened.checkpoint());
+                Some(opened.checkpoint().clone())
+            }
+            Err(error) => {
+                let expected = format!("a checkpoint signed by {}", self.checker.origin());
+                self.findings.tampered(None, "checkpoint is refused", expected, error.to_string());
+                None
+            }
+        }
+    }
+
+    /// Adds what the caller found out about what surrounds the log, so that one report says all.
+    pub fn note(&mut self, finding: Finding) {
+        self.findings.extend([finding]);
+    }
+
+    fn await_size(&mut self, expected: Expected) {
+        let size = expected.checkpoint.size;
+        self.expected.entry(size).or_default().push(expected);
+        if size == self.next {
             self.meet_expectations();
         }
     }
@@ -163,24 +231,19 @@ impl Verifier {
         if let Some(checkpoint) = newest {
             self.expect(checkpoint);
         }
-        for (size, checkpoints) in std::mem::take(&mut self.expected) {
-            if let Some(checkpoint) = checkpoints.first().filter(|_| size > self.next) {
-                self.check_origin(checkpoint);
-                let found = format!("{} entries", self.next);
-                self.findings.tampered(
-                    Some(self.next),
-                    "entries are missing at the end",
-                    format!("{size} entries"),
-                    found,
-                );
-            } else {
+        for (size, expected) in std::mem::take(&mut self.expected) {
+            if size <= self.next {
                 let advice = "announce it before the rows that it covers";
-                self.findings.missing(
-                    None,
-                    "checkpoint came too late to compare",
-                    advice.into(),
-                    format!("size {size}"),
-                );
+                let found = format!("size {size}");
+                self.findings.missing(None, "checkpoint came too late to compare", advice.into(), found);
+                continue;
+            }
+            // Of several at one size, the first: that the entries are not there need not be said twice.
+            if let Some(expected) = expected.first() {
+                self.check_origin(&expected.checkpoint);
+                let found = format!("{} entries", self.next);
+                let wanted = format!("{size} entries");
+                self.findings.tampered(Some(self.next), expected.falls_short(), wanted, found);
             }
         }
         let (findings, findings_total) = self.findings.into_parts();
@@ -190,14 +253,8 @@ impl Verifier {
     /// Ends with the newest checkpoint as the log published it: a checkpoint that does not open is itself a finding.
     #[must_use]
     pub fn finish_signed(mut self, note: &[u8]) -> Report {
-        match Checkpoint::open(note, self.checker.origin(), self.checker.keys()) {
-            Ok(opened) => self.finish(Some(opened.checkpoint())),
-            Err(error) => {
-                let expected = format!("a checkpoint signed by {}", self.checker.origin());
-                self.findings.tampered(None, "checkpoint is refused", expected, error.to_string());
-                self.finish(None)
-            }
-        }
+        self.expect_signed(note);
+        self.finish(None)
     }
 
     /// The tree over the rows so far, to be remembered for [`Verifier::resume`].
@@ -227,13 +284,13 @@ impl Verifier {
         let complete = self.tree.size() == self.next;
         // Between rows that are missing the tree cannot be known; their absence has been reported.
         let due = self.expected.split_off(&self.next.saturating_add(1));
-        for (size, checkpoints) in std::mem::replace(&mut self.expected, due) {
-            for checkpoint in checkpoints {
-                self.check_origin(&checkpoint);
+        for (size, expected) in std::mem::replace(&mut self.expected, due) {
+            for expected in expected {
+                self.check_origin(&expected.checkpoint);
                 let root = self.tree.root();
-                if complete && size == self.next && checkpoint.root != root {
-                    let (expected, found) = (hex::encode(checkpoint.root), hex::encode(root));
-                    self.findings.tampered(None, "root differs from the checkpoint", expected, found);
+                if complete && size == self.next && expected.checkpoint.root != root {
+                    let wanted = hex::encode(expected.checkpoint.root);
+                    self.findings.tampered(None, expected.differs(), wanted, hex::encode(root));
                 }
             }
         }

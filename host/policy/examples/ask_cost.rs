@@ -192,7 +192,7 @@ impl Bare {
 
     fn ask(&self, question: &Question) -> Result<bool, Box<dyn std::error::Error>> {
         let Principal::Actor(actor) = &question.principal else { return Err("not a person".into()) };
-        let Resource::Change { id, tenant, environment, change_kind, author } = &question.resource else {
+        let Resource::Change { id, tenant, environment, change_kind, author, .. } = &question.resource else {
             return Err("not a change".into());
         };
         let tenant_uid = self.uid("Tenant", tenant.as_str());
@@ -203,7 +203,10 @@ impl Bare {
             [
                 Entity::new(
                     principal.clone(),
-                    HashMap::from([("tenant".to_owned(), Value::new_entity_uid(tenant_uid.clone()))]),
+                    HashMap::from([
+                        ("tenant".to_owned(), Value::new_entity_uid(tenant_uid.clone())),
+                        ("on_hold".to_owned(), Value::new_bool(false)),
+                    ]),
                     roles.collect(),
                 )?,
                 Entity::new(
@@ -212,6 +215,8 @@ impl Bare {
                         ("environment".to_owned(), Value::new_string(environment.to_string())),
                         ("kind".to_owned(), Value::new_string(change_kind.as_str().to_owned())),
                         ("author".to_owned(), Value::new_entity_uid(self.uid("User", author.as_str()))),
+                        ("guarded".to_owned(), Value::new_bool(true)),
+                        ("paused_by_safety".to_owned(), Value::new_bool(false)),
                     ]),
                     HashSet::from([tenant_uid, self.uid("Environment", &format!("{tenant}/{environment}"))]),
                 )?,
@@ -245,6 +250,7 @@ impl Bare {
                 ("passed", long(facts.gates_passed)),
                 ("warned", long(facts.gates_warned)),
                 ("failed", long(facts.gates_failed)),
+                ("holding", long(facts.gates_holding)),
                 ("missing", long(facts.gates_missing)),
             ];
             pairs.extend([

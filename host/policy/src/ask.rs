@@ -68,7 +68,7 @@ impl Bundle {
         let known_to_fit = bucket.fitting[shape(question)] && !cfg!(debug_assertions);
         let schema = (!known_to_fit).then_some(&self.schema);
         let principal = translate::principal(question)?;
-        let resource = translate::resource(&question.resource)?;
+        let resource = translate::resource(&question.resource, &self.unguarded)?;
         let context = translate::context(&question.facts, question.now)?;
         let request = Request::new(
             principal.uid(),

@@ -1,9 +1,13 @@
 //! One immutable, digest-named set of schema, policies and cases.
 
-use std::{collections::BTreeMap, fmt, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    path::Path,
+};
 
 use cedar_policy::{Authorizer, Schema};
-use interlock_domain::Action;
+use interlock_domain::{Action, Environment};
 use interlock_ledger::Digest;
 
 use crate::{
@@ -21,6 +25,8 @@ pub struct Bundle {
     pub name: String,
     /// Rises with every edit, so that an old bundle cannot be played again.
     pub revision: u64,
+    /// The environments that the guard rails for guarded environments leave alone. Every other one is guarded.
+    pub unguarded: BTreeSet<Environment>,
     pub(crate) schema: Schema,
     pub(crate) buckets: Vec<Bucket>,
     pub(crate) notes: Notes,
@@ -37,6 +43,12 @@ impl Bundle {
     /// Reads, validates and tries a bundle from a folder.
     pub fn load_dir_within(folder: &Path, limits: &Limits) -> Result<Self, BundleError> {
         Self::from_files_within(&files::read_dir(folder, limits)?, limits)
+    }
+
+    /// The files in a folder by path inside the bundle, within the default [`Limits`]: what [`Bundle::from_files`] takes,
+    /// for whoever keeps them too.
+    pub fn read_dir(folder: &Path) -> Result<BTreeMap<String, Vec<u8>>, BundleError> {
+        files::read_dir(folder, &Limits::default())
     }
 
     /// Validates and tries a bundle, given its files by path inside the bundle, within the default [`Limits`].

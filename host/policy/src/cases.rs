@@ -10,7 +10,7 @@
 //!   "candidates": { "rhea": ["regulatory"] },
 //!   "expect": {
 //!     "decision": "deny",
-//!     "policies": ["approvals.production-regulatory", "approvals.production-two-people"],
+//!     "policies": ["approvals.guarded-regulatory", "approvals.guarded-two-people"],
 //!     "missing": [["regulatory"]]
 //!   }
 //! }]
@@ -23,7 +23,7 @@ use std::collections::BTreeMap;
 
 use interlock_domain::{
     AccountKind, Action, Actor, AdmissionFacts, ApprovalFacts, ChangeKind, Environment, Facts, Outcome,
-    Principal, Question, Resource, Role, RoleGrant, SignatureOutcome, TenantId, Timestamp,
+    Principal, Question, Resource, Role, RoleGrant, SignatureOutcome, SigningHold, TenantId, Timestamp,
 };
 use interlock_ledger::{Digest, parse_strict};
 use serde::{Deserialize, Serialize};
@@ -98,6 +98,9 @@ struct Case {
     /// `role` or `role@environment`.
     #[serde(default)]
     roles: Vec<String>,
+    /// Whether the account waits for a second administrator.
+    #[serde(default)]
+    on_hold: bool,
     action: Action,
     resource: CaseResource,
     facts: Option<CaseFacts>,
@@ -119,8 +122,8 @@ enum CaseResource {
         #[serde(default = "acme")]
         tenant: TenantId,
         environment: Environment,
-        #[serde(default = "release")]
-        kind: ChangeKind,
+        /// `release` for `ProposeChange`, else absent: a device is of no kind of change.
+        kind: Option<ChangeKind>,
     },
     Change {
         #[serde(default = "acme")]
@@ -129,6 +132,8 @@ enum CaseResource {
         #[serde(default = "release")]
         kind: ChangeKind,
         author: String,
+        #[serde(default)]
+        paused_by_safety: bool,
     },
     Ledger {
         #[serde(default = "acme")]
@@ -148,6 +153,7 @@ struct CaseFacts {
     gates_passed: u32,
     gates_warned: u32,
     gates_failed: u32,
+    gates_holding: u32,
     gates_missing: u32,
     signature: SignatureOutcome,
     rollback_complete: bool,
@@ -188,6 +194,7 @@ impl Default for CaseFacts {
             gates_passed: 1,
             gates_warned: 0,
             gates_failed: 0,
+            gates_holding: 0,
             gates_missing: 0,
             signature: SignatureOutcome::Verified,
             rollback_complete: true,
@@ -233,7 +240,15 @@ impl Case {
 
     fn question(&self) -> Result<Question, String> {
         let principal = match (&self.person, &self.plugin) {
-            (Some(person), None) => Principal::Actor(actor(&self.tenant, person, self.kind, &self.roles)?),
+            (Some(person), None) => {
+                let mut actor = actor(&self.tenant, person, self.kind, &self.roles)?;
+                if self.on_hold {
+                    let by = made_up("per", "whoever handed it out")?;
+                    actor.hold =
+                        Some(SigningHold { by, until: Timestamp::from_millis(NOON_MS), confirmed_by: None });
+                }
+                Principal::Actor(actor)
+            }
             (None, Some(name)) => Principal::Plugin {
                 tenant: self.tenant.clone(),
                 name: name.clone(),
@@ -244,7 +259,13 @@ impl Case {
         let facts =
             self.facts.as_ref().map_or(Ok(Facts::None), |facts| facts.facts().map(Facts::Admission))?;
         let now = self.now.unwrap_or(Timestamp::from_millis(NOON_MS));
-        Ok(Question { principal, action: self.action, resource: self.resource.resource()?, facts, now })
+        Ok(Question {
+            principal,
+            action: self.action,
+            resource: self.resource.resource(self.action)?,
+            facts,
+            now,
+        })
     }
 
     /// The candidates; who has approved already may do so anew.
@@ -267,21 +288,24 @@ impl Case {
 }
 
 impl CaseResource {
-    fn resource(&self) -> Result<Resource, String> {
+    fn resource(&self, action: Action) -> Result<Resource, String> {
         Ok(match self {
             CaseResource::Tenant { tenant } => Resource::Tenant { tenant: tenant.clone() },
             CaseResource::Environment { tenant, environment, kind } => Resource::Environment {
                 tenant: tenant.clone(),
                 environment: environment.clone(),
-                change_kind: *kind,
+                change_kind: kind.or((action == Action::ProposeChange).then(release)),
             },
-            CaseResource::Change { tenant, environment, kind, author } => Resource::Change {
-                id: made_up("chg", "case")?,
-                tenant: tenant.clone(),
-                environment: environment.clone(),
-                change_kind: *kind,
-                author: made_up("per", author)?,
-            },
+            CaseResource::Change { tenant, environment, kind, author, paused_by_safety } => {
+                Resource::Change {
+                    id: made_up("chg", "case")?,
+                    tenant: tenant.clone(),
+                    environment: environment.clone(),
+                    change_kind: *kind,
+                    author: made_up("per", author)?,
+                    paused_by_safety: *paused_by_safety,
+                }
+            }
             CaseResource::Ledger { tenant } => Resource::Ledger { tenant: tenant.clone() },
             CaseResource::EvidenceSource { tenant, name } => {
                 Resource::EvidenceSource { tenant: tenant.clone(), name: name.clone() }
@@ -301,6 +325,7 @@ impl CaseFacts {
             gates_passed: self.gates_passed,
             gates_warned: self.gates_warned,
             gates_failed: self.gates_failed,
+            gates_holding: self.gates_holding,
             gates_missing: self.gates_missing,
             signature: self.signature,
             rollback_complete: self.rollback_complete,
@@ -320,6 +345,7 @@ fn actor(tenant: &TenantId, name: &str, kind: AccountKind, roles: &[String]) -> 
         kind,
         roles: roles.iter().map(|grant| role_grant(grant)).collect::<Result<_, _>>()?,
         auth: "case".to_owned(),
+        hold: None,
     })
 }
 

@@ -1,12 +1,12 @@
 //! From files to a bundle: parse, lint, validate, bucket. Every fault of a step is reported, not only the first.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cedar_policy::{
     ActionConstraint, Authorizer, Policy, PolicyId, PolicySet, PrincipalConstraint, Schema, ValidationMode,
     Validator,
 };
-use interlock_domain::{Action, Determining, Effect};
+use interlock_domain::{Action, Determining, Effect, Environment};
 use interlock_ledger::Digest;
 use miette::Diagnostic;
 use serde::Deserialize;
@@ -37,6 +37,8 @@ const ANNOTATIONS: [&str; 8] =
 struct Header {
     name: String,
     revision: u64,
+    #[serde(default)]
+    unguarded: BTreeSet<Environment>,
 }
 
 /// A policy with the place where it was found.
@@ -76,6 +78,7 @@ pub(crate) fn load(files: &BTreeMap<String, Vec<u8>>, limits: &Limits) -> Result
         digest: digest(files).map_err(defect)?,
         name: header.name,
         revision: header.revision,
+        unguarded: header.unguarded,
         schema,
         buckets,
         notes,

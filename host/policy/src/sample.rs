@@ -15,9 +15,11 @@ pub fn sample_question(action: Action) -> Question {
     let author = person('a');
     let change_kind = ChangeKind::Release;
     let resource = match action {
-        Action::ProposeChange => {
-            Resource::Environment { tenant: tenant.clone(), environment: environment.clone(), change_kind }
-        }
+        Action::ProposeChange => Resource::Environment {
+            tenant: tenant.clone(),
+            environment: environment.clone(),
+            change_kind: Some(change_kind),
+        },
         Action::ReadChange
         | Action::ApproveChange
         | Action::RejectChange
@@ -33,16 +35,21 @@ pub fn sample_question(action: Action) -> Question {
             environment: environment.clone(),
             change_kind,
             author: author.clone(),
+            paused_by_safety: false,
         },
+        Action::RegisterDevice | Action::UpdateDevice | Action::MoveDevice | Action::RetireDevice => {
+            Resource::Environment {
+                tenant: tenant.clone(),
+                environment: environment.clone(),
+                change_kind: None,
+            }
+        }
         Action::ReadLedger | Action::VerifyLedger => Resource::Ledger { tenant: tenant.clone() },
         Action::ReadEvidence => {
             Resource::EvidenceSource { tenant: tenant.clone(), name: "artifact".to_owned() }
         }
         Action::PushArtifact
         | Action::ReadArtifact
-        | Action::RegisterDevice
-        | Action::UpdateDevice
-        | Action::RetireDevice
         | Action::ReadDevice
         | Action::ManageGroup
         | Action::ReadDecision
@@ -50,6 +57,10 @@ pub fn sample_question(action: Action) -> Question {
         | Action::CreateKey
         | Action::RevokeKey
         | Action::ReadKey
+        | Action::GrantRoles
+        | Action::ConfirmAccount
+        | Action::DeactivateAccount
+        | Action::ActivateAccount
         | Action::ReloadBundle
         | Action::ReadBundle
         | Action::ReadPlugin => Resource::Tenant { tenant: tenant.clone() },
@@ -62,6 +73,7 @@ pub fn sample_question(action: Action) -> Question {
             gates_passed: 2,
             gates_warned: 0,
             gates_failed: 0,
+            gates_holding: 0,
             gates_missing: 0,
             signature: SignatureOutcome::Verified,
             rollback_complete: true,
@@ -83,6 +95,7 @@ pub fn sample_question(action: Action) -> Question {
             kind: AccountKind::User,
             roles: vec![RoleGrant { role: Role::ReleaseManager, environment: None }],
             auth: "sample".to_owned(),
+            hold: None,
         }),
     };
     Question { principal, action, resource, facts, now }

@@ -9,6 +9,8 @@
 //!
 //! In builds with debug assertions, so in every test, all questions are validated in full.
 
+use std::collections::BTreeSet;
+
 use cedar_policy::{Context, Entities, Entity, EntityUid, Request, Schema};
 use interlock_domain::{
     AccountKind, Action, Actor, Environment, Facts, Principal, Question, Resource, Role, RoleGrant,
@@ -21,7 +23,7 @@ use crate::{
 };
 
 const PRINCIPALS: usize = 3;
-const RESOURCES: usize = 5;
+const RESOURCES: usize = 6;
 const FACTS: usize = 3;
 
 /// Whether a question of each shape fits the schema, for one action.
@@ -36,10 +38,11 @@ pub(crate) fn shape(question: &Question) -> usize {
     };
     let resource = match &question.resource {
         Resource::Tenant { .. } => 0,
-        Resource::Environment { .. } => 1,
+        Resource::Environment { change_kind: Some(_), .. } => 1,
         Resource::Change { .. } => 2,
         Resource::Ledger { .. } => 3,
         Resource::EvidenceSource { .. } => 4,
+        Resource::Environment { change_kind: None, .. } => 5,
     };
     let facts = match &question.facts {
         Facts::None => 0,
@@ -76,7 +79,7 @@ impl Samples {
                 .collect::<Result<_, _>>()?,
             resources: resources
                 .iter()
-                .map(|resource| translate::resource(resource).map(conforming))
+                .map(|resource| translate::resource(resource, &BTreeSet::new()).map(conforming))
                 .collect::<Result<_, _>>()?,
             contexts: facts.iter().map(|facts| translate::context(facts, now)).collect::<Result<_, _>>()?,
         })
@@ -122,6 +125,7 @@ fn parts() -> (Vec<Question>, Vec<Resource>, Vec<Facts>) {
         Action::AdmitChange,
         Action::ReadLedger,
         Action::ReadEvidence,
+        Action::UpdateDevice,
     ]
     .map(|action| sample_question(action).resource);
     let approved = sample_question(Action::AdmitChange).facts;

@@ -3,11 +3,12 @@
 //! The shapes here are those of `schema.cedarschema`; [`Bundle::smoke_test`](crate::Bundle::smoke_test) holds the two
 //! together when a bundle is loaded.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use cedar_policy::{Context, Entity, EntityUid, RestrictedExpression as Value};
 use interlock_domain::{
-    AccountKind, AdmissionFacts, Facts, PersonId, Principal, Question, Resource, Role, TenantId, Timestamp,
+    AccountKind, AdmissionFacts, Environment, Facts, PersonId, Principal, Question, Resource, Role, TenantId,
+    Timestamp,
 };
 
 use crate::words::{WORDS, uid};
@@ -17,8 +18,11 @@ pub(crate) type Untranslatable = Box<dyn std::error::Error + Send + Sync>;
 
 /// Who asks: with the roles that it holds in the resource's tenant and environment, and no other.
 pub(crate) fn principal(question: &Question) -> Result<Entity, Untranslatable> {
+    let mut attributes = HashMap::new();
     let (uid, tenant, roles) = match &question.principal {
         Principal::Actor(actor) => {
+            let on_hold = actor.hold.as_ref().is_some_and(|hold| hold.lasts(question.now));
+            attributes.insert("on_hold".to_owned(), Value::new_bool(on_hold));
             let id = match actor.kind {
                 AccountKind::User => uid(&WORDS.user, actor.person.as_str()),
                 AccountKind::Service => uid(&WORDS.service_account, actor.account.as_str()),
@@ -33,29 +37,38 @@ pub(crate) fn principal(question: &Question) -> Result<Entity, Untranslatable> {
         }
         Principal::Plugin { tenant, name, .. } => (uid(&WORDS.plugin, name), tenant, Vec::new()),
     };
-    let attributes = HashMap::from([("tenant".to_owned(), Value::new_entity_uid(tenant_uid(tenant)))]);
+    attributes.insert("tenant".to_owned(), Value::new_entity_uid(tenant_uid(tenant)));
     let parents: HashSet<EntityUid> = roles.into_iter().map(|role| WORDS.role(role)).collect();
     Ok(Entity::new(uid, attributes, parents)?)
 }
 
-/// What it is about, inside its tenant and environment.
-pub(crate) fn resource(resource: &Resource) -> Result<Entity, Untranslatable> {
+/// What it is about, inside its tenant and environment. All environments but those in `unguarded` are guarded.
+pub(crate) fn resource(
+    resource: &Resource,
+    unguarded: &BTreeSet<Environment>,
+) -> Result<Entity, Untranslatable> {
     let id = resource.id();
     let text = |value: &str| Value::new_string(value.to_owned());
+    let guarded = |environment: &Environment| Value::new_bool(!unguarded.contains(environment));
     let (type_name, attributes, parents) = match resource {
         Resource::Tenant { .. } => (&WORDS.tenant, Vec::new(), HashSet::new()),
         Resource::Ledger { tenant } => (&WORDS.ledger, Vec::new(), HashSet::from([tenant_uid(tenant)])),
         Resource::Environment { tenant, environment, change_kind } => (
             &WORDS.environment,
-            vec![("environment", text(environment.as_str())), ("kind", text(change_kind.as_str()))],
+            [("environment", text(environment.as_str())), ("guarded", guarded(environment))]
+                .into_iter()
+                .chain(change_kind.map(|kind| ("kind", text(kind.as_str()))))
+                .collect(),
             HashSet::from([tenant_uid(tenant)]),
         ),
-        Resource::Change { tenant, environment, change_kind, author, .. } => (
+        Resource::Change { id: _, tenant, environment, change_kind, author, paused_by_safety } => (
             &WORDS.change,
             vec![
                 ("environment", text(environment.as_str())),
                 ("kind", text(change_kind.as_str())),
                 ("author", person(author)),
+                ("guarded", guarded(environment)),
+                ("paused_by_safety", Value::new_bool(*paused_by_safety)),
             ],
             HashSet::from([tenant_uid(tenant), uid(&WORDS.environment, &format!("{tenant}/{environment}"))]),
         ),
@@ -100,6 +113,7 @@ fn admission(facts: &AdmissionFacts) -> Result<Vec<(&'static str, Value)>, Untra
         ("passed", long(facts.gates_passed)),
         ("warned", long(facts.gates_warned)),
         ("failed", long(facts.gates_failed)),
+        ("holding", long(facts.gates_holding)),
         ("missing", long(facts.gates_missing)),
     ];
     Ok(vec![

@@ -48,8 +48,8 @@ fn check_description(description: &Description) -> Result<(), String> {
 }
 
 fn check_verdict(verdict: &Verdict) -> Result<(), String> {
-    let silent_fail = verdict.outcome == Outcome::Fail && verdict.findings.is_empty();
-    ensure(!silent_fail, || "`fail` needs at least one finding".into())?;
+    let stops = matches!(verdict.outcome, Outcome::Hold | Outcome::Fail);
+    ensure(!(stops && verdict.findings.is_empty()), || "`hold` and `fail` need at least one finding".into())?;
     each(&verdict.findings, "finding", |Finding { code, severity: _, message, subject: _ }| {
         ensure(is_kebab(code), || format!("code `{code}` must be lower-case words with dashes"))?;
         said("its message", message)
@@ -176,7 +176,7 @@ mod tests {
     #[test]
     fn a_fail_without_findings_breaks_the_contract() {
         let verdict = |outcome| Response::Verdict(Verdict { outcome, findings: vec![] });
-        assert_eq!(refused(&verdict(Outcome::Fail)), "`fail` needs at least one finding");
+        assert_eq!(refused(&verdict(Outcome::Fail)), "`hold` and `fail` need at least one finding");
         check(&Request::Describe, &verdict(Outcome::Pass)).unwrap();
     }
 

@@ -1,5 +1,6 @@
 //! What can go wrong: with the sandbox itself, and in one call of a plugin.
 
+use interlock_ledger::Digest;
 use thiserror::Error;
 
 use crate::types::{Fault, PluginKind};
@@ -132,6 +133,12 @@ pub enum PluginError {
         /// How long the call waited.
         waited_ms: u64,
     },
+    /// There was nobody to call.
+    #[error("it is not installed here: put the component `{digest}` back, or propose the change anew")]
+    NotInstalled {
+        /// The component that is missing.
+        digest: Digest,
+    },
     /// The host's own part of the call failed.
     #[error("the host failed during the call: {reason}")]
     HostFailed {
@@ -163,6 +170,7 @@ impl PluginError {
             Self::InstantiationFailed { .. } => "instantiation-failed",
             Self::WrongKind { .. } => "wrong-kind",
             Self::Busy { .. } => "busy",
+            Self::NotInstalled { .. } => "not-installed",
             Self::HostFailed { .. } => "host-failed",
         }
     }

@@ -23,6 +23,28 @@ pub enum EvidenceAnswer {
     Found(Document),
     /// It does not, or does not give it.
     Refused(Refusal),
+    /// The call ended with this look-up; the plugin was told nothing.
+    Ended(Ending),
+}
+
+/// How a look-up ended the call that it was made in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ending {
+    /// More bytes than the call may hold: not kept, so that the limit also bounds the record.
+    TooLarge {
+        /// How many: of the content, or of the names when they alone were too many.
+        bytes: u64,
+        /// Digest of the content; absent when nobody was asked for it.
+        digest: Option<Digest>,
+    },
+    /// The time of the call was up before there was an answer.
+    Unanswered,
+    /// The source failed.
+    Failed {
+        /// What happened.
+        reason: String,
+    },
 }
 
 /// What a source had under a key.
@@ -67,7 +89,7 @@ pub struct EvidenceLookup {
     pub source: String,
     /// What it looked up there.
     pub key: String,
-    /// What it was told.
+    /// What it was told, or how the call ended instead.
     pub answer: EvidenceAnswer,
 }
 

@@ -44,7 +44,7 @@ pub mod types;
 
 pub use error::{PluginError, SandboxError};
 pub use evidence::{
-    Document, EvidenceAnswer, EvidenceLookup, EvidenceSource, NoEvidence, RecordedEvidence, Refusal,
+    Document, Ending, EvidenceAnswer, EvidenceLookup, EvidenceSource, NoEvidence, RecordedEvidence, Refusal,
 };
 pub use limits::Limits;
 pub use plugin::Plugin;

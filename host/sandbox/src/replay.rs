@@ -6,7 +6,7 @@ use std::sync::Arc;
 use interlock_ledger::Digest;
 use serde::Deserialize;
 
-use crate::evidence::RecordedEvidence;
+use crate::evidence::{EvidenceAnswer, RecordedEvidence};
 use crate::plugin::Plugin;
 use crate::transcript::{Call, Record};
 use crate::types::Request;
@@ -31,7 +31,8 @@ impl Replayed {
 impl Plugin {
     /// Repeats a recorded call with the evidence that was recorded, and compares everything but the time it took.
     ///
-    /// A call that ended because its time was up is not reproducible, since that depends on the machine.
+    /// A call that the machine ended (its time was up while it computed, no sandbox was free) cannot be repeated, and
+    /// the one difference says so. One that ended while it waited for evidence can: the record says at which look-up.
     pub async fn replay(&self, record: &Record) -> Replayed {
         if record.plugin != self.digest() {
             let reason =
@@ -54,6 +55,9 @@ impl Plugin {
                 }
             },
         };
+        if let Some(reason) = record.unrepeatable() {
+            return Replayed::impossible(reason);
+        }
         // Undeclared sources are refused before anybody is asked, as they were then.
         let asked = record.evidence.iter().filter(|lookup| self.declares(&lookup.source)).cloned();
         let call = self.call(request, Arc::new(RecordedEvidence::new(asked))).await;
@@ -62,6 +66,24 @@ impl Plugin {
             Err(error) => vec![format!("the repeated call cannot be recorded: {error}")],
         };
         Replayed { identical: differences.is_empty(), differences, call: Some(call) }
+    }
+}
+
+impl Record {
+    /// Why the call cannot be repeated, when it was neither its input nor its evidence that ended it.
+    #[must_use]
+    pub fn unrepeatable(&self) -> Option<String> {
+        let code = self.error.as_ref()?.code.as_str();
+        let last = self.evidence.last();
+        let at_a_look_up = last.is_some_and(|lookup| matches!(lookup.answer, EvidenceAnswer::Ended(_)));
+        match code {
+            "not-installed" => Some("there was no call: the plugin was not installed".to_owned()),
+            "call-timed-out" | "host-failed" if at_a_look_up => None,
+            "busy" | "timed-out" | "call-timed-out" | "host-failed" => Some(format!(
+                "the call ended as `{code}`: that was the machine's doing, and cannot be repeated"
+            )),
+            _ => None,
+        }
     }
 }
 

@@ -206,6 +206,20 @@ impl Sandbox {
         self.install(wasm).await
     }
 
+    /// Makes a plugin of a component that was installed once, only for whoever asks: a replay must not bring back to the
+    /// shelf what was taken off it.
+    ///
+    /// # Errors
+    /// As [`Sandbox::install_registered`].
+    pub async fn revive(&self, expected: Digest, wasm: Vec<u8>) -> Result<Arc<Plugin>, InstallError> {
+        let found = Digest::of(&wasm);
+        if found != expected {
+            return Err(InstallError::DigestDiffers { expected, found });
+        }
+        let component = self.compile(found, wasm).await?;
+        Ok(Arc::new(self.accept(found, &component).await?))
+    }
+
     /// On a thread of its own and never more than `compile_concurrency` of them: a component that is slow to compile
     /// delays other installations, and no call.
     async fn compile(&self, digest: Digest, wasm: Vec<u8>) -> Result<Component, InstallError> {

@@ -11,7 +11,7 @@ use wasmtime::{Result, Store, StoreContextMut, UpdateDeadline};
 use crate::bindings::{evidence, gate::ComplianceGate, logging};
 use crate::call::panic_text;
 use crate::engine::{Machine, TICK_MS};
-use crate::evidence::{Document, EvidenceAnswer, EvidenceLookup, EvidenceSource, Refusal};
+use crate::evidence::{Document, Ending, EvidenceAnswer, EvidenceLookup, EvidenceSource, Refusal};
 use crate::inert::Inert;
 use crate::limits::INTEGER_MAX;
 use crate::meter::Meter;
@@ -139,38 +139,64 @@ impl CallState {
         AbortOnDropHandle::new(tokio::spawn(async move { asked.fetch(&plugin, &source, &key).await }))
     }
 
-    async fn look_up(&mut self, source: &str, key: &str) -> Result<EvidenceAnswer, PluginError> {
+    /// What comes of a look-up. One that ends the call is an answer too, so that it is recorded like every other.
+    async fn look_up(&mut self, source: &str, key: &str) -> EvidenceAnswer {
         // Names count too: they are recorded even when nobody is asked.
-        self.count_evidence(source.len() + key.len())?;
+        let bytes = source.len() + key.len();
+        if !self.count_evidence(bytes as u64) {
+            return EvidenceAnswer::Ended(Ending::TooLarge { bytes: bytes as u64, digest: None });
+        }
         if !self.declared.evidence_sources.iter().any(|declared| declared == source) {
             let reason = format!("`{source}` is not among the evidence sources that this plugin declares");
-            return Ok(EvidenceAnswer::Refused(Refusal::Denied(reason)));
+            return EvidenceAnswer::Refused(Refusal::Denied(reason));
         }
         let answered = self.ask(source, key).await;
-        let mut answer = answered.map_err(|error| PluginError::HostFailed {
-            reason: error.try_into_panic().map_or_else(|e| e.to_string(), |panic| panic_text(panic.as_ref())),
-        })?;
         self.waited = true;
-        if let EvidenceAnswer::Found(document) = &mut answer {
-            self.count_evidence(document.content.len())?;
-            if document.fetched_at > INTEGER_MAX {
-                let at = document.fetched_at;
-                let reason = format!("evidence source `{source}` says that it fetched at `{at}`");
-                return Err(PluginError::HostFailed { reason });
+        match answered {
+            Ok(EvidenceAnswer::Found(document)) => self.found(source, document),
+            // Only a record says so: the content was too large to be kept, but its size counts as it did then.
+            Ok(EvidenceAnswer::Ended(Ending::TooLarge { bytes, digest })) if self.count_evidence(bytes) => {
+                let what = digest.map_or_else(|| "a name".to_owned(), |digest| format!("content `{digest}`"));
+                let reason = format!("{what} of {bytes} bytes was too large then, and is not recorded");
+                EvidenceAnswer::Ended(Ending::Failed { reason })
             }
-            // What the record calls this content must be true whatever the source said.
-            document.digest = Digest::of(&document.content);
+            Ok(answer) => answer,
+            Err(error) => {
+                let panic = error.try_into_panic();
+                let reason = panic.map_or_else(|e| e.to_string(), |panic| panic_text(panic.as_ref()));
+                EvidenceAnswer::Ended(Ending::Failed { reason })
+            }
         }
-        Ok(answer)
     }
 
-    fn count_evidence(&mut self, bytes: usize) -> Result<(), PluginError> {
-        self.evidence_bytes = self.evidence_bytes.saturating_add(bytes as u64);
-        let evidence_bytes_max = self.limits().evidence_bytes_max;
-        if self.evidence_bytes > evidence_bytes_max {
-            return Err(PluginError::EvidenceExceeded { evidence_bytes_max });
+    fn found(&mut self, source: &str, mut document: Document) -> EvidenceAnswer {
+        // What the record calls this content must be true whatever the source said.
+        document.digest = Digest::of(&document.content);
+        let bytes = document.content.len() as u64;
+        if !self.count_evidence(bytes) {
+            return EvidenceAnswer::Ended(Ending::TooLarge { bytes, digest: Some(document.digest) });
         }
-        Ok(())
+        if document.fetched_at > INTEGER_MAX {
+            let reason =
+                format!("evidence source `{source}` says that it fetched at `{}`", document.fetched_at);
+            return EvidenceAnswer::Ended(Ending::Failed { reason });
+        }
+        EvidenceAnswer::Found(document)
+    }
+
+    /// Whether so many more bytes of evidence are within the limit.
+    fn count_evidence(&mut self, bytes: u64) -> bool {
+        self.evidence_bytes = self.evidence_bytes.saturating_add(bytes);
+        self.evidence_bytes <= self.limits().evidence_bytes_max
+    }
+
+    fn ended(&self, ending: Ending) -> PluginError {
+        let Limits { evidence_bytes_max, call_timeout_ms, .. } = *self.limits();
+        match ending {
+            Ending::TooLarge { .. } => PluginError::EvidenceExceeded { evidence_bytes_max },
+            Ending::Unanswered => PluginError::CallTimedOut { after_ms: call_timeout_ms },
+            Ending::Failed { reason } => PluginError::HostFailed { reason },
+        }
     }
 }
 
@@ -200,19 +226,23 @@ impl evidence::Host for CallState {
         key: String,
     ) -> Result<std::result::Result<evidence::Document, evidence::Refusal>> {
         self.count_host_call()?;
-        let answer = self.look_up(&source, &key).await?;
-        let told = match &answer {
-            EvidenceAnswer::Found(document) => {
-                let Document { media_type, content, digest, fetched_at } = document.clone();
+        let answer = EvidenceAnswer::Ended(Ending::Unanswered);
+        // Recorded before anybody is asked: if the time of the call is up meanwhile, this is how the look-up stays.
+        self.lookups.push(EvidenceLookup { source: source.clone(), key: key.clone(), answer });
+        let answer = self.look_up(&source, &key).await;
+        if let Some(lookup) = self.lookups.last_mut() {
+            lookup.answer = answer.clone();
+        }
+        Ok(match answer {
+            EvidenceAnswer::Found(Document { media_type, content, digest, fetched_at }) => {
                 Ok(evidence::Document { media_type, content, digest: digest.to_string(), fetched_at })
             }
-            EvidenceAnswer::Refused(refusal) => Err(match refusal.clone() {
+            EvidenceAnswer::Refused(refusal) => Err(match refusal {
                 Refusal::NotFound => evidence::Refusal::NotFound,
                 Refusal::Denied(reason) => evidence::Refusal::Denied(reason),
                 Refusal::Unavailable(reason) => evidence::Refusal::Unavailable(reason),
             }),
-        };
-        self.lookups.push(EvidenceLookup { source, key, answer });
-        Ok(told)
+            EvidenceAnswer::Ended(ending) => return Err(self.ended(ending).into()),
+        })
     }
 }

@@ -88,6 +88,24 @@ impl From<&PluginError> for RecordedError {
 }
 
 impl Call {
+    /// A call that could not be made, because no plugin with this digest is installed: a deny like every other failure,
+    /// and recorded like one.
+    pub fn not_installed(plugin: Digest, request: impl Into<Arc<Request>>) -> Self {
+        Self {
+            outcome: Err(PluginError::NotInstalled { digest: plugin }),
+            transcript: Transcript {
+                plugin,
+                request: request.into(),
+                fuel: 0,
+                elapsed_us: 0,
+                host_calls: 0,
+                memory_bytes_peak: 0,
+                evidence: Vec::new(),
+                logs: Vec::new(),
+            },
+        }
+    }
+
     /// The call as it is kept.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 //! **Invariant:** no rule, no SQL and no Cedar here. **Invariant:** everything below `/v1/tenants/{tenant}` is behind
 //! authentication, and every POST that changes something is done once for each `Idempotency-Key`.
 
+mod accounts;
 mod artifacts;
 mod at;
 mod auth;
@@ -33,8 +34,14 @@ use crate::{App, problem::page};
 
 /// Where every tenant's resources are.
 const TENANT: &str = "/v1/tenants/{tenant}";
-/// Where artifacts are pushed: the one route whose body is not read into memory and whose time is not limited.
-pub(crate) const UPLOAD: &str = "/v1/tenants/{tenant}/artifacts/{name}/{version}";
+/// Where artifacts are pushed: the one route whose body is not read into memory.
+const UPLOAD: &str = "/v1/tenants/{tenant}/artifacts/{name}/{version}";
+
+/// Whether a route may take as long as it needs: an upload has a body of any size, and a question that costs something has
+/// as much to look at as there is.
+pub(crate) fn is_unhurried(route: &str) -> bool {
+    route == UPLOAD || idempotency::QUESTIONS.iter().any(|question| route.ends_with(question))
+}
 
 /// The API, its document and its pages.
 pub fn router(app: Arc<App>) -> Router {
@@ -70,6 +77,11 @@ fn v1() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(groups::remove))
         .routes(routes!(keys::create, keys::list))
         .routes(routes!(keys::revoke))
+        .routes(routes!(accounts::list))
+        .routes(routes!(accounts::grant))
+        .routes(routes!(accounts::confirm))
+        .routes(routes!(accounts::deactivate))
+        .routes(routes!(accounts::activate))
         .routes(routes!(decisions::list))
         .routes(routes!(decisions::show))
         .routes(routes!(decisions::replay))

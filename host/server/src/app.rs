@@ -1,19 +1,25 @@
 //! Everything that flows need, put together once.
 
-use std::{path::Path, sync::Arc};
+use std::{collections::BTreeMap, path::Path, sync::Arc};
 
-use arc_swap::ArcSwap;
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use interlock_domain::{AccountKind, Actor, Device, DeviceId, TenantId, Timestamp};
-use interlock_ledger::SigningKey;
+use interlock_ledger::{KeyError, SigningKey};
 use interlock_policy::Policies;
 use interlock_sandbox::Sandbox;
-use interlock_store::{By, Commit, Committed, Lease, LedgerKeys, Options, Store, Write};
-use interlock_vault::{Kek, Vault, signature::TrustStore};
-use tokio::sync::Notify;
+use interlock_store::{By, Commit, Committed, Kept, Lease, LedgerKeys, Options, Store, Write};
+use interlock_vault::{Kek, Vault};
+use tokio::sync::{Mutex, Notify};
 use tracing::{info, warn};
 
-use crate::{Clock, Config, FlowError, StartError, keys::KeyCache, seen::Seen};
+use crate::{
+    Clock, Config, FlowError, StartError,
+    bus::{Bus, Note},
+    flow::{bundle, poll::Proof},
+    keys::KeyCache,
+    seen::Seen,
+    trust::TrustedKeys,
+};
 
 /// A server without its HTTP edge.
 pub struct App {
@@ -25,12 +31,16 @@ pub struct App {
     pub store: Store,
     /// The active bundle.
     pub policies: Policies,
+    /// Held while the bundle is being loaded again.
+    pub(crate) reloading: Mutex<()>,
     /// The plugins, and where they run.
     pub sandbox: Sandbox,
     /// Artifact content.
     pub vault: Vault,
     /// The keys whose signatures on artifacts count.
-    pub trusted_keys: ArcSwap<TrustStore>,
+    pub trusted_keys: TrustedKeys,
+    /// The line to the other replicas.
+    pub(crate) bus: Bus,
     /// What authenticated lately.
     pub(crate) keys: KeyCache,
     /// Which devices were heard of lately.
@@ -53,41 +63,43 @@ impl App {
         create_dir(&config.server.data_dir)?;
         create_dir(&config.artifacts.dir)?;
         create_dir(&config.artifacts.trusted_keys_dir)?;
-        let bundle = crate::flow::bundle::load(&config.policies.dir)?;
+        let (bundle, files) = bundle::load(&config.policies.dir)?;
         let keys = ledger_keys(&config.ledger.key_file)?;
-        let options = Options {
-            url: config.store.url.clone(),
-            pool_max: config.store.pool_max,
-            acquire_timeout_ms: config.store.acquire_timeout_ms,
-            max_lifetime_ms: config.store.max_lifetime_ms,
-            batch_max: config.store.batch_max,
-            batch_wait_ms: config.store.batch_wait_ms,
-            queue_max: config.store.queue_max,
-            origin_prefix: config.ledger.origin.clone(),
-        };
-        let store = Store::open(options, keys).await?;
+        let store = Store::open(store_options(&config), keys).await?;
         let kek = Kek::load_or_create(&config.artifacts.wrapping_key_file)?;
         let vault = Vault::on_disk(&config.artifacts.dir, kek, config.artifacts.chunk_bytes)?;
-        let trusted = TrustStore::load_dir(&config.artifacts.trusted_keys_dir)?;
+        let trusted_keys = TrustedKeys::open(config.artifacts.trusted_keys_dir.clone())?;
+        let replica = format!("replica-{}", clock.uuid().simple());
+        let bus = Bus::open(&config.bus.url, &config.ledger.origin, replica)?;
         let sandbox = Sandbox::new(config.plugins.limits.clone(), Some(&config.plugins.cache_dir))?;
-        let refused_plugins = install_all(&sandbox, &config.plugins.dir).await?;
-        Ok(Arc::new(App {
+        let refused_plugins = install_all(&sandbox, &store, &config.plugins.dir).await?;
+        let app = Arc::new(App {
             config,
             clock,
             store,
             policies: Policies::new(bundle),
+            reloading: Mutex::default(),
             sandbox,
             vault,
-            trusted_keys: ArcSwap::from_pointee(trusted),
+            trusted_keys,
+            bus,
             keys: KeyCache::default(),
             seen: Seen::default(),
             woken: Notify::new(),
             refused_plugins,
-        }))
+        });
+        bundle::begin(&app, &files).await?;
+        Ok(app)
     }
 
-    /// Has the reconciler look again at once.
+    /// Has the reconcilers look again at once, here and elsewhere.
     pub(crate) fn wake(&self) {
+        self.woken.notify_one();
+        self.bus.tell(Note::Wake);
+    }
+
+    /// Another replica says that there may be something to do.
+    pub(crate) fn woken_from_afar(&self) {
         self.woken.notify_one();
     }
 
@@ -101,8 +113,10 @@ impl App {
         &self,
         who: &Actor,
         now: Timestamp,
-        writes: Vec<Write>,
+        mut writes: Vec<Write>,
     ) -> Result<Committed, FlowError> {
+        // What the host adds of itself does not do what was asked for.
+        writes.extend(crate::once::mark(&writes));
         let person = (who.kind == AccountKind::User).then(|| who.person.to_string());
         let by = By { person, account: who.account.to_string(), auth: Some(who.auth.clone()) };
         self.write(&who.tenant, by, now, None, writes).await
@@ -124,10 +138,11 @@ impl App {
     pub(crate) async fn commit_as_device(
         &self,
         device: &Device,
+        proof: Proof,
         now: Timestamp,
         writes: Vec<Write>,
     ) -> Result<(), FlowError> {
-        let auth = Some("device-token".to_owned());
+        let auth = Some(proof.as_str().to_owned());
         let by = By { person: None, account: format!("device:{}", device.id), auth };
         self.write(&device.tenant, by, now, None, writes).await.map(|_| ())
     }
@@ -159,8 +174,13 @@ impl App {
     }
 }
 
-/// Installs every component in the folder. What is refused is said and left out.
-async fn install_all(sandbox: &Sandbox, dir: &Path) -> Result<Vec<(String, String)>, StartError> {
+/// Installs every component in the folder. What is refused is said and left out. A plugin says itself what it is called,
+/// so a second file of one name is refused: otherwise whoever adds a file could quietly replace a gate.
+async fn install_all(
+    sandbox: &Sandbox,
+    store: &Store,
+    dir: &Path,
+) -> Result<Vec<(String, String)>, StartError> {
     let mut files: Vec<_> = match std::fs::read_dir(dir) {
         Ok(entries) => entries
             .filter_map(Result::ok)
@@ -172,6 +192,7 @@ async fn install_all(sandbox: &Sandbox, dir: &Path) -> Result<Vec<(String, Strin
     };
     files.sort();
     let mut refused = Vec::new();
+    let mut installed: BTreeMap<String, String> = BTreeMap::new();
     for file in files {
         let name = file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         let wasm = match tokio::fs::read(&file).await {
@@ -181,9 +202,21 @@ async fn install_all(sandbox: &Sandbox, dir: &Path) -> Result<Vec<(String, Strin
                 continue;
             }
         };
-        match sandbox.install(wasm).await {
+        match sandbox.install(wasm.clone()).await {
             Ok(plugin) => {
                 let description = plugin.description();
+                if let Some(first) = installed.get(&description.name) {
+                    let reason = format!(
+                        "plugin `{}` is installed from `{first}` already; keep one of the two files",
+                        description.name
+                    );
+                    warn!(file = name, reason, "plugin refused");
+                    refused.push((name, reason));
+                    continue;
+                }
+                installed.insert(description.name.clone(), name);
+                // Its decisions can be made again when the file is gone.
+                store.keep(Kept::Plugin, &plugin.digest(), &wasm).await?;
                 sandbox.shelf().bind(&description.name, &plugin);
                 info!(plugin = description.name, version = description.version, kind = %plugin.kind(),
                     digest = %plugin.digest(), "plugin installed");
@@ -209,7 +242,26 @@ fn ledger_keys(path: &Path) -> Result<LedgerKeys, StartError> {
         }
         Err(error) => return Err(unusable(error)),
     };
+    Ok(ledger_keys_of(pkcs8)?)
+}
+
+/// The keys that a key file holds.
+pub(crate) fn ledger_keys_of(pkcs8: Vec<u8>) -> Result<LedgerKeys, KeyError> {
     Ok(LedgerKeys::new(SigningKey::from_pkcs8("interlock", &pkcs8)?, pkcs8))
+}
+
+/// How the store is opened.
+pub(crate) fn store_options(config: &Config) -> Options {
+    Options {
+        url: config.store.url.clone(),
+        pool_max: config.store.pool_max,
+        acquire_timeout_ms: config.store.acquire_timeout_ms,
+        max_lifetime_ms: config.store.max_lifetime_ms,
+        batch_max: config.store.batch_max,
+        batch_wait_ms: config.store.batch_wait_ms,
+        queue_max: config.store.queue_max,
+        origin_prefix: config.ledger.origin.clone(),
+    }
 }
 
 /// Writes a file that only its owner may read, whole or not at all.

@@ -42,6 +42,13 @@ impl ManualClock {
         Self { now_ms: AtomicI64::new(now.as_millis()), drawn: AtomicU64::new(0) }
     }
 
+    /// The same clock, whose ids begin after `drawn`: two that share a database must not draw the same.
+    #[must_use]
+    pub fn drawing_after(self, drawn: u64) -> Self {
+        self.drawn.store(drawn, Ordering::SeqCst);
+        self
+    }
+
     /// Moves it forward.
     pub fn advance(&self, ms: i64) {
         self.now_ms.fetch_add(ms, Ordering::SeqCst);

@@ -39,6 +39,8 @@ pub struct Config {
     pub server: Server,
     /// The database.
     pub store: Store,
+    /// The line between replicas.
+    pub bus: Bus,
     /// The ledger.
     pub ledger: Ledger,
     /// Artifacts.
@@ -70,7 +72,7 @@ pub struct Server {
     pub data_dir: PathBuf,
     /// Largest request body in bytes; artifacts have their own limit.
     pub body_bytes_max: usize,
-    /// How long a request may take in milliseconds; uploads and downloads are not counted.
+    /// How long a request may take in milliseconds; uploads, downloads, replays and verifying the ledger are not counted.
     pub request_timeout_ms: u64,
     /// How long an idempotency key is remembered, in milliseconds.
     pub idempotency_keep_ms: u64,
@@ -96,6 +98,15 @@ pub struct Store {
     pub queue_max: usize,
 }
 
+/// The line between replicas. It only makes things faster: without it, or while Redis is away, replicas find out by
+/// themselves, within a tick or a few seconds.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Bus {
+    /// `redis://…` or `rediss://…` (TLS); no line when empty, as a single server needs none.
+    pub url: String,
+}
+
 /// The ledger.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -112,7 +123,8 @@ pub struct Ledger {
 pub struct Artifacts {
     /// Where the encrypted content is kept; a folder in the data folder when empty.
     pub dir: PathBuf,
-    /// The folder with the public keys whose signatures count (`*.pem`), one folder for all tenants.
+    /// The folder with the public keys whose signatures count (`*.pem`) and, in the file `revoked`, the ids of those that no
+    /// longer do; one folder for all tenants. What changes in it counts at once.
     pub trusted_keys_dir: PathBuf,
     /// The file with the key that wraps the artifacts' keys; made in the data folder when empty.
     pub wrapping_key_file: PathBuf,
@@ -152,8 +164,16 @@ pub struct Rollout {
     pub expires_after_ms: u64,
     /// A target without progress for so long counts as failed, in milliseconds, unless the change says otherwise.
     pub silent_after_ms: u64,
+    /// The shortest such time that a change may ask for.
+    pub silent_after_ms_min: u64,
+    /// The longest such time that a change may ask for: one dead device must not keep a rollout for ever.
+    pub silent_after_ms_max: u64,
     /// How often health is judged, in milliseconds, unless the change says otherwise.
     pub judge_every_ms: u64,
+    /// The shortest such time that a change may ask for: each judgement is recorded.
+    pub judge_every_ms_min: u64,
+    /// The longest such time that a change may ask for: a rollout must not outrun its health checks.
+    pub judge_every_ms_max: u64,
     /// How often the reconciler looks at every live change, in milliseconds; it is also woken by events.
     pub tick_ms: u64,
     /// How long a lease holds without being renewed, in milliseconds.
@@ -172,6 +192,9 @@ pub struct Devices {
     pub version_attribute: String,
     /// The attribute in `configData` that carries the health.
     pub health_attribute: String,
+    /// How long a device may take to restart into what it says it installed, in milliseconds. A client may say so before
+    /// it restarts; an old version that is reported after this time is a failure.
+    pub restart_ms: u64,
     /// SHA-256 (hexadecimal) of the gateway token of each tenant that has one.
     #[schemars(with = "BTreeMap<String, String>")]
     pub gateway_token_sha256: BTreeMap<TenantId, String>,
@@ -237,6 +260,7 @@ impl Default for Config {
         Self {
             server: Server::default(),
             store: Store::default(),
+            bus: Bus::default(),
             ledger: Ledger::default(),
             artifacts: Artifacts::default(),
             plugins: Plugins::default(),
@@ -306,7 +330,11 @@ impl Default for Rollout {
             strategy: "canary".to_owned(),
             expires_after_ms: 72 * 3_600_000,
             silent_after_ms: 3_600_000,
+            silent_after_ms_min: 1_000,
+            silent_after_ms_max: 7 * 24 * 3_600_000,
             judge_every_ms: 300_000,
+            judge_every_ms_min: 1_000,
+            judge_every_ms_max: 3_600_000,
             tick_ms: 1_000,
             lease_ms: 10_000,
             targets_max: 1_000_000,
@@ -320,6 +348,7 @@ impl Default for Devices {
             poll_ms: 300_000,
             version_attribute: "firmware_version".to_owned(),
             health_attribute: "health".to_owned(),
+            restart_ms: 300_000,
             gateway_token_sha256: BTreeMap::new(),
             gateway_environment: unassigned(),
             body_bytes_max: 256 << 10,
@@ -357,6 +386,7 @@ impl Config {
             self.store.url = format!("sqlite:{}", data.join("interlock.db").display());
         }
         let positive = [
+            ("server.request_timeout_ms", self.server.request_timeout_ms),
             ("store.pool_max", u64::from(self.store.pool_max)),
             ("store.batch_max", self.store.batch_max as u64),
             ("store.queue_max", self.store.queue_max as u64),
@@ -364,6 +394,7 @@ impl Config {
             ("rollout.judge_every_ms", self.rollout.judge_every_ms),
             ("rollout.silent_after_ms", self.rollout.silent_after_ms),
             ("rollout.expires_after_ms", self.rollout.expires_after_ms),
+            ("rollout.targets_max", self.rollout.targets_max),
             ("artifacts.chunk_bytes", u64::from(self.artifacts.chunk_bytes)),
         ];
         for (key, value) in positive {
@@ -393,10 +424,11 @@ impl Config {
         Ok(self)
     }
 
-    /// The configuration for people to read, with the password of a database URL masked.
+    /// The configuration for people to read, with the passwords in URLs masked.
     pub fn shown(&self) -> String {
         let mut shown = self.clone();
         shown.store.url = masked(&shown.store.url);
+        shown.bus.url = masked(&shown.bus.url);
         toml::to_string_pretty(&shown).unwrap_or_else(|error| error.to_string())
     }
 }
@@ -422,10 +454,21 @@ mod tests {
     }
 
     #[test]
-    fn a_password_in_a_database_url_is_not_shown() {
+    fn a_password_in_an_url_is_not_shown() {
         let mut config = Config::default();
         config.store.url = "postgres://interlock:hunter2@db/interlock".to_owned();
-        assert!(!config.shown().contains("hunter2"));
+        config.bus.url = "redis://:hunter3@cache:6379".to_owned();
+        assert!(!config.shown().contains("hunter"), "{}", config.shown());
+    }
+
+    #[test]
+    fn a_server_that_could_answer_or_reach_nobody_is_refused() {
+        let mut config = Config::default();
+        config.server.request_timeout_ms = 0;
+        assert!(config.checked().unwrap_err().to_string().contains("server.request_timeout_ms"));
+        let mut config = Config::default();
+        config.rollout.targets_max = 0;
+        assert!(config.checked().unwrap_err().to_string().contains("rollout.targets_max"));
     }
 
     #[test]

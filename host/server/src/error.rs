@@ -5,6 +5,8 @@ use interlock_sandbox::InstallError;
 use interlock_store::StoreError;
 use interlock_vault::VaultError;
 
+use crate::flow::bundle::BundleRefusal;
+
 /// Why a flow did not do what it was asked for. Nothing was changed, except that a denial is on record.
 #[derive(Debug, thiserror::Error)]
 pub enum FlowError {
@@ -78,7 +80,7 @@ pub enum FlowError {
     Install(#[from] InstallError),
     /// A policy bundle was refused. The last good one stays.
     #[error("the bundle was refused and the last good one stays: {0}")]
-    Bundle(#[from] interlock_policy::BundleError),
+    Bundle(#[from] BundleRefusal),
     /// Artifact content was refused or is unreadable.
     #[error(transparent)]
     Vault(#[from] VaultError),
@@ -118,7 +120,10 @@ pub enum StartError {
         /// Why.
         error: std::io::Error,
     },
-    /// The bundle does not load.
+    /// The bundle is refused.
+    #[error("the policy bundle is refused: {0}")]
+    Bundle(#[from] BundleRefusal),
+    /// Something cannot be put on record.
     #[error(transparent)]
     Flow(#[from] FlowError),
     /// The store does not open.
@@ -136,6 +141,9 @@ pub enum StartError {
     /// The sandbox does not start.
     #[error(transparent)]
     Sandbox(#[from] interlock_sandbox::SandboxError),
+    /// The address of Redis cannot be used.
+    #[error("`bus.url` cannot be used: {0}")]
+    Bus(#[from] redis::RedisError),
     /// The ledger's key cannot be used.
     #[error(transparent)]
     LedgerKey(#[from] interlock_ledger::KeyError),

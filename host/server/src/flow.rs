@@ -2,6 +2,7 @@
 //!
 //! **Invariant:** a flow knows no status code and no SQL; rules are in the domain.
 
+pub mod account;
 pub mod artifact;
 pub mod bundle;
 pub mod change;
@@ -15,12 +16,14 @@ pub mod propose;
 
 mod admit;
 mod ask;
+mod back;
 mod convert;
 mod evidence;
 mod health;
 mod lead;
 mod plugin;
 mod review;
+mod sight;
 
 pub(crate) use ask::may_read;
 pub(crate) use change::tenant;

@@ -5,12 +5,14 @@
 
 pub mod api;
 mod app;
+mod bus;
 mod clock;
 pub mod config;
 pub mod device;
 mod error;
 pub mod flow;
 mod keys;
+mod once;
 mod ops;
 pub mod problem;
 pub mod reconcile;
@@ -19,8 +21,10 @@ pub mod serve;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod trace;
+mod trust;
 
 pub use app::App;
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use config::Config;
 pub use error::{FlowError, StartError};
+pub use trust::TrustedKeys;

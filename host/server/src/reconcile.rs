@@ -5,7 +5,7 @@
 //! that was paused for a minute cannot write what is no longer true.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -70,11 +70,12 @@ impl Reconciler {
     /// Looks at every live change once.
     pub async fn round(&self) -> Result<(), FlowError> {
         let live = self.app.store.live_changes().await?;
-        self.held().retain(|id, _| live.iter().any(|live| live.id == *id));
-        stream::iter(live)
-            .for_each_concurrent(SIDE_BY_SIDE, |change| async move {
-                let span = info_span!("reconcile", change = %change.id, tenant = %change.tenant());
-                self.lead_on(change.tenant(), &change.id).instrument(span).await;
+        let ids: HashSet<&ChangeId> = live.iter().map(|(_, id)| id).collect();
+        self.held().retain(|id, _| ids.contains(id));
+        stream::iter(&live)
+            .for_each_concurrent(SIDE_BY_SIDE, |(tenant, id)| async move {
+                let span = info_span!("reconcile", change = %id, tenant = %tenant);
+                self.lead_on(tenant, id).instrument(span).await;
             })
             .await;
         Ok(())

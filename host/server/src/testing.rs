@@ -79,13 +79,19 @@ impl TestApp {
 
     /// A server with another configuration.
     pub async fn configured(alter: impl FnOnce(&mut Config)) -> Self {
+        Self::replica(0, alter).await
+    }
+
+    /// One of several servers on one database; `number` tells them apart.
+    pub async fn replica(number: u64, alter: impl FnOnce(&mut Config)) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let mut config = Config::default();
         config.server.data_dir = dir.path().join("data");
         config.plugins.dir = dir.path().join("plugins");
         config.store.batch_wait_ms = 0;
         alter(&mut config);
-        let clock = Arc::new(ManualClock::at(Timestamp::from_millis(START_MS)));
+        let clock = ManualClock::at(Timestamp::from_millis(START_MS)).drawing_after(number * 1_000_000);
+        let clock = Arc::new(clock);
         let app = App::open(config.checked().unwrap(), clock.clone()).await.unwrap();
         let router = serve::router(app.clone());
         let reconciler = Reconciler::new(app.clone(), "test".to_owned());
@@ -135,6 +141,9 @@ impl TestApp {
             scopes: scopes.to_vec(),
             expires_in_ms: 24 * 3_600_000,
             label: "test".to_owned(),
+            person: None,
+            owner: None,
+            reset: false,
         };
         let new = key::create_locally(&self.app, &tenant, request).await.unwrap();
         self.client(tenant.as_str(), Some(&new.text))

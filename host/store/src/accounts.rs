@@ -8,20 +8,46 @@ use crate::{
     row,
 };
 
-/// Makes an account, or alters the tenant's account with this id.
-pub(crate) async fn write(tx: &mut Tx, account: &Account, body: &str) -> Result<(), StoreError> {
-    let written = execute!(
+/// Makes an account, or alters it unless it is no longer what it was derived from: two administrators at once must not
+/// undo each other, or an account that one of them just ended would act again.
+pub(crate) async fn write(
+    tx: &mut Tx,
+    account: &Account,
+    from: Option<&Account>,
+    body: &str,
+) -> Result<(), StoreError> {
+    let (id, tenant) = (account.id.as_str(), account.tenant.as_str());
+    let Some(from) = from else {
+        let made = execute!(
+            tx.conn(),
+            "INSERT INTO accounts (id, tenant, body) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
+            id,
+            tenant,
+            body
+        )?;
+        return if made == 0 { Err(StoreError::exists("account", id)) } else { Ok(()) };
+    };
+    let found = fetch_optional!(
         tx.conn(),
-        "INSERT INTO accounts (id, tenant, body) VALUES ($1, $2, $3)
-         ON CONFLICT (id) DO UPDATE SET body = excluded.body WHERE accounts.tenant = excluded.tenant",
-        account.id.as_str(),
-        account.tenant.as_str(),
-        body
+        (String,),
+        "SELECT body FROM accounts WHERE id = $1 AND tenant = $2",
+        id,
+        tenant
     )?;
-    if written == 0 {
-        return Err(StoreError::exists("account", &account.id));
+    // Compared as accounts: an older version of the program may have written the same one in other words.
+    let stored = found.map(|(stored,)| stored).ok_or_else(|| StoreError::conflict("account", id))?;
+    if row::body::<Account>("account", id, &stored)? != *from {
+        return Err(StoreError::conflict("account", id));
     }
-    Ok(())
+    let altered = execute!(
+        tx.conn(),
+        "UPDATE accounts SET body = $3 WHERE id = $1 AND tenant = $2 AND body = $4",
+        id,
+        tenant,
+        body,
+        &stored
+    )?;
+    if altered == 0 { Err(StoreError::conflict("account", id)) } else { Ok(()) }
 }
 
 /// Makes a key, or revokes one that is not revoked yet.
@@ -76,6 +102,36 @@ impl Store {
             tenant.as_str()
         )?;
         row::bodies("account", rows)
+    }
+
+    /// Accounts of a tenant by id, in parts.
+    pub async fn accounts_page(&self, tenant: &TenantId, page: &Page) -> Result<Vec<Account>, StoreError> {
+        let rows = fetch_all!(
+            self.db().reader(),
+            (String, String),
+            "SELECT id, body FROM accounts WHERE tenant = $1 AND id > $2 ORDER BY id LIMIT $3",
+            tenant.as_str(),
+            page.above(),
+            page.limit()
+        )?;
+        row::bodies("account", rows)
+    }
+
+    /// The keys of an account that nobody revoked, oldest first; expired ones too.
+    pub async fn live_credentials(
+        &self,
+        tenant: &TenantId,
+        account: &AccountId,
+    ) -> Result<Vec<Credential>, StoreError> {
+        let rows = fetch_all!(
+            self.db().reader(),
+            (String, String),
+            "SELECT id, body FROM credentials
+             WHERE tenant = $1 AND account = $2 AND revoked_ms IS NULL ORDER BY id",
+            tenant.as_str(),
+            account.as_str()
+        )?;
+        row::bodies("key", rows)
     }
 
     /// The key with this id and the account behind it, in one round trip. The only read without a tenant: the key is

@@ -1,6 +1,6 @@
 //! Table `artifacts`: what there is to know of an artifact. Its content lies elsewhere, sealed.
 
-use interlock_domain::{Artifact, ArtifactId, Digest, TenantId};
+use interlock_domain::{Artifact, ArtifactId, Assignment, Digest, TenantId};
 
 use crate::{
     Page, Store, StoreError,
@@ -8,13 +8,26 @@ use crate::{
     row,
 };
 
-/// Stores an artifact; its name and version are unique in a tenant.
+/// Stores an artifact; its name and version are unique in a tenant. The very same artifact once more, id and all, says
+/// that its content was stored anew: then only how it is sealed is altered.
 pub(crate) async fn write(
     tx: &mut Tx,
     artifact: &Artifact,
     body: &str,
     sealed: &serde_json::Value,
 ) -> Result<(), StoreError> {
+    let sealed = serde_json::to_string(sealed)?;
+    let resealed = execute!(
+        tx.conn(),
+        "UPDATE artifacts SET sealed = $4 WHERE id = $1 AND tenant = $2 AND body = $3",
+        artifact.id.as_str(),
+        artifact.tenant.as_str(),
+        body,
+        &sealed,
+    )?;
+    if resealed > 0 {
+        return Ok(());
+    }
     let made = execute!(
         tx.conn(),
         "INSERT INTO artifacts (id, tenant, name, version, digest, body, sealed)
@@ -25,7 +38,7 @@ pub(crate) async fn write(
         text(&artifact.version),
         artifact.digest.to_string(),
         body,
-        serde_json::to_string(sealed)?,
+        &sealed,
     )?;
     if made == 0 {
         return Err(StoreError::exists("artifact", format!("{} {}", artifact.name, artifact.version)));
@@ -64,19 +77,34 @@ impl Store {
         found.map(|(body,)| row::body("artifact", name, &body)).transpose()
     }
 
-    /// The first artifact with this content.
-    pub async fn artifact_by_digest(
+    /// The artifact with this content that a change brings or brings back, under the version that its targets are told.
+    ///
+    /// The same content may be stored under several names. Its bytes, hashes and size are the same under each; the file
+    /// name, kind, name and version that a device is shown are those of the change. Where that leaves none, because it
+    /// goes back to a version that was noted otherwise, any artifact with the content will do: the bytes are right.
+    pub async fn artifact_for(
         &self,
-        tenant: &TenantId,
+        assignment: &Assignment,
         digest: &Digest,
     ) -> Result<Option<Artifact>, StoreError> {
+        let version = if *digest == assignment.artifact {
+            Some(&assignment.version)
+        } else {
+            assignment.version_before.as_ref()
+        };
         let digest = digest.to_string();
         let found = fetch_optional!(
             self.db().reader(),
             (String,),
-            "SELECT body FROM artifacts WHERE tenant = $1 AND digest = $2 ORDER BY id LIMIT 1",
-            tenant.as_str(),
-            &digest
+            "SELECT body FROM artifacts WHERE tenant = $1 AND digest = $2
+             ORDER BY CASE WHEN version = $4
+                            AND name IN (SELECT name FROM change_artifacts WHERE change_id = $3)
+                           THEN 0 ELSE 1 END, id
+             LIMIT 1",
+            assignment.tenant.as_str(),
+            &digest,
+            assignment.change.as_str(),
+            text(version.map_or("", String::as_str))
         )?;
         found.map(|(body,)| row::body("artifact", &digest, &body)).transpose()
     }
@@ -94,20 +122,19 @@ impl Store {
         row::bodies("artifact", rows)
     }
 
-    /// Where the content with this digest is and how it is sealed, as it was given with the artifact.
+    /// Where an artifact's content is and how it is sealed, as it was given with the artifact.
     pub async fn sealed(
         &self,
         tenant: &TenantId,
-        digest: &Digest,
+        id: &ArtifactId,
     ) -> Result<Option<serde_json::Value>, StoreError> {
-        let digest = digest.to_string();
         let found = fetch_optional!(
             self.db().reader(),
             (String,),
-            "SELECT sealed FROM artifacts WHERE tenant = $1 AND digest = $2 ORDER BY id LIMIT 1",
+            "SELECT sealed FROM artifacts WHERE tenant = $1 AND id = $2",
             tenant.as_str(),
-            &digest
+            id.as_str()
         )?;
-        found.map(|(sealed,)| row::body("artifact", &digest, &sealed)).transpose()
+        found.map(|(sealed,)| row::body("artifact", id.as_str(), &sealed)).transpose()
     }
 }

@@ -11,7 +11,7 @@ use crate::{
     db::Tx,
     decisions, devices,
     draft::{Prepared, PreparedWrite, Staged},
-    groups, idempotency, leases,
+    floor, groups, idempotency, leases,
     ledger::OpenLog,
     tasks, telemetry,
     writer::{Done, Job, Work, Writer},
@@ -50,7 +50,7 @@ pub(crate) async fn write(writer: &Writer, jobs: &[Job]) -> Result<Vec<Done>, St
 fn commit_of(job: &Job) -> Option<&Prepared> {
     match &job.work {
         Work::Commit(commit) => Some(commit),
-        Work::Samples(_) | Work::Seen(_) | Work::Stop => None,
+        Work::Samples(_) | Work::Seen(_) | Work::Heard(..) | Work::Stop => None,
     }
 }
 
@@ -161,13 +161,14 @@ async fn apply_one(
         Write::Group(group) => groups::write(tx, group, body).await?,
         Write::GroupRemoved { tenant, name } => groups::remove(tx, tenant, name).await?,
         Write::Artifact { artifact, sealed } => artifacts::write(tx, artifact, body, sealed).await?,
-        Write::Account(account) => accounts::write(tx, account, body).await?,
+        Write::Account { account, from } => {
+            accounts::write(tx, account, from.as_deref(), body).await?;
+        }
         Write::Credential(credential) => accounts::write_credential(tx, credential, body).await?,
         Write::Decision(decision) => decisions::write(tx, decision, body).await?,
         Write::Note(_) => {}
-        Write::Idempotent { key, principal, status, body } => {
-            idempotency::finish(tx.conn(), key, principal, *status, body).await?;
-        }
+        Write::BundleFloor(to) => floor::raise(tx, to).await?,
+        Write::Done { key, principal, made } => idempotency::mark(tx.conn(), key, principal, made).await?,
     }
     Ok(Vec::new())
 }
@@ -193,13 +194,21 @@ fn record(
 async fn write_measurements(tx: &mut Tx, jobs: &[Job]) -> Result<(), StoreError> {
     let mut samples = Vec::new();
     let mut seen = Vec::new();
+    let mut heard = BTreeMap::new();
     for job in jobs {
         match &job.work {
             Work::Samples(more) => samples.extend(more),
             Work::Seen(more) => seen.extend(more),
+            Work::Heard(assignment, at) => {
+                heard.insert((&assignment.change, &assignment.device), (assignment.as_ref(), *at));
+            }
             Work::Commit(_) | Work::Stop => {}
         }
     }
     telemetry::write_samples(tx, samples).await?;
-    telemetry::write_seen(tx, seen).await
+    telemetry::write_seen(tx, seen).await?;
+    for (assignment, at) in heard.into_values() {
+        assignments::write_heard(tx, assignment, at).await?;
+    }
+    Ok(())
 }

@@ -1,12 +1,10 @@
 //! Table `changes`, and which artifacts each brings.
 
-use std::collections::BTreeMap;
-
 use interlock_domain::{Change, ChangeId, Digest, TenantId, Transition};
 
 use crate::{
     ChangeFilter, Page, Store, StoreError,
-    db::{Tx, execute, fetch_all, fetch_optional},
+    db::{Tx, execute, fetch_all, fetch_optional, text},
     row,
 };
 
@@ -114,43 +112,36 @@ impl Store {
         row::bodies("change", rows)
     }
 
-    /// The changes of all tenants that a reconciler has to look at, oldest first: those that are not over, and those
-    /// that are but have targets on their way back.
-    pub async fn live_changes(&self) -> Result<Vec<Change>, StoreError> {
-        // Two statements, each with an index that fits it; what is over and quiet is never looked at.
-        let going = fetch_all!(
+    /// The changes of all tenants that a reconciler has to look at, oldest first. What is over is never looked at, also
+    /// when some of its targets are still on their way back: their offers stand without it.
+    pub async fn live_changes(&self) -> Result<Vec<(TenantId, ChangeId)>, StoreError> {
+        let rows = fetch_all!(
             self.db().reader(),
             (String, String),
-            "SELECT id, body FROM changes WHERE is_final = 0 ORDER BY id"
+            "SELECT tenant, id FROM changes WHERE is_final = 0 ORDER BY id"
         )?;
-        let returning = fetch_all!(
-            self.db().reader(),
-            (String, String),
-            "SELECT id, body FROM changes WHERE is_final = 1 AND id IN (
-                 SELECT change_id FROM assignments
-                 WHERE live = 1 AND state IN ('cancelling', 'confirming', 'restoring'))
-             ORDER BY id"
-        )?;
-        // Keyed by id: a change may end between the two statements and would stand in both.
-        let rows: BTreeMap<String, String> = going.into_iter().chain(returning).collect();
-        row::bodies("change", rows)
+        let read = |(tenant, id): (String, String)| {
+            Ok((row::word("change", &id, &tenant)?, row::word("change", &id, &id)?))
+        };
+        rows.into_iter().map(read).collect()
     }
 
-    /// The artifacts of this name that completed changes brought out.
-    pub async fn completed_artifacts(
+    /// Every change that brings or brought an artifact of this name, whatever became of it, oldest first.
+    pub async fn changes_with_artifact(
         &self,
         tenant: &TenantId,
         name: &str,
-    ) -> Result<Vec<Digest>, StoreError> {
+    ) -> Result<Vec<Change>, StoreError> {
         let rows = fetch_all!(
             self.db().reader(),
-            (String,),
-            "SELECT DISTINCT a.digest FROM change_artifacts a JOIN changes c ON c.id = a.change_id
-             WHERE a.tenant = $1 AND a.name = $2 AND c.state = 'completed' ORDER BY a.digest",
+            (String, String),
+            "SELECT id, body FROM changes WHERE tenant = $1 AND id IN (
+                 SELECT change_id FROM change_artifacts WHERE tenant = $1 AND name = $2)
+             ORDER BY id",
             tenant.as_str(),
-            name
+            text(name)
         )?;
-        rows.iter().map(|(digest,)| row::word("artifact", digest, digest)).collect()
+        row::bodies("change", rows)
     }
 
     /// The digest of the state that a change has at this revision; `None` when it is not there.

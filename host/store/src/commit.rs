@@ -8,7 +8,7 @@ use interlock_domain::{
 };
 use uuid::Uuid;
 
-use crate::Lease;
+use crate::{BundleFloor, Lease};
 
 /// The tenant under whose log stands what belongs to no tenant: the server's own life.
 pub const SYSTEM: &str = "system";
@@ -104,24 +104,30 @@ pub enum Write {
         /// Where its content is and how it is sealed; opaque here, see [`crate::Store::sealed`].
         sealed: serde_json::Value,
     },
-    /// An account is made, or altered when there is one with this id.
-    Account(Box<Account>),
+    /// An account is made, or altered.
+    Account {
+        /// As it is now.
+        account: Box<Account>,
+        /// What it was derived from; absent when it is new.
+        from: Option<Box<Account>>,
+    },
     /// A key is made, or revoked when it carries a time for that.
     Credential(Box<Credential>),
     /// Policies or a plugin answered.
     Decision(Box<Decision>),
     /// Anything else worth an entry.
     Note(Note),
-    /// The answer to a request with an idempotency key, kept for whoever repeats it. No entry.
-    Idempotent {
+    /// A policy bundle is put in force: no other of its revision or below will ever be. No entry; a note beside it says
+    /// the same.
+    BundleFloor(BundleFloor),
+    /// This commit does what a request with an idempotency key asked for. No entry.
+    Done {
         /// The key.
         key: String,
         /// Who asked.
         principal: String,
-        /// The status code of the answer.
-        status: u16,
-        /// The body of the answer.
-        body: String,
+        /// What it made or altered, for a person who repeats the request and whose answer was lost in a crash.
+        made: String,
     },
 }
 
@@ -143,13 +149,13 @@ impl Write {
     pub fn entries(&self) -> usize {
         match self {
             Write::Change(transition) => transition.events.len() + transition.tasks.len(),
-            Write::Idempotent { .. } => 0,
+            Write::Done { .. } | Write::BundleFloor(_) => 0,
             Write::Assignment(_)
             | Write::Device { .. }
             | Write::Group(_)
             | Write::GroupRemoved { .. }
             | Write::Artifact { .. }
-            | Write::Account(_)
+            | Write::Account { .. }
             | Write::Credential(_)
             | Write::Decision(_)
             | Write::Note(_) => 1,

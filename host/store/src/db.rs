@@ -123,6 +123,43 @@ impl Db {
         Ok(Self { readers: Each::Sqlite(readers), writers: Each::Sqlite(writers) })
     }
 
+    /// Connects to read what is there. Makes no file, no table and no row, also where there is no database.
+    pub(crate) async fn open_to_read(options: &Options) -> Result<Self, StoreError> {
+        let scheme = options.url.split(':').next().unwrap_or_default();
+        let acquire = Duration::from_millis(options.acquire_timeout_ms);
+        let readers = match scheme {
+            "sqlite" => {
+                let connect = SqliteConnectOptions::from_str(&options.url)?.create_if_missing(false);
+                let file = connect.get_filename().to_owned();
+                if !file.is_file() {
+                    return Err(StoreError::missing("database", file.display()));
+                }
+                // A reader must make these two files where there are none, and only a writer takes them away again.
+                let beside = |end: &str| {
+                    let mut path = file.clone().into_os_string();
+                    path.push(end);
+                    std::path::PathBuf::from(path).exists()
+                };
+                let connect = connect
+                    .read_only(beside("-wal") && beside("-shm"))
+                    .busy_timeout(Duration::from_secs(10))
+                    .pragma("query_only", "on")
+                    .pragma("temp_store", "memory");
+                let pool = SqlitePoolOptions::new().max_connections(4).acquire_timeout(acquire);
+                Each::Sqlite(pool.connect_with(connect).await?)
+            }
+            "postgres" | "postgresql" => {
+                let connect = PgConnectOptions::from_str(&options.url)?
+                    .application_name("interlock")
+                    .options([("default_transaction_read_only", "on"), ("statement_timeout", "60s")]);
+                let pool = PgPoolOptions::new().max_connections(4).acquire_timeout(acquire);
+                Each::Postgres(pool.connect_with(connect).await?)
+            }
+            _ => return Err(StoreError::Url { scheme: scheme.chars().take(20).collect() }),
+        };
+        Ok(Self { writers: readers.clone(), readers })
+    }
+
     async fn open_postgres(options: &Options) -> Result<Self, StoreError> {
         // A replica that is stopped in the middle of a transaction holds a log's head; the server lets go of it, and
         // the replica's commit then fails.

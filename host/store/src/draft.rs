@@ -195,7 +195,7 @@ impl PreparedWrite {
                 let pushed = row("artifact.pushed", "artifact", artifact.id.as_str(), artifact, artifact)?;
                 vec![Happening { object_digest: Some(artifact.digest), ..pushed }]
             }
-            Write::Account(account) => {
+            Write::Account { account, .. } => {
                 prepared.body = serde_json::to_string(account)?;
                 vec![row("account.written", "account", account.id.as_str(), account, account)?]
             }
@@ -217,7 +217,7 @@ impl PreparedWrite {
                 payload: Some(to_canonical(&note.payload)?),
                 ..Happening::default()
             }],
-            Write::Idempotent { .. } => Vec::new(),
+            Write::Done { .. } | Write::BundleFloor(_) => Vec::new(),
         };
         for happening in happenings {
             prepared.entries.push(scribe.sign(next_id()?, happening, keys)?);
@@ -240,10 +240,10 @@ fn check_tenant(write: &Write, log: &str) -> Result<(), StoreError> {
         Write::Group(group) => &group.tenant,
         Write::GroupRemoved { tenant, .. } => tenant,
         Write::Artifact { artifact, .. } => &artifact.tenant,
-        Write::Account(account) => &account.tenant,
+        Write::Account { account, .. } => &account.tenant,
         Write::Credential(credential) => &credential.tenant,
         Write::Decision(decision) => &decision.tenant,
-        Write::Note(_) | Write::Idempotent { .. } => return Ok(()),
+        Write::Note(_) | Write::Done { .. } | Write::BundleFloor(_) => return Ok(()),
     };
     if tenant.as_str() == log {
         return Ok(());
@@ -309,6 +309,7 @@ fn assignment_kind(state: interlock_domain::AssignmentState) -> &'static str {
     use interlock_domain::AssignmentState as S;
     match state {
         S::Pending => "assignment.pending",
+        S::Waiting => "assignment.waiting",
         S::Offered => "assignment.offered",
         S::Downloading => "assignment.downloading",
         S::Installing => "assignment.installing",
@@ -322,5 +323,6 @@ fn assignment_kind(state: interlock_domain::AssignmentState) -> &'static str {
         S::RolledBack => "assignment.rolled_back",
         S::RollbackFailed => "assignment.rollback_failed",
         S::Released => "assignment.released",
+        S::Superseded => "assignment.superseded",
     }
 }

@@ -100,8 +100,9 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// True when this commit alone is refused, by a check, while the transaction stays usable for others.
-    pub(crate) fn is_refusal(&self) -> bool {
+    /// True when this commit alone is refused, by a check, while the transaction stays usable for others: nothing of it
+    /// was written.
+    pub fn is_refusal(&self) -> bool {
         match self {
             StoreError::Conflict { .. }
             | StoreError::AlreadyExists { .. }

@@ -4,12 +4,15 @@ use interlock_domain::Timestamp;
 
 use crate::{
     Store, StoreError,
-    db::{Conn, execute, fetch_optional},
+    db::{Conn, execute, fetch_optional, text},
 };
 
-/// A request that was begun so long ago and has no answer died with its server; whoever repeats it may do it anew.
-/// Should it be alive after all, only one of the two can finish: the answer is part of the commit.
+/// A request that was begun so long ago and did nothing died with its server; whoever repeats it may do it anew. Should
+/// it be alive after all, only one of the two commits can mark it.
 const ABANDONED_AFTER_MS: i64 = 300_000;
+
+/// A request that did what it was asked for and kept no answer for so long lost it in a crash.
+const ANSWER_LOST_AFTER_MS: i64 = 10_000;
 
 /// What to do with a request that carries an idempotency key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,27 +28,26 @@ pub enum Begin {
         /// The body of the answer.
         body: String,
     },
+    /// It was done, but the server stopped before it kept the answer.
+    AnswerLost {
+        /// What it made or altered.
+        made: String,
+    },
     /// The key was used for another request.
     OtherPayload,
 }
 
-/// Keeps the answer, unless there is one already.
-pub(crate) async fn finish(
-    on: Conn<'_>,
-    key: &str,
-    principal: &str,
-    status: u16,
-    body: &str,
-) -> Result<(), StoreError> {
-    let finished = execute!(on, FINISH, principal, key, i64::from(status), body)?;
-    finished_one(finished, key)
-}
-
-const FINISH: &str =
-    "UPDATE idempotency SET status = $3, body = $4 WHERE principal = $1 AND idem_key = $2 AND status IS NULL";
-
-fn finished_one(finished: u64, key: &str) -> Result<(), StoreError> {
-    if finished == 0 { Err(StoreError::conflict("idempotency key", key)) } else { Ok(()) }
+/// Marks a request as done. Refused when it was abandoned and somebody else has done or begun it since.
+pub(crate) async fn mark(on: Conn<'_>, key: &str, principal: &str, made: &str) -> Result<(), StoreError> {
+    let marked = execute!(
+        on,
+        "UPDATE idempotency SET made = $3
+         WHERE principal = $1 AND idem_key = $2 AND status IS NULL AND made IS NULL",
+        principal,
+        key,
+        text(made)
+    )?;
+    if marked == 0 { Err(StoreError::conflict("idempotency key", key)) } else { Ok(()) }
 }
 
 impl Store {
@@ -61,8 +63,8 @@ impl Store {
             self.db().writer(),
             "INSERT INTO idempotency (principal, idem_key, fingerprint, begun_ms) VALUES ($1, $2, $3, $4)
              ON CONFLICT (principal, idem_key) DO UPDATE SET begun_ms = excluded.begun_ms
-             WHERE idempotency.status IS NULL AND idempotency.fingerprint = excluded.fingerprint
-               AND idempotency.begun_ms <= $5",
+             WHERE idempotency.status IS NULL AND idempotency.made IS NULL
+               AND idempotency.fingerprint = excluded.fingerprint AND idempotency.begun_ms <= $5",
             principal,
             key,
             fingerprint,
@@ -75,23 +77,25 @@ impl Store {
         // From the writers' side: on SQLite that is the connection that has just seen the row.
         let found = fetch_optional!(
             self.db().writer(),
-            (String, Option<i64>, Option<String>),
-            "SELECT fingerprint, status, body FROM idempotency WHERE principal = $1 AND idem_key = $2",
+            (String, Option<i64>, Option<String>, Option<String>, i64),
+            "SELECT fingerprint, status, body, made, begun_ms FROM idempotency WHERE principal = $1 AND idem_key = $2",
             principal,
             key
         )?;
         Ok(match found {
             Some((found, ..)) if found != fingerprint => Begin::OtherPayload,
-            Some((_, Some(status), Some(body))) => {
+            Some((_, Some(status), Some(body), ..)) => {
                 Begin::Done { status: u16::try_from(status).unwrap_or(500), body }
+            }
+            Some((_, _, _, Some(made), begun_ms)) if begun_ms + ANSWER_LOST_AFTER_MS <= now.as_millis() => {
+                Begin::AnswerLost { made }
             }
             // Absent: abandoned just now, and the next try will be fresh.
             Some(_) | None => Begin::InProgress,
         })
     }
 
-    /// Keeps the answer to a request that wrote nothing. One that wrote says so in its commit, see
-    /// [`crate::Write::Idempotent`].
+    /// Keeps the answer to a request. One that wrote something was marked in its commit, see [`crate::Write::Done`].
     pub async fn idempotency_finish(
         &self,
         key: &str,
@@ -99,15 +103,23 @@ impl Store {
         status: u16,
         body: &str,
     ) -> Result<(), StoreError> {
-        let finished = execute!(self.db().writer(), FINISH, principal, key, i64::from(status), body)?;
-        finished_one(finished, key)
+        let finished = execute!(
+            self.db().writer(),
+            "UPDATE idempotency SET status = $3, body = $4
+             WHERE principal = $1 AND idem_key = $2 AND status IS NULL",
+            principal,
+            key,
+            i64::from(status),
+            body
+        )?;
+        if finished == 0 { Err(StoreError::conflict("idempotency key", key)) } else { Ok(()) }
     }
 
     /// Forgets a request that failed before it did anything, so that it can be repeated at once.
     pub async fn idempotency_abandon(&self, key: &str, principal: &str) -> Result<(), StoreError> {
         execute!(
             self.db().writer(),
-            "DELETE FROM idempotency WHERE principal = $1 AND idem_key = $2 AND status IS NULL",
+            "DELETE FROM idempotency WHERE principal = $1 AND idem_key = $2 AND status IS NULL AND made IS NULL",
             principal,
             key
         )?;

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use interlock_domain::{ChangeId, Event, TenantId};
-use interlock_ledger::{Checkpoint, Frontier, Hash, StoredRow, entry::NO_PREDECESSOR, tree::EMPTY_ROOT};
+use interlock_ledger::{
+    Checkpoint, Frontier, Hash, Projection, StoredRow, entry::NO_PREDECESSOR, tree::EMPTY_ROOT,
+};
 
 use crate::{
     LedgerKeys, Page, Store, StoreError,
@@ -22,6 +24,27 @@ pub struct Head {
     pub root: Hash,
     /// What the log signed over size and root.
     pub checkpoint: String,
+}
+
+/// Where a log ends, whatever the columns hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct End {
+    /// The first index, when there is one that no entry can have.
+    pub(crate) below_zero: Option<i64>,
+    /// One more than the last index.
+    pub(crate) entries: u64,
+    /// The row of the head, when there is one.
+    pub(crate) head: Option<StoredHead>,
+}
+
+/// The head of a log as it is kept; nothing of it has been checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct StoredHead {
+    pub(crate) size: i64,
+    pub(crate) root: Vec<u8>,
+    pub(crate) prev: Vec<u8>,
+    pub(crate) frontier: Vec<u8>,
+    pub(crate) checkpoint: String,
 }
 
 /// A log whose head is locked, and the entries that will be appended to it.
@@ -177,7 +200,7 @@ impl Store {
         let rows = fetch_all!(
             self.db().reader(),
             Columns,
-            "SELECT idx, body, leaf_hash, payload FROM ledger_entries
+            "SELECT idx, body, leaf_hash, payload, kind, object_kind, object_id, at_ms FROM ledger_entries
              WHERE log = $1 AND idx >= $2 ORDER BY idx LIMIT $3",
             log,
             as_i64(from),
@@ -192,7 +215,7 @@ impl Store {
         let rows = fetch_all!(
             self.db().reader(),
             Columns,
-            "SELECT idx, body, leaf_hash, payload FROM ledger_entries
+            "SELECT idx, body, leaf_hash, payload, kind, object_kind, object_id, at_ms FROM ledger_entries
              WHERE log = $1 AND idx < $2 ORDER BY idx DESC LIMIT $3",
             log,
             below,
@@ -203,16 +226,7 @@ impl Store {
 
     /// What happened to a change, oldest first, as the ledger has it.
     pub async fn events_of(&self, tenant: &TenantId, change: &ChangeId) -> Result<Vec<Event>, StoreError> {
-        let rows = fetch_all!(
-            self.db().reader(),
-            (i64, Option<Vec<u8>>),
-            "SELECT idx, payload FROM ledger_entries
-             WHERE log = $1 AND object_kind = 'change' AND object_id = $2
-               AND (kind LIKE 'change.%' OR kind LIKE 'rollout.%')
-             ORDER BY idx",
-            tenant.as_str(),
-            change.as_str()
-        )?;
+        let rows = self.event_payloads(tenant.as_str(), change.as_str(), u64::MAX).await?;
         rows.into_iter()
             .map(|(idx, payload)| {
                 let payload =
@@ -221,12 +235,67 @@ impl Store {
             })
             .collect()
     }
+
+    /// Where the events of a change stand, oldest first and up to an entry, and their payloads as they are kept.
+    pub(crate) async fn event_payloads(
+        &self,
+        log: &str,
+        change: &str,
+        until: u64,
+    ) -> Result<Vec<(u64, Option<Vec<u8>>)>, StoreError> {
+        let rows = fetch_all!(
+            self.db().reader(),
+            (i64, Option<Vec<u8>>),
+            "SELECT idx, payload FROM ledger_entries
+             WHERE log = $1 AND object_kind = 'change' AND object_id = $2 AND idx <= $3
+               AND (kind LIKE 'change.%' OR kind LIKE 'rollout.%')
+             ORDER BY idx",
+            log,
+            change,
+            as_i64(until)
+        )?;
+        Ok(rows.into_iter().map(|(idx, payload)| (as_u64(idx), payload)).collect())
+    }
+
+    /// Where a log ends, as the entries have it and as the head has it: one statement, so that they are of one moment.
+    pub(crate) async fn end(&self, log: &str) -> Result<End, StoreError> {
+        type Columns = (
+            Option<i64>,
+            Option<i64>,
+            Option<i64>,
+            Option<Vec<u8>>,
+            Option<Vec<u8>>,
+            Option<Vec<u8>>,
+            Option<String>,
+        );
+        let found = fetch_optional!(
+            self.db().reader(),
+            Columns,
+            "SELECT (SELECT MIN(idx) FROM ledger_entries WHERE log = $1),
+                    (SELECT MAX(idx) FROM ledger_entries WHERE log = $1),
+                    h.size, h.root, h.prev, h.frontier, h.checkpoint
+             FROM (SELECT 1 AS one) o LEFT JOIN ledger_heads h ON h.log = $1",
+            log
+        )?;
+        let (first, last, size, root, prev, frontier, checkpoint) = found.unwrap_or_default();
+        let head = size.map(|size| StoredHead {
+            size,
+            root: root.unwrap_or_default(),
+            prev: prev.unwrap_or_default(),
+            frontier: frontier.unwrap_or_default(),
+            checkpoint: checkpoint.unwrap_or_default(),
+        });
+        let entries = last.map_or(0, |last| as_u64(last.saturating_add(1)));
+        Ok(End { below_zero: first.filter(|first| *first < 0), entries, head })
+    }
 }
 
-type Columns = (i64, Vec<u8>, Vec<u8>, Option<Vec<u8>>);
+type Columns = (i64, Vec<u8>, Vec<u8>, Option<Vec<u8>>, String, String, String, i64);
 
-fn stored((idx, body, leaf_hash, payload): Columns) -> StoredRow {
-    StoredRow { idx: as_u64(idx), body, leaf_hash, payload }
+fn stored(columns: Columns) -> StoredRow {
+    let (idx, body, leaf_hash, payload, kind, object_kind, object_id, at_ms) = columns;
+    let projection = Some(Projection { kind, object_kind, object_id, at_ms });
+    StoredRow { idx: as_u64(idx), body, leaf_hash, payload, projection }
 }
 
 /// Sizes and indexes are columns of 63 bits: a log would have to grow for ages to notice.

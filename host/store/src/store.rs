@@ -28,9 +28,20 @@ impl Store {
     /// writer. Needs a tokio runtime.
     pub async fn open(options: Options, keys: LedgerKeys) -> Result<Self, StoreError> {
         let db = Db::open(&options).await?;
+        Ok(Self::on(db, options, keys))
+    }
+
+    /// Opens a database that is there, to read it as it is: nothing is made or brought up to date, and the database
+    /// refuses every write.
+    pub async fn open_to_read(options: Options, keys: LedgerKeys) -> Result<Self, StoreError> {
+        let db = Db::open_to_read(&options).await?;
+        Ok(Self::on(db, options, keys))
+    }
+
+    fn on(db: Db, options: Options, keys: LedgerKeys) -> Self {
         let keys = Arc::new(keys);
         let queue = Queue::start(db.clone(), Arc::clone(&keys), &options);
-        Ok(Self(Arc::new(Inner { db, queue, options, keys })))
+        Self(Arc::new(Inner { db, queue, options, keys }))
     }
 
     /// The one write path: all of the commit is written durably with its ledger entries, or none of it and an error.

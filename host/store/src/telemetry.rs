@@ -6,8 +6,34 @@ use interlock_domain::{ChangeId, Cohort, DeviceId, TenantId, Timestamp};
 use crate::{
     Store, StoreError,
     db::{Tx, execute, execute_rows, fetch_all, fetch_optional, pieces, text, values},
+    row,
     writer::Work,
 };
+
+/// Whether the row of `assignments a` at hand is in the cohort `$3`. Treatment is what has installed: a target that was
+/// only told to still measures the old version, and would hide what the new one does.
+macro_rules! in_cohort {
+    () => {
+        "CASE WHEN $3 = 1
+             THEN a.installed_ms IS NOT NULL AND a.state IN ('installed', 'verified', 'failed', 'silent')
+             ELSE a.state IN ('pending', 'waiting') END"
+    };
+}
+
+/// The measurements `s` of metric `$4` in the window from `$5` to before `$6`, of the targets of change `$1` in tenant
+/// `$2` that are in cohort `$3`: of each only those since it has installed.
+macro_rules! measured {
+    () => {
+        concat!(
+            // CROSS JOIN keeps SQLite from reading every measurement of the tenant first; PostgreSQL plans as it likes.
+            "FROM assignments a CROSS JOIN samples s
+             WHERE a.change_id = $1 AND a.tenant = $2 AND ",
+            in_cohort!(),
+            " AND s.tenant = a.tenant AND s.device = a.device AND s.metric = $4 AND s.at_ms >= $5 AND s.at_ms < $6
+              AND (a.installed_ms IS NULL OR s.at_ms >= a.installed_ms) "
+        )
+    };
+}
 
 /// One measurement of one device.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,6 +48,43 @@ pub struct Sample {
     pub at: Timestamp,
     /// How much.
     pub value: f64,
+}
+
+/// The measurements of one metric by one cohort of a change, from an instant to before another.
+#[derive(Debug, Clone, Copy)]
+pub struct Window<'a> {
+    /// Whose.
+    pub tenant: &'a TenantId,
+    /// Of the targets of which change.
+    pub change: &'a ChangeId,
+    /// Of those that have installed, since they have; or of those that were not reached.
+    pub cohort: Cohort,
+    /// What was measured.
+    pub metric: &'a str,
+    /// From then on.
+    pub from: Timestamp,
+    /// Before then.
+    pub to: Timestamp,
+}
+
+/// What the measurements in a window come to.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Summary {
+    /// How many there are: at least one.
+    pub samples: u64,
+    /// All added up, each counted as at most 1e300.
+    pub sum: f64,
+    /// The smallest.
+    pub minimum: f64,
+    /// The largest.
+    pub maximum: f64,
+}
+
+impl Summary {
+    /// Their arithmetic mean.
+    pub fn mean(&self) -> f64 {
+        self.sum / self.samples as f64
+    }
 }
 
 impl Sample {
@@ -76,6 +139,10 @@ pub(crate) async fn write_seen(
     Ok(())
 }
 
+fn treatment(cohort: Cohort) -> i64 {
+    i64::from(cohort == Cohort::Treatment)
+}
+
 impl Store {
     /// Stores measurements, together with whatever else is being written.
     pub async fn put_samples(&self, samples: &[Sample]) -> Result<(), StoreError> {
@@ -85,43 +152,106 @@ impl Store {
         self.queue().done(Work::Samples(samples.to_vec())).await.map(|_| ())
     }
 
-    /// Measurements of the targets of a change that its rollout has reached (treatment) or not reached (control), from
-    /// `from` to before `to`, oldest first. Of more than `cap` the newest stay.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "a window has five sides, and no two of one type can be mixed up but from and to"
-    )]
-    pub async fn samples(
+    /// What the measurements in a window come to, over all of them; `None` when there are none.
+    pub async fn summary(&self, window: &Window<'_>) -> Result<Option<Summary>, StoreError> {
+        let found = fetch_optional!(
+            self.db().reader(),
+            (i64, Option<f64>, Option<f64>, Option<f64>),
+            // Two devices that report the largest numbers there are must not make the sum an error of the database.
+            concat!(
+                "SELECT COUNT(*),
+                        SUM(CASE WHEN s.value > 1e300 THEN 1e300 WHEN s.value < -1e300 THEN -1e300 ELSE s.value END),
+                        MIN(s.value), MAX(s.value) ",
+                measured!()
+            ),
+            window.change.as_str(),
+            window.tenant.as_str(),
+            treatment(window.cohort),
+            text(window.metric),
+            window.from.as_millis(),
+            window.to.as_millis()
+        )?;
+        let Some((count, Some(sum), Some(minimum), Some(maximum))) = found else { return Ok(None) };
+        Ok(Some(Summary { samples: row::number(count), sum, minimum, maximum }))
+    }
+
+    /// The smallest measurement that at least so many percent of those in the window do not exceed (nearest rank), and
+    /// how many there are; `None` when there are none.
+    pub async fn percentile(
+        &self,
+        window: &Window<'_>,
+        percent: u8,
+    ) -> Result<Option<(f64, u64)>, StoreError> {
+        let found = fetch_optional!(
+            self.db().reader(),
+            (f64, i64),
+            concat!(
+                "WITH measured AS MATERIALIZED (SELECT s.value ",
+                measured!(),
+                ")
+                 SELECT value, (SELECT COUNT(*) FROM measured) FROM measured ORDER BY value LIMIT 1
+                 OFFSET (SELECT CASE WHEN COUNT(*) * $7 <= 100 THEN 0 ELSE (COUNT(*) * $7 + 99) / 100 - 1 END
+                         FROM measured)"
+            ),
+            window.change.as_str(),
+            window.tenant.as_str(),
+            treatment(window.cohort),
+            text(window.metric),
+            window.from.as_millis(),
+            window.to.as_millis(),
+            i64::from(percent)
+        )?;
+        Ok(found.map(|(value, count)| (value, row::number(count))))
+    }
+
+    /// The measurements in a window, oldest first, and how many there are. Of more than `cap`, so many are left, evenly
+    /// spread over all.
+    pub async fn thinned(&self, window: &Window<'_>, cap: u32) -> Result<(Vec<f64>, u64), StoreError> {
+        let rows = fetch_all!(
+            self.db().reader(),
+            (f64, i64),
+            // One that is the first of its share of the places stays.
+            concat!(
+                "WITH placed AS (
+                     SELECT s.value, ROW_NUMBER() OVER (ORDER BY s.at_ms, s.device) - 1 AS place,
+                            COUNT(*) OVER () AS whole ",
+                measured!(),
+                ")
+                 SELECT value, whole FROM placed
+                 WHERE whole <= $7 OR place = 0 OR place * $7 / whole > (place - 1) * $7 / whole
+                 ORDER BY place"
+            ),
+            window.change.as_str(),
+            window.tenant.as_str(),
+            treatment(window.cohort),
+            text(window.metric),
+            window.from.as_millis(),
+            window.to.as_millis(),
+            i64::from(cap.max(1))
+        )?;
+        let count = rows.first().map_or(0, |(_, whole)| row::number(*whole));
+        Ok((rows.into_iter().map(|(value, _)| value).collect(), count))
+    }
+
+    /// How many targets a window over this cohort looks at.
+    pub async fn cohort_size(
         &self,
         tenant: &TenantId,
         change: &ChangeId,
         cohort: Cohort,
-        metric: &str,
-        from: Timestamp,
-        to: Timestamp,
-        cap: u32,
-    ) -> Result<Vec<f64>, StoreError> {
-        let treatment = i64::from(cohort == Cohort::Treatment);
-        let rows = fetch_all!(
+    ) -> Result<u64, StoreError> {
+        let found = fetch_optional!(
             self.db().reader(),
-            (f64,),
-            // CROSS JOIN keeps SQLite from reading every measurement of the tenant first; PostgreSQL plans as it likes.
-            "SELECT s.value FROM assignments a CROSS JOIN samples s
-             WHERE a.change_id = $1 AND a.tenant = $2
-               AND s.tenant = a.tenant AND s.device = a.device AND s.metric = $4 AND s.at_ms >= $5 AND s.at_ms < $6
-               AND CASE WHEN $3 = 1
-                   THEN a.state IN ('offered', 'downloading', 'installing', 'installed', 'verified', 'failed', 'silent')
-                   ELSE a.state = 'pending' END
-             ORDER BY s.at_ms DESC, s.device LIMIT $7",
+            (i64,),
+            concat!(
+                "SELECT COUNT(*) FROM assignments a WHERE a.change_id = $1 AND a.tenant = $2 AND ",
+                in_cohort!()
+            ),
             change.as_str(),
             tenant.as_str(),
-            treatment,
-            text(metric),
-            from.as_millis(),
-            to.as_millis(),
-            i64::from(cap)
+            treatment(cohort)
         )?;
-        Ok(rows.into_iter().rev().map(|(value,)| value).collect())
+        Ok(found.map_or(0, |(count,)| row::number(count)))
     }
 
     /// Forgets measurements from before this instant and says how many.

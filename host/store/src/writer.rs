@@ -6,7 +6,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use interlock_domain::{DeviceId, TenantId, Timestamp};
+use interlock_domain::{Assignment, DeviceId, TenantId, Timestamp};
 use tokio::{
     sync::{mpsc, oneshot},
     time::{Instant, timeout_at},
@@ -23,6 +23,8 @@ pub(crate) enum Work {
     Samples(Vec<Sample>),
     /// When devices were last heard of; likewise.
     Seen(Vec<(TenantId, DeviceId, Timestamp)>),
+    /// A target reported progress that is no step; likewise.
+    Heard(Box<Assignment>, Timestamp),
     /// Finish what waits, then stop.
     Stop,
 }

@@ -34,9 +34,23 @@ fn without_windows_it_is_always_open() {
 fn a_closed_window_names_the_next_opening_in_local_time() {
     assert_eq!(
         at("2026-03-02T12:00:00Z", &nights()),
-        "outside-window: no maintenance window is open at Mon 2026-03-02 13:00 +01:00 (Europe/Berlin); try again from \
-         Mon 2026-03-02 22:00 +01:00 (Europe/Berlin) on"
+        "outside-window: no maintenance window is open at Mon 2026-03-02 13:00 +01:00 (Europe/Berlin); it waits until \
+         Mon 2026-03-02 22:00 +01:00 (Europe/Berlin)"
     );
+}
+
+#[test]
+fn a_change_is_held_until_a_window_opens_and_fails_when_none_ever_does() {
+    let outcome = |now: &str, settings: &Value| {
+        let now: Timestamp = now.parse().unwrap();
+        let now = u64::try_from(now.as_millisecond()).unwrap();
+        testing::evaluate::<MaintenanceWindow>(&testing::change(), settings, now).unwrap().outcome
+    };
+    assert_eq!(outcome("2026-03-02T12:00:00Z", &nights()), Outcome::Hold);
+    assert_eq!(outcome("2026-03-02T22:00:00Z", &nights()), Outcome::Pass);
+    let mut frozen = nights();
+    frozen["freezes"] = json!([{"from": "2026-01-01", "to": "2099-12-31", "reason": "end of life"}]);
+    assert_eq!(outcome("2026-03-02T12:00:00Z", &frozen), Outcome::Fail);
 }
 
 #[test]
@@ -90,7 +104,7 @@ fn an_opening_that_a_clock_change_skips_comes_an_hour_later_by_the_clock() {
     assert_eq!(open_at(&candidates, &settings), candidates[1..3]);
     assert!(
         at("2026-03-29T01:00:00Z", &settings)
-            .ends_with("try again from Sun 2026-03-29 03:30 +02:00 (Europe/Berlin) on")
+            .ends_with("it waits until Sun 2026-03-29 03:30 +02:00 (Europe/Berlin)")
     );
 }
 
@@ -119,8 +133,8 @@ fn a_freeze_closes_an_open_window_and_says_why() {
     settings["freezes"] = json!([{"from": "2026-12-20", "to": "2026-12-26", "reason": "holiday staffing"}]);
     assert_eq!(
         at("2026-12-20T22:00:00Z", &settings),
-        "change-freeze: a change freeze is on (holiday staffing) at Sun 2026-12-20 23:00 +01:00 (Europe/Berlin); try \
-         again from Sun 2026-12-27 00:00 +01:00 (Europe/Berlin) on"
+        "change-freeze: a change freeze is on (holiday staffing) at Sun 2026-12-20 23:00 +01:00 (Europe/Berlin); it \
+         waits until Sun 2026-12-27 00:00 +01:00 (Europe/Berlin)"
     );
     // Local days count: at 22:59Z it is still the 19th in Berlin, at 23:00Z on the 26th it is the 27th.
     let candidates =
@@ -134,7 +148,9 @@ fn freezes_that_meet_are_waited_for_together_even_without_windows() {
         {"from": "2026-12-24", "to": "2026-12-26", "reason": "holidays"},
         {"from": "2026-12-27", "to": "2027-01-01", "reason": "year end"},
     ]});
-    assert!(at("2026-12-25T00:00:00Z", &settings).ends_with("from Sat 2027-01-02 00:00 +00:00 (UTC) on"));
+    assert!(
+        at("2026-12-25T00:00:00Z", &settings).ends_with("it waits until Sat 2027-01-02 00:00 +00:00 (UTC)")
+    );
 }
 
 #[test]

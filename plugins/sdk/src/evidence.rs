@@ -4,8 +4,8 @@
 
 use serde::de::DeserializeOwned;
 
-use crate::Fault;
 pub use crate::bindings::interlock::plugin::evidence::{Document, Refusal};
+use crate::{Artifact, Fault};
 
 /// What `source` holds under `key`, as the host found it. The source must be declared in the macro.
 pub fn fetch(source: &str, key: &str) -> Result<Document, Refusal> {
@@ -30,4 +30,11 @@ pub fn json<T: DeserializeOwned>(source: &str, key: &str) -> Result<T, Fault> {
     serde_json::from_slice(&document.content).map_err(|e| {
         Fault::Evidence(format!("`{source}` answered for `{key}` with something unreadable: {e}"))
     })
+}
+
+/// The key of an artifact in the source `artifact`: `NAME@VERSION@DIGEST`. The digest alone would not do, because the same
+/// content may be stored under several names, each with a signature of its own or none.
+pub fn artifact_key(artifact: &Artifact) -> String {
+    let Artifact { name, version, digest, .. } = artifact;
+    format!("{name}@{version}@{digest}")
 }

@@ -27,7 +27,7 @@ pub trait Gate: Plugin {
 
 /// Judges the treatment cohort of a rollout against its control cohort.
 pub trait Health: Plugin {
-    /// What to measure for this change. Called once when the rollout starts.
+    /// What to measure for this change. Called before each judgement.
     fn needs(change: &Change, settings: &Self::Settings) -> Result<Vec<Query>, Fault>;
 
     /// The verdict on what was measured: one observation for each query of [`Health::needs`].

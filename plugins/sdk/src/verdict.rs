@@ -9,6 +9,11 @@ impl Verdict {
     pub fn pass() -> Self {
         Self { outcome: Outcome::Pass, findings: Vec::new() }
     }
+
+    /// Good, but not now: the host asks the gate again before the change goes on. The finding says until when.
+    pub fn hold(finding: Finding) -> Self {
+        Self { outcome: Outcome::Hold, findings: vec![finding] }
+    }
 }
 
 /// The outcome follows from the weightiest finding: a critical one fails, a warning warns, anything less passes.

@@ -1,21 +1,69 @@
-//! What the host states about an artifact: evidence source `artifact`, key the artifact's digest.
+//! What the host states about an artifact: evidence source `artifact`, key `NAME@VERSION@DIGEST`.
 //!
 //! The host verifies the cryptography; this gate only judges what it found.
 
+use std::collections::BTreeMap;
+
+use interlock_plugin_sdk::{Artifact, Change, Fault};
 use serde::Deserialize;
 
 /// What the host knows about one artifact.
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Facts {
+    pub(crate) name: String,
+    pub(crate) version: String,
     /// Digest of the plain content.
     pub(crate) digest: String,
     /// Size of the plain content in bytes.
     pub(crate) size: u64,
     pub(crate) signature: Signature,
+    /// The hardware models that the signed statement names; all when empty.
+    pub(crate) models: Vec<String>,
     /// The counter that the signed statement carries; absent without a statement.
     pub(crate) release_counter: Option<u64>,
-    /// The highest counter that was released so far; absent before the first release.
+    /// The highest counter that was released so far; absent before the first release. A release that was rolled back
+    /// does not count against what its targets went back to.
     pub(crate) current_release_counter_max: Option<u64>,
+}
+
+impl Facts {
+    /// A fault unless these facts are about this very artifact.
+    pub(crate) fn about(&self, artifact: &Artifact) -> Result<(), Fault> {
+        let asked = [&artifact.name, &artifact.version, &artifact.digest];
+        let answered = [&self.name, &self.version, &self.digest];
+        if asked == answered {
+            return Ok(());
+        }
+        Err(Fault::Evidence(format!(
+            "asked about artifact `{}` {} ({}), but the answer is about `{}` {} ({})",
+            asked[0], asked[1], asked[2], answered[0], answered[1], answered[2]
+        )))
+    }
+}
+
+/// What this gate reads of the manifest.
+#[derive(Deserialize)]
+struct Manifest {
+    population: Population,
+}
+
+#[derive(Deserialize)]
+struct Population {
+    /// Not in manifests from before it was recorded.
+    #[serde(default)]
+    models: BTreeMap<String, u64>,
+}
+
+/// The hardware models of a change's targets, with how many targets each has.
+pub(crate) fn models(change: &Change) -> Result<BTreeMap<String, u64>, Fault> {
+    let manifest = serde_json::from_str::<Manifest>(&change.manifest);
+    let models = manifest.map(|manifest| manifest.population.models).unwrap_or_default();
+    if models.is_empty() {
+        return Err(Fault::Evidence(
+            "the manifest does not say of which models the targets are; propose the change again".to_owned(),
+        ));
+    }
+    Ok(models)
 }
 
 /// How the verification of the signature went.
@@ -43,6 +91,7 @@ pub(crate) enum Outcome {
     KeyTooSmall,
     BadSignature,
     MalformedStatement,
+    OtherArtifact,
     Expired,
     NotYetValid,
 }
@@ -94,6 +143,11 @@ impl Outcome {
             Self::MalformedStatement => {
                 ("signature-malformed", "has a signed statement that cannot be read", "sign it again")
             }
+            Self::OtherArtifact => (
+                "signature-other-artifact",
+                "has a signed statement about another artifact or version",
+                "push the statement that belongs to it, or sign one",
+            ),
             Self::Expired => ("signature-expired", "has a signature that has expired", "sign it again"),
             Self::NotYetValid => (
                 "signature-not-yet-valid",

@@ -1,4 +1,5 @@
-//! The gate `signature`: every artifact is signed by a trusted key and is not older than what was released.
+//! The gate `signature`: every artifact is signed by a trusted key, is meant for the models that it goes to, and is not
+//! older than what was released.
 
 use interlock_plugin_sdk::prelude::*;
 
@@ -20,7 +21,7 @@ pub struct Settings {
     pub allow_counter_lower: bool,
 }
 
-/// Refuses artifacts without a good signature by a trusted key, and downgrades.
+/// Refuses artifacts without a good signature by a trusted key, for other models than they are signed for, and downgrades.
 #[gate(name = "signature", evidence = ["artifact"])]
 pub fn signature(change: &Change, settings: &Settings, _now: Instant) -> Result<Verdict, Fault> {
     if change.artifacts.is_empty() && change.kind == ChangeKind::Release {
@@ -29,15 +30,14 @@ pub fn signature(change: &Change, settings: &Settings, _now: Instant) -> Result<
     }
     let mut findings = Vec::new();
     for artifact in &change.artifacts {
-        let facts: Facts = evidence::json("artifact", &artifact.digest)?;
-        if facts.digest != artifact.digest {
-            let (asked, answered) = (&artifact.digest, facts.digest);
-            return Err(Fault::Evidence(format!(
-                "asked about artifact `{asked}`, but the answer is about `{answered}`"
-            )));
-        }
-        let judged =
-            [size(artifact, &facts), signer(artifact, &facts, settings), counter(artifact, &facts, settings)];
+        let facts: Facts = evidence::json("artifact", &evidence::artifact_key(artifact))?;
+        facts.about(artifact)?;
+        let judged = [
+            size(artifact, &facts),
+            signer(artifact, &facts, settings),
+            models(artifact, &facts, change)?,
+            counter(artifact, &facts, settings),
+        ];
         findings.extend(judged.into_iter().flatten().map(|finding| finding.about(&artifact.digest)));
     }
     Ok(findings.into_iter().collect())
@@ -70,6 +70,35 @@ fn signer(artifact: &Artifact, facts: &Facts, settings: &Settings) -> Option<Fin
         );
         Finding::critical("signature-key-not-trusted", message)
     })
+}
+
+/// Whoever signed it for some models said nothing of the others: what it would do there is anybody's guess.
+fn models(artifact: &Artifact, facts: &Facts, change: &Change) -> Result<Option<Finding>, Fault> {
+    if facts.models.is_empty() {
+        return Ok(None);
+    }
+    let mut reached = facts::models(change)?;
+    reached.retain(|model, _| !facts.models.contains(model));
+    let targets: u64 = reached.values().fold(0, |sum, count| sum.saturating_add(*count));
+    Ok((!reached.is_empty()).then(|| {
+        let message = format!(
+            "`{}` is signed for {}, but the change goes to {}, {targets} targets in all; leave these targets out, or \
+             have it signed for them",
+            artifact.name,
+            listed(&facts.models),
+            listed(reached.keys()),
+        );
+        Finding::critical("signature-other-model", message)
+    }))
+}
+
+/// The first few, because a fleet may have more models than anybody reads.
+fn listed<'a>(models: impl IntoIterator<Item = &'a String>) -> String {
+    let names: Vec<String> = models.into_iter().map(|model| format!("`{model}`")).collect();
+    match names.split_at_checked(5) {
+        Some((first, more)) if !more.is_empty() => format!("{} and {} more", first.join(", "), more.len()),
+        _ => names.join(", "),
+    }
 }
 
 /// A counter that falls is a downgrade: an old release with known flaws, validly signed in its day.

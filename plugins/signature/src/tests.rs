@@ -7,9 +7,12 @@ use super::*;
 fn facts(altered: &Value) -> Value {
     let artifact = &testing::change().artifacts[0];
     let mut facts = json!({
+        "name": artifact.name,
+        "version": artifact.version,
         "digest": artifact.digest,
         "size": artifact.size_bytes,
         "signature": { "outcome": "verified", "key_id": "release-2026", "detail": null },
+        "models": [],
         "release_counter": 12,
         "current_release_counter_max": 11,
     });
@@ -27,9 +30,13 @@ fn lay_over(below: &mut Value, above: &Value) {
 }
 
 fn evaluate(altered: Value, settings: Value) -> Result<Verdict, Fault> {
-    let change = testing::change();
-    let evidence = Evidence::new().json("artifact", &change.artifacts[0].digest, facts(&altered));
-    evidence.during(|| testing::evaluate::<super::Signature>(&change, settings, NOON))
+    evaluate_change(&testing::change(), altered, settings)
+}
+
+fn evaluate_change(change: &Change, altered: Value, settings: Value) -> Result<Verdict, Fault> {
+    let key = evidence::artifact_key(&change.artifacts[0]);
+    let evidence = Evidence::new().json("artifact", &key, facts(&altered));
+    evidence.during(|| testing::evaluate::<super::Signature>(change, settings, NOON))
 }
 
 fn codes(altered: Value, settings: Value) -> Vec<String> {
@@ -41,25 +48,61 @@ fn a_good_signature_with_a_higher_counter_passes() {
     assert_eq!(evaluate(json!({}), json!({})).unwrap(), Verdict::pass());
 }
 
+/// The rows of the README's table of outcomes. A test of the host holds it to every outcome that the host knows.
+fn documented() -> Vec<(&'static str, &'static str)> {
+    let words = |line: &'static str| -> Vec<&str> { line.split('|').map(str::trim).collect() };
+    let quoted = |word: &'static str| word.strip_prefix('`')?.strip_suffix('`');
+    let rows = include_str!("../README.md").lines().filter(|line| line.starts_with("| `")).map(words);
+    rows.filter_map(|words| Some((quoted(words.get(1)?)?, quoted(words.get(2)?)?)))
+        .filter(|(_, finding)| finding.starts_with("signature-"))
+        .collect()
+}
+
 #[test]
-fn every_reason_has_its_own_code() {
-    let reasons = [
-        ("missing", "signature-missing"),
-        ("unknown_key", "signature-unknown-key"),
-        ("revoked_key", "signature-revoked-key"),
-        ("digest_mismatch", "signature-digest-mismatch"),
-        ("size_mismatch", "signature-size-mismatch"),
-        ("wrong_padding", "signature-wrong-padding"),
-        ("wrong_salt", "signature-wrong-salt"),
-        ("key_too_small", "signature-key-too-small"),
-        ("bad_signature", "signature-bad"),
-        ("malformed_statement", "signature-malformed"),
-        ("expired", "signature-expired"),
-        ("not_yet_valid", "signature-not-yet-valid"),
-    ];
-    for (outcome, code) in reasons {
+fn every_outcome_but_verified_fails_with_the_code_that_the_readme_gives_it_and_no_two_share_one() {
+    let documented = documented();
+    assert_eq!(documented.len(), 13, "{documented:?}");
+    let mut codes = std::collections::BTreeSet::new();
+    for (outcome, code) in documented {
         let verdict = evaluate(json!({"signature": {"outcome": outcome}}), json!({})).unwrap();
         assert_eq!((verdict.outcome, verdict.findings[0].code.as_str()), (Outcome::Fail, code), "{outcome}");
+        assert!(codes.insert(code), "`{code}` stands twice");
+    }
+}
+
+#[test]
+fn an_artifact_goes_only_to_the_models_that_it_is_signed_for() {
+    let with = |models: Value| Change {
+        manifest: json!({"population": {"models": models}}).to_string(),
+        ..testing::change()
+    };
+    let judge =
+        |change: &Change, models: Value| evaluate_change(change, json!({"models": models}), json!({}));
+    let both = with(json!({"x2": 3, "x9": 2, "y1": 1}));
+    assert_eq!(judge(&both, json!([])).unwrap(), Verdict::pass());
+    assert_eq!(judge(&both, json!(["y1", "x9", "x2", "x3"])).unwrap(), Verdict::pass());
+    let verdict = judge(&both, json!(["x2"])).unwrap();
+    assert_eq!(
+        (verdict.outcome, verdict.findings[0].code.as_str()),
+        (Outcome::Fail, "signature-other-model")
+    );
+    assert_eq!(
+        verdict.findings[0].message,
+        "`pump-firmware` is signed for `x2`, but the change goes to `x9`, `y1`, 3 targets in all; leave these targets \
+         out, or have it signed for them"
+    );
+    let many: Value = (0..9).map(|n| (format!("m{n}"), json!(1))).collect::<serde_json::Map<_, _>>().into();
+    let message = &judge(&with(many), json!(["x2"])).unwrap().findings[0].message;
+    assert!(message.contains("goes to `m0`, `m1`, `m2`, `m3`, `m4` and 4 more, 9 targets"), "{message}");
+}
+
+#[test]
+fn a_manifest_that_does_not_say_whom_it_reaches_is_a_fault_where_models_are_named() {
+    for manifest in ["{}", "", r#"{"population": {"size": 1}}"#, r#"{"population": {"models": {}}}"#] {
+        let change = Change { manifest: manifest.to_owned(), ..testing::change() };
+        let judged = evaluate_change(&change, json!({"models": ["x2"]}), json!({}));
+        assert!(matches!(judged, Err(Fault::Evidence(_))), "{manifest}: {judged:?}");
+        assert_eq!(evaluate_change(&change, json!({}), json!({})).unwrap(), Verdict::pass());
     }
 }
 
@@ -119,8 +162,14 @@ fn missing_unreadable_or_foreign_evidence_is_a_fault() {
     assert!(matches!(missing, Err(Fault::Evidence(_))));
     let unknown_outcome = evaluate(json!({"signature": {"outcome": "fine"}}), json!({}));
     assert!(matches!(unknown_outcome, Err(Fault::Evidence(_))));
-    let foreign = evaluate(json!({"digest": "sha256:00"}), json!({}));
-    assert!(matches!(foreign, Err(Fault::Evidence(_))));
+    for (field, other) in [("digest", "sha256:00"), ("name", "lamp-firmware"), ("version", "1.0")] {
+        let foreign = evaluate(json!({ field: other }), json!({}));
+        assert!(matches!(foreign, Err(Fault::Evidence(_))), "{field}: {foreign:?}");
+    }
+    // Under its digest alone there is nothing: that could be anybody's.
+    let by_digest = Evidence::new().json("artifact", &change.artifacts[0].digest, facts(&json!({})));
+    let found = by_digest.during(|| testing::evaluate::<super::Signature>(&change, json!({}), NOON));
+    assert!(matches!(found, Err(Fault::Evidence(_))), "{found:?}");
 }
 
 #[test]

@@ -49,6 +49,7 @@ fn said(measured: &Measured, settings: Value) -> String {
     let outcome = match verdict.outcome {
         Outcome::Pass => "pass",
         Outcome::Warn => "warn",
+        Outcome::Hold => "hold",
         Outcome::Fail => "fail",
     };
     format!("{outcome}: {}", codes.join(", "))

@@ -70,6 +70,9 @@ pub(crate) enum Artifact {
         /// Rises with every release.
         #[arg(long, default_value_t = 0)]
         release_counter: u64,
+        /// A hardware model it is for; may be repeated. All models when absent.
+        #[arg(long = "model")]
+        models: Vec<String>,
         /// The private RSA-4096 key (PKCS#8 PEM).
         #[arg(long)]
         sign_with: PathBuf,
@@ -112,10 +115,9 @@ impl Artifact {
                 let body = connection.client()?.get(&format!("/artifacts/{id}")).await?.body;
                 output::record(&body, FIELDS, format)?;
             }
-            Artifact::Sign { file, name, version, release_counter, sign_with } => {
+            Artifact::Sign { file, name, version, release_counter, models, sign_with } => {
                 let (digest, size_bytes) = hash(&file).await?;
-                let signed =
-                    sign(&sign_with, &name, &version, digest, size_bytes, release_counter, Vec::new())?;
+                let signed = sign(&sign_with, &name, &version, digest, size_bytes, release_counter, models)?;
                 output::value(&serde_json::to_value(signed).map_err(Failure::local)?, Format::Json)?;
             }
             Artifact::Keygen { name } => keygen(&name, format)?,
@@ -242,5 +244,5 @@ fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
 }
 
 fn unreadable(file: &Path, error: std::io::Error) -> Failure {
-    Failure::Local(format!("`{}`: {error}", file.display()))
+    Failure::file(file, &error)
 }

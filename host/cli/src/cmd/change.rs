@@ -1,9 +1,11 @@
 //! `interlock change`
 
-use std::{path::PathBuf, time::Duration};
+mod sheet;
+mod watch;
+
+use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
 use crate::{
@@ -21,14 +23,14 @@ pub(crate) enum Change {
         #[arg(long)]
         state: Option<String>,
     },
-    /// Show a change.
+    /// Show all that a change would do, and how far it has come.
     Show {
         /// Its id.
         id: String,
     },
-    /// Say yes to a change as it is now.
+    /// Say yes to a change as it is now. Shows all that it would do, and asks.
     Approve(Answer),
-    /// Say no to a change as it is now.
+    /// Say no to a change as it is now. Shows all that it would do, and asks.
     Reject(Answer),
     /// Withdraw a change.
     Cancel(Because),
@@ -113,6 +115,7 @@ pub(crate) struct Because {
 const FIELDS: &[output::Column] = &[
     ("id", "/id"),
     ("title", "/manifest/title"),
+    ("description", "/manifest/description"),
     ("state", "/state"),
     ("environment", "/manifest/environment"),
     ("digest", "/digest"),
@@ -120,6 +123,7 @@ const FIELDS: &[output::Column] = &[
     ("targets", "/manifest/population/size"),
     ("note", "/note"),
     ("held", "/hold/reasons"),
+    ("policies", "/manifest/bundle"),
     ("proposed", "/created_at"),
     ("updated", "/updated_at"),
 ];
@@ -145,7 +149,13 @@ impl Change {
                 ];
                 output::list(&items, &columns, format)?;
             }
-            Change::Show { id } => show(&client, &id, format).await?,
+            Change::Show { id } => {
+                let change = client.get(&format!("/changes/{id}")).await?.body;
+                match format {
+                    Format::Table => print!("{}", sheet::sheet(&change)),
+                    Format::Json | Format::Yaml => output::value(&change, format)?,
+                }
+            }
             Change::Approve(answer) => answer.give(&client, "approve", format).await?,
             Change::Reject(answer) => answer.give(&client, "reject", format).await?,
             Change::Cancel(because) => because.tell(&client, "cancel", format).await?,
@@ -157,7 +167,7 @@ impl Change {
                 let body = client.get(&format!("/changes/{id}/explain")).await?.body;
                 explain(&body, format)?;
             }
-            Change::Watch { id } => return watch(&client, &id, format).await,
+            Change::Watch { id } => return watch::watch(&client, &id, format).await,
         }
         Ok(Outcome::Done)
     }
@@ -166,8 +176,7 @@ impl Change {
 impl Proposal {
     fn body(&self) -> Result<Value, Failure> {
         if let Some(file) = &self.file {
-            let text = std::fs::read_to_string(file)
-                .map_err(|error| Failure::Usage(format!("`{}`: {error}", file.display())))?;
+            let text = std::fs::read_to_string(file).map_err(|error| Failure::file(file, &error))?;
             // Every JSON document is YAML, so one reader serves both.
             return serde_yaml_ng::from_str(&text)
                 .map_err(|error| Failure::Usage(format!("`{}`: {error}", file.display())));
@@ -214,7 +223,8 @@ impl Answer {
             None => {
                 let change = client.get(&format!("/changes/{}", self.id)).await?.body;
                 if !self.yes {
-                    output::record(&change, FIELDS, Format::Table)?;
+                    // Not to stdout, which holds the answer alone.
+                    eprintln!("{}", sheet::sheet(&change));
                     confirm(verb)?;
                 }
                 output::at(&change, "/digest")
@@ -239,48 +249,28 @@ impl Because {
 fn confirm(verb: &str) -> Result<(), Failure> {
     eprint!("{verb} this change? [y/N] ");
     let mut line = String::new();
-    std::io::stdin().read_line(&mut line).map_err(Failure::local)?;
-    if matches!(line.trim(), "y" | "Y" | "yes") {
-        return Ok(());
+    if std::io::stdin().read_line(&mut line).map_err(Failure::local)? == 0 {
+        return Err(Failure::Usage(
+            "nobody is there to answer; give --yes to do it without asking".to_owned(),
+        ));
     }
-    Err(Failure::Usage("not done; give --yes to do it without being asked".to_owned()))
-}
-
-async fn show(client: &Client, id: &str, format: Format) -> Result<(), Failure> {
-    let change = client.get(&format!("/changes/{id}")).await?.body;
-    output::record(&change, FIELDS, format)?;
-    if format != Format::Table {
-        return Ok(());
+    match line.trim() {
+        "y" | "Y" | "yes" => Ok(()),
+        _ => Err(Failure::Refused(format!("you did not say yes, so nothing was done: no {verb}"))),
     }
-    let rows = |pointer: &str| change.pointer(pointer).and_then(Value::as_array).cloned().unwrap_or_default();
-    if !rows("/gates").is_empty() {
-        println!();
-        let columns = [("GATE", "/plugin/name"), ("OUTCOME", "/verdict/outcome"), ("DECISION", "/decision")];
-        output::list(&rows("/gates"), &columns, format)?;
-    }
-    if !rows("/approvals").is_empty() {
-        println!();
-        let columns = [
-            ("PERSON", "/name"),
-            ("MEANING", "/meaning"),
-            ("ROLES", "/roles"),
-            ("AT", "/at"),
-            ("REASON", "/reason"),
-        ];
-        output::list(&rows("/approvals"), &columns, format)?;
-    }
-    println!("\n{}", progress_line(&change));
-    Ok(())
 }
 
 fn explain(body: &Value, format: Format) -> Result<(), Failure> {
     if format != Format::Table {
         return output::value(body, format);
     }
-    println!("{}: {}", output::at(body, "/change"), output::at(body, "/summary"));
+    let summary = output::at(body, "/summary");
+    println!("{}: {summary}", output::at(body, "/change"));
     let rows = |pointer: &str| body.pointer(pointer).and_then(Value::as_array).cloned().unwrap_or_default();
-    for reason in rows("/next/reasons") {
-        println!("  because: {}", reason.as_str().unwrap_or_default());
+    for reason in rows("/next/reasons").iter().filter_map(Value::as_str) {
+        if !summary.contains(reason) {
+            println!("  because: {reason}");
+        }
     }
     for gate in rows("/findings") {
         for finding in gate.pointer("/findings").and_then(Value::as_array).into_iter().flatten() {
@@ -308,56 +298,4 @@ fn explain(body: &Value, format: Format) -> Result<(), Failure> {
         );
     }
     Ok(())
-}
-
-fn progress_line(change: &Value) -> String {
-    let count =
-        |name: &str| change.pointer(&format!("/progress/{name}")).and_then(Value::as_u64).unwrap_or(0);
-    let parts: Vec<String> = [
-        "pending",
-        "offered",
-        "downloading",
-        "installing",
-        "installed",
-        "verified",
-        "failed",
-        "silent",
-        "rolling_back",
-        "rolled_back",
-        "rollback_failed",
-        "released",
-    ]
-    .into_iter()
-    .filter(|name| count(name) > 0)
-    .map(|name| format!("{} {}", count(name), name.replace('_', " ")))
-    .collect();
-    if parts.is_empty() { "no targets yet".to_owned() } else { parts.join(", ") }
-}
-
-async fn watch(client: &Client, id: &str, format: Format) -> Result<Outcome, Failure> {
-    let bar = if format == Format::Table { ProgressBar::new_spinner() } else { ProgressBar::hidden() };
-    bar.set_style(
-        ProgressStyle::with_template("{spinner} {elapsed} {msg}")
-            .unwrap_or_else(|_| ProgressStyle::default_spinner()),
-    );
-    bar.enable_steady_tick(Duration::from_millis(100));
-    let mut last = String::new();
-    loop {
-        let change = client.get(&format!("/changes/{id}")).await?.body;
-        let state = output::at(&change, "/state");
-        let line = format!("{state}: {}", progress_line(&change));
-        if line != last {
-            bar.println(&line);
-            last.clone_from(&line);
-        }
-        bar.set_message(line);
-        let ended =
-            matches!(state.as_str(), "completed" | "rolled_back" | "rejected" | "cancelled" | "expired");
-        if ended {
-            bar.finish_and_clear();
-            output::record(&change, FIELDS, format)?;
-            return Ok(if state == "completed" { Outcome::Done } else { Outcome::Refused });
-        }
-        tokio::time::sleep(Duration::from_millis(500)).await;
-    }
 }

@@ -1,6 +1,7 @@
 //! `interlock device`
 
 use clap::Subcommand;
+use reqwest::Method;
 use serde_json::json;
 
 use crate::{
@@ -40,6 +41,14 @@ pub(crate) enum Device {
         /// Where it stands.
         #[arg(long, default_value = "")]
         site: String,
+    },
+    /// Take a device to another environment. Out of a guarded one only administrators take it.
+    Move {
+        /// Its id.
+        id: String,
+        /// The environment that it is in from now on.
+        #[arg(long)]
+        to: String,
     },
     /// Take a device out of service for good.
     Retire {
@@ -93,6 +102,11 @@ impl Device {
             Device::Register { id, environment, model, site } => {
                 let body = json!({ "id": id, "environment": environment, "model": model, "site": site });
                 output::record(&client.post("/devices", &body).await?.body, FIELDS, format)?;
+            }
+            Device::Move { id, to } => {
+                let path = format!("/devices/{id}");
+                let request = client.request(Method::PATCH, &path).json(&json!({ "environment": to }));
+                output::record(&client.send(request).await?.body, FIELDS, format)?;
             }
             Device::Retire { id } => {
                 output::record(&client.delete(&format!("/devices/{id}")).await?.body, FIELDS, format)?;

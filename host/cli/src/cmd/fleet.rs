@@ -59,9 +59,23 @@ pub(crate) struct Emulate {
     /// Do not download artifacts.
     #[arg(long)]
     no_download: bool,
-    /// EFFECT[=VALUE][:PERCENT][@VERSION]: fail-install, fail-download, silent, lie, latency=MS, error-rate=RATIO.
-    /// May be repeated; `latency=900:20@2.0.0` slows 20 % of the devices that run 2.0.0.
-    #[arg(long = "behaviour", value_parser = behaviour)]
+    /// EFFECT[=VALUE][:PERCENT][@VERSION]; may be repeated.
+    ///
+    /// `latency=900:20@2.0.0` slows 20 % of the devices that run 2.0.0.
+    ///
+    /// While they install the version:
+    ///   fail-install        the installation fails, and they say so
+    ///   fail-download       the download fails, and they say so
+    ///   lie                 they say success and keep the old version
+    ///   reboots-after=MS    they say success, and reboot into it only so much later
+    ///   rejects-cancel      told to stop, they say that it is too late and go on
+    ///   silent              from when they fetch it they are heard of no more
+    /// While they run it:
+    ///   latency=MS          they measure about this latency
+    ///   error-rate=RATIO    they measure about this share of errors
+    ///   health-only         they report their health without a version
+    ///   silent              they are never heard of
+    #[arg(long = "behaviour", value_parser = behaviour, verbatim_doc_comment)]
     behaviours: Vec<Behaviour>,
     /// Everything that is left to chance hangs on it.
     #[arg(long, default_value_t = 1)]
@@ -70,6 +84,9 @@ pub(crate) struct Emulate {
     #[arg(long)]
     seconds: Option<u64>,
 }
+
+const EFFECTS: &str = "fail-install, fail-download, silent, lie, latency=MS, error-rate=RATIO, reboots-after=MS, \
+                       rejects-cancel, health-only";
 
 fn behaviour(text: &str) -> Result<Behaviour, String> {
     let (rest, version) = match text.split_once('@') {
@@ -100,11 +117,10 @@ fn behaviour(text: &str) -> Result<Behaviour, String> {
         "lie" => Effect::LieAboutSuccess,
         "latency" => Effect::SlowLatencyMs(number()? as u64),
         "error-rate" => Effect::ErrorRate(number()?),
-        other => {
-            return Err(format!(
-                "`{other}` is no effect: fail-install, fail-download, silent, lie, latency=MS, error-rate=RATIO"
-            ));
-        }
+        "reboots-after" => Effect::RebootsAfterMs(number()? as u64),
+        "rejects-cancel" => Effect::RejectsCancelWhileInstalling,
+        "health-only" => Effect::ReportsHealthOnly,
+        other => return Err(format!("`{other}` is no effect: {EFFECTS}")),
     };
     Ok(Behaviour { version, site: None, share_bp: (percent * 100.0).round() as u32, effect })
 }
@@ -168,7 +184,7 @@ impl Emulate {
         let server = self.url.parse().map_err(|error| Failure::Usage(format!("`{}`: {error}", self.url)))?;
         let named: Vec<(String, Option<String>)> = match &self.tokens {
             Some(file) => std::fs::read_to_string(file)
-                .map_err(|error| Failure::Usage(format!("`{}`: {error}", file.display())))?
+                .map_err(|error| Failure::file(file, &error))?
                 .lines()
                 .filter_map(|line| line.split_once(' '))
                 .map(|(id, token)| (id.to_owned(), Some(token.trim().to_owned())))
@@ -224,6 +240,19 @@ mod tests {
         let read = behaviour("latency=900:20@2.0.0").unwrap();
         assert_eq!(read.effect, Effect::SlowLatencyMs(900));
         assert_eq!((read.share_bp, read.version.as_deref()), (2_000, Some("2.0.0")));
+    }
+
+    #[test]
+    fn every_effect_that_is_listed_is_read_and_explained() {
+        let help = Emulate::augment_args(clap::Command::new("emulate")).render_long_help().to_string();
+        for effect in EFFECTS.split(", ") {
+            assert!(help.contains(&format!("  {effect}  ")), "`{effect}` is not explained in:\n{help}");
+            let text = effect.replace("=MS", "=900").replace("=RATIO", "=0.5");
+            behaviour(&text).unwrap_or_else(|error| panic!("{effect}: {error}"));
+        }
+        assert_eq!(behaviour("reboots-after=900").unwrap().effect, Effect::RebootsAfterMs(900));
+        assert_eq!(behaviour("rejects-cancel").unwrap().effect, Effect::RejectsCancelWhileInstalling);
+        assert_eq!(behaviour("health-only").unwrap().effect, Effect::ReportsHealthOnly);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::{path::PathBuf, sync::Arc};
 
 use clap::Subcommand;
-use interlock_domain::{AccountKind, Environment, Role, RoleGrant, Scope, TenantId};
+use interlock_domain::{AccountKind, Environment, PersonId, Role, RoleGrant, Scope, TenantId};
 use interlock_server::{App, Config, SystemClock, flow::key};
 use serde_json::json;
 
@@ -19,9 +19,19 @@ pub(crate) enum Key {
         /// What the person or program is called. The same name gets further keys for the same account.
         #[arg(long)]
         name: String,
-        /// A role, or `role@environment`; may be repeated.
-        #[arg(long = "role", required = true, value_parser = role_grant)]
+        /// A role, or `role@environment`; may be repeated. An account that is there keeps its own.
+        #[arg(long = "role", value_parser = role_grant)]
         roles: Vec<RoleGrant>,
+        /// For a further account of somebody who has one: the person, as `interlock account list` shows it.
+        #[arg(long, conflicts_with = "service")]
+        person: Option<PersonId>,
+        /// For a program: the person who answers for it, as `interlock account list` shows it.
+        #[arg(long, requires = "service", required_if_eq("service", "true"))]
+        owner: Option<PersonId>,
+        /// End the account's other keys. Needed for one that approves or administers, which then waits for a second
+        /// administrator and for 24 hours.
+        #[arg(long)]
+        reset: bool,
         /// What the key may be used for; may be repeated.
         #[arg(long = "scope", default_values = ["read", "write"])]
         scopes: Vec<Scope>,
@@ -53,7 +63,7 @@ pub(crate) enum Key {
     },
 }
 
-fn role_grant(text: &str) -> Result<RoleGrant, String> {
+pub(crate) fn role_grant(text: &str) -> Result<RoleGrant, String> {
     let (role, environment) = match text.split_once('@') {
         Some((role, environment)) => (role, Some(environment)),
         None => (text, None),
@@ -67,10 +77,24 @@ fn role_grant(text: &str) -> Result<RoleGrant, String> {
 impl Key {
     pub(crate) async fn run(self, connection: &Connection, format: Format) -> Result<Outcome, Failure> {
         match self {
-            Key::Create { name, roles, scopes, expires_in_days, service, label, local, config, data_dir } => {
+            Key::Create {
+                name,
+                roles,
+                person,
+                owner,
+                reset,
+                scopes,
+                expires_in_days,
+                service,
+                label,
+                local,
+                config,
+                data_dir,
+            } => {
                 let kind = if service { AccountKind::Service } else { AccountKind::User };
                 let expires_in_ms = expires_in_days.saturating_mul(24 * 3_600_000);
-                let request = key::KeyRequest { name, kind, roles, scopes, expires_in_ms, label };
+                let request =
+                    key::KeyRequest { name, kind, roles, person, owner, reset, scopes, expires_in_ms, label };
                 let made = if local {
                     create_locally(connection, request, config, data_dir).await?
                 } else {
@@ -101,10 +125,23 @@ impl Key {
 }
 
 fn show(made: &serde_json::Value, format: Format) -> Result<(), Failure> {
-    let fields = [("key", "/key"), ("id", "/id"), ("account", "/account"), ("expires", "/expires_at")];
+    let fields = [
+        ("key", "/key"),
+        ("id", "/id"),
+        ("account", "/account"),
+        ("person", "/person"),
+        ("expires", "/expires_at"),
+    ];
     output::record(made, &fields, format)?;
     if format == Format::Table {
         eprintln!("Keep the key safe: it cannot be shown again.");
+        if made.pointer("/hold").is_some_and(|hold| !hold.is_null()) {
+            let account = output::at(made, "/account");
+            eprintln!(
+                "It neither approves nor administers before another administrator confirms it \
+                 (`interlock account confirm {account}`); after a reset, not for 24 hours either."
+            );
+        }
     }
     Ok(())
 }
@@ -134,4 +171,33 @@ async fn create_locally(
         "scopes": made.credential.scopes,
         "expires_at": made.credential.expires_at,
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Line {
+        #[command(subcommand)]
+        key: Key,
+    }
+
+    fn parses(words: &str) -> bool {
+        let words = format!("interlock create --name ci {words}");
+        Line::try_parse_from(words.split_whitespace()).is_ok()
+    }
+
+    #[test]
+    fn a_program_needs_an_owner_and_a_person_has_none() {
+        let person = PersonId::new(uuid::Uuid::from_u128(1));
+        assert!(parses("--role viewer"));
+        assert!(parses(&format!("--role viewer --person {person}")));
+        assert!(parses(&format!("--service --owner {person}")));
+        assert!(!parses("--service"), "nobody answers for it");
+        assert!(!parses(&format!("--owner {person}")), "a person answers for themselves");
+        assert!(!parses(&format!("--service --owner {person} --person {person}")));
+    }
 }

@@ -1,45 +1,61 @@
 //! `interlock ledger`
 
-use std::{path::PathBuf, sync::Arc};
+mod remember;
 
-use clap::Subcommand;
-use interlock_server::{App, Config, SystemClock, flow::ledger};
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use clap::{Args, Subcommand};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use interlock_server::{Config, flow::ledger};
+use interlock_store::AuditStep;
 use serde_json::{Value, json};
 
+use self::remember::Memory;
 use crate::{
     client::{Connection, Failure},
     output::{self, Format, Outcome},
 };
 
+/// How long something may take before it has to show that it goes on.
+const PATIENCE: Duration = Duration::from_secs(1);
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Ledger {
-    /// Re-hash every entry, check chain, root and signatures, rebuild every change. Exit code 3 when something is wrong.
-    Verify {
-        /// Verify the database of this data folder instead of asking the server.
-        #[arg(long)]
-        local: bool,
-        /// The server's configuration file, for --local.
-        #[arg(long, env = "INTERLOCK_CONFIG")]
-        config: Option<PathBuf>,
-        /// The server's data folder, for --local.
-        #[arg(long)]
-        data_dir: Option<PathBuf>,
-    },
+    /// Re-hash every entry, check chain, head and signatures, compare every row, rebuild every change. Exit code 3 when
+    /// something is wrong or there is nothing to verify.
+    Verify(Verify),
     /// Print the newest signed checkpoint.
     Checkpoint,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Verify {
+    /// Verify the database of this data folder instead of asking the server. Makes nothing and alters nothing.
+    #[arg(long)]
+    local: bool,
+    /// The server's configuration file, for --local.
+    #[arg(long, env = "INTERLOCK_CONFIG")]
+    config: Option<PathBuf>,
+    /// The server's data folder, for --local.
+    #[arg(long)]
+    data_dir: Option<PathBuf>,
+    /// Prove that the log continues the checkpoint in this file, then put the newest one there. Keep the file where
+    /// nobody who can reach the database can reach it. It is made when there is none.
+    #[arg(long, value_name = "FILE")]
+    remember: Option<PathBuf>,
 }
 
 impl Ledger {
     pub(crate) async fn run(self, connection: &Connection, format: Format) -> Result<Outcome, Failure> {
         match self {
-            Ledger::Verify { local, config, data_dir } => {
-                let body = if local {
-                    verify_locally(connection, config, data_dir).await?
-                } else {
-                    connection.client()?.post("/ledger/verify", &json!({})).await?.body
-                };
-                report(&body, format)
-            }
+            Ledger::Verify(verify) => verify.run(connection, format).await,
             Ledger::Checkpoint => {
                 let body = connection.client()?.get("/ledger/checkpoint").await?.body;
                 print!("{}", body.as_str().unwrap_or_default());
@@ -49,43 +65,149 @@ impl Ledger {
     }
 }
 
-fn report(body: &Value, format: Format) -> Result<Outcome, Failure> {
-    let fields = [
-        ("sound", "/sound"),
-        ("entries", "/entries"),
-        ("root", "/root"),
-        ("changes rebuilt", "/changes_rebuilt"),
-    ];
-    output::record(body, &fields, format)?;
-    if format == Format::Table {
-        for finding in body.get("findings").and_then(Value::as_array).into_iter().flatten() {
-            let index = output::at(finding, "/index");
-            let place = if index.is_empty() { "log".to_owned() } else { format!("entry {index}") };
-            println!(
-                "{place}: {}; expected {}, found {}",
-                output::at(finding, "/what"),
-                output::at(finding, "/expected"),
-                output::at(finding, "/found")
-            );
+impl Verify {
+    async fn run(self, connection: &Connection, format: Format) -> Result<Outcome, Failure> {
+        let memory = self.remember.as_deref().map(Memory::open).transpose()?;
+        let body = if self.local {
+            self.locally(connection, memory.as_ref(), format).await?
+        } else {
+            remotely(connection, memory.as_ref(), format).await?
+        };
+        report(&body, format)?;
+        if body.get("sound").and_then(Value::as_bool) != Some(true) {
+            return Ok(Outcome::Unverified);
         }
+        if let Some(memory) = memory {
+            memory.keep(&output::at(&body, "/checkpoint"))?;
+        }
+        Ok(Outcome::Done)
     }
-    let sound = body.get("sound").and_then(Value::as_bool) == Some(true);
-    Ok(if sound { Outcome::Done } else { Outcome::Unverified })
+
+    async fn locally(
+        &self,
+        connection: &Connection,
+        memory: Option<&Memory>,
+        format: Format,
+    ) -> Result<Value, Failure> {
+        let mut config = Config::read(self.config.as_deref()).map_err(Failure::local)?;
+        if let Some(data_dir) = &self.data_dir {
+            config.server.data_dir.clone_from(data_dir);
+        }
+        let config = config.checked().map_err(Failure::local)?;
+        let steps = Arc::new(Steps::default());
+        let noted = Arc::clone(&steps);
+        let remembered = memory.and_then(Memory::remembered);
+        let work =
+            ledger::verify_stored(&config, &connection.tenant, remembered, move |step| noted.note(step));
+        // Whatever is not there, nothing could be verified: that is no slip of the keyboard to a script that asks for proof.
+        let verification = showing(work, format, |bar| steps.show(bar)).await.map_err(|error| {
+            Failure::Local(format!(
+                "cannot verify: {error}; give the --data-dir or --config of the server whose ledger it is"
+            ))
+        })?;
+        serde_json::to_value(verification).map_err(Failure::local)
+    }
 }
 
-async fn verify_locally(
+async fn remotely(
     connection: &Connection,
-    config: Option<PathBuf>,
-    data_dir: Option<PathBuf>,
+    memory: Option<&Memory>,
+    format: Format,
 ) -> Result<Value, Failure> {
-    let mut config = Config::read(config.as_deref()).map_err(Failure::local)?;
-    if let Some(data_dir) = data_dir {
-        config.server.data_dir = data_dir;
+    let client = connection.client()?;
+    let asked = match memory.and_then(Memory::text) {
+        Some(text) => json!({ "remembered": text }),
+        None => json!({}),
+    };
+    let work = client.post("/ledger/verify", &asked);
+    let body = showing(work, format, |bar| bar.set_message("the server verifies its ledger")).await?.body;
+    if body.get("sound").and_then(Value::as_bool) == Some(true)
+        && let Some(memory) = memory
+    {
+        // It was the server that compared: what can be checked without its key is checked here.
+        memory.leads_to(&output::at(&body, "/checkpoint"))?;
     }
-    config.plugins.dir = PathBuf::from("/nonexistent");
-    let config = config.checked().map_err(Failure::local)?;
-    let app = App::open(config, Arc::new(SystemClock)).await.map_err(Failure::local)?;
-    let verification = ledger::verify_log(&app, &connection.tenant).await.map_err(Failure::local)?;
-    app.store.close().await;
-    serde_json::to_value(verification).map_err(Failure::local)
+    Ok(body)
 }
+
+fn report(body: &Value, format: Format) -> Result<(), Failure> {
+    let fields = [
+        ("outcome", "/outcome"),
+        ("entries", "/entries"),
+        ("root", "/root"),
+        ("rows compared", "/rows_compared"),
+        ("changes rebuilt", "/changes_rebuilt"),
+        ("what to do", "/advice"),
+    ];
+    output::record(body, &fields, format)?;
+    if format != Format::Table {
+        return Ok(());
+    }
+    let findings = body.get("findings").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    for finding in findings {
+        let index = output::at(finding, "/index");
+        let place = if index.is_empty() { "log".to_owned() } else { format!("entry {index}") };
+        println!(
+            "{place}: {}; expected {}, found {}",
+            output::at(finding, "/what"),
+            output::at(finding, "/expected"),
+            output::at(finding, "/found")
+        );
+    }
+    let total = body.get("findings_total").and_then(Value::as_u64).unwrap_or_default();
+    if total > findings.len() as u64 {
+        println!("and {} more", total - findings.len() as u64);
+    }
+    Ok(())
+}
+
+/// What a verification has done so far, for the bar.
+#[derive(Debug, Default)]
+struct Steps {
+    entries: AtomicU64,
+    of: AtomicU64,
+    rows: AtomicU64,
+}
+
+impl Steps {
+    fn note(&self, step: AuditStep) {
+        match step {
+            AuditStep::Entries { done, of } => {
+                self.entries.store(done, Ordering::Relaxed);
+                self.of.store(of, Ordering::Relaxed);
+            }
+            AuditStep::Rows { done } => self.rows.store(done, Ordering::Relaxed),
+        }
+    }
+
+    fn show(&self, bar: &ProgressBar) {
+        let [entries, of, rows] =
+            [&self.entries, &self.of, &self.rows].map(|count| count.load(Ordering::Relaxed));
+        bar.set_message(format!("{entries} of {of} entries verified, {rows} rows compared"));
+    }
+}
+
+/// Does the work, and shows people how it goes as soon as it takes longer than they would wait without a word.
+async fn showing<T>(work: impl Future<Output = T>, format: Format, show: impl Fn(&ProgressBar)) -> T {
+    let style = ProgressStyle::with_template("{spinner} {elapsed} {msg}");
+    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden())
+        .with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
+    let mut work = std::pin::pin!(work);
+    if let Ok(done) = tokio::time::timeout(PATIENCE, &mut work).await {
+        return done;
+    }
+    if format == Format::Table {
+        bar.set_draw_target(ProgressDrawTarget::stderr());
+    }
+    loop {
+        show(&bar);
+        bar.tick();
+        if let Ok(done) = tokio::time::timeout(PATIENCE / 10, &mut work).await {
+            bar.finish_and_clear();
+            return done;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

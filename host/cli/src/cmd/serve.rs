@@ -49,8 +49,7 @@ impl Serve {
     }
 
     fn config(&self) -> Result<Config, Failure> {
-        let unusable = |error: interlock_server::config::ConfigError| Failure::Usage(error.to_string());
-        let mut config = Config::read(self.config.as_deref()).map_err(unusable)?;
+        let mut config = Config::read(self.config.as_deref()).map_err(Failure::local)?;
         if let Some(listen) = self.listen {
             config.server.listen = listen;
         }
@@ -60,7 +59,7 @@ impl Serve {
         if let Some(plugins_dir) = &self.plugins_dir {
             config.plugins.dir.clone_from(plugins_dir);
         }
-        config.checked().map_err(unusable)
+        config.checked().map_err(Failure::local)
     }
 }
 

@@ -34,6 +34,7 @@ impl Change {
             rollout: None,
             rollback: None,
             note: None,
+            paused_by_safety: false,
             created_at: *at,
             expires_at: *expires_at,
             updated_at: *at,
@@ -58,6 +59,7 @@ impl Change {
                 self.gates = reports.clone();
                 self.state = State::Approving;
             }
+            Event::GatesRejudged { reports, .. } => self.gates = reports.clone(),
             Event::GatesFailed { reports, .. } => {
                 self.note = Some(refused_by(reports));
                 self.gates = reports.clone();
@@ -93,10 +95,12 @@ impl Change {
             Event::Held { hold, .. } => self.hold = Some(hold.clone()),
             Event::Resumed { .. } => {
                 self.note = None;
+                self.paused_by_safety = false;
                 self.state = State::RollingOut;
             }
-            Event::Paused { reason, .. } => {
+            Event::Paused { by_safety, reason, .. } => {
                 self.note = Some(reason.clone());
+                self.paused_by_safety = *by_safety;
                 self.hold = None;
                 self.state = State::Paused;
             }
@@ -104,6 +108,7 @@ impl Change {
                 self.rollback = Some(cause.clone());
                 self.hold = None;
                 self.note = None;
+                self.paused_by_safety = false;
                 self.state = State::RollingBack;
             }
             Event::RolledBack { .. } => self.state = State::RolledBack,

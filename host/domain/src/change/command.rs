@@ -5,6 +5,10 @@ use crate::{
     AccountKind, Action, Actor, Approval, Event, Meaning, Permit, Refusal, RollbackCause, Task, Timestamp,
 };
 
+/// How old an approval must be before the same person can give it again: a day, so that a repetition is a fresh look and
+/// not a second click.
+const RENEWABLE_AFTER_MS: i64 = 24 * 3_600_000;
+
 /// What a person wants to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
@@ -71,6 +75,9 @@ impl Change {
     ) -> Result<Transition, Refusal> {
         self.permitted(permit, command.action())?;
         let verb = command.verb();
+        if !permit.held_by(&by.account) {
+            return Err(Refusal::NotYourPermit { verb, change: self.id.to_string() });
+        }
         if reason.trim().is_empty() {
             return Err(Refusal::NoReason { verb, change: self.id.to_string() });
         }
@@ -93,10 +100,13 @@ impl Change {
                 Ok(self.transition(vec![event], vec![Task::Release]))
             }
             (State::RollingOut, Command::Pause) => {
-                Ok(self.transition(vec![Event::Paused { by: Some(person), reason, at: now }], vec![]))
+                let there = by.roles_in(Some(&self.manifest.environment));
+                let by_safety = there.into_iter().any(crate::Role::is_safety);
+                let event = Event::Paused { by: Some(person), by_safety, reason, at: now };
+                Ok(self.transition(vec![event], vec![]))
             }
             (State::Paused, Command::Resume) => {
-                Ok(self.transition(vec![Event::Resumed { by: person, reason, at: now }], vec![]))
+                Ok(self.transition(vec![Event::Resumed { by: person, reason, at: now }], vec![Task::Renew]))
             }
             (State::RollingOut, Command::Promote) => {
                 Ok(self.transition(vec![Event::Promoted { by: person, reason, at: now }], vec![]))
@@ -172,12 +182,15 @@ impl Change {
         if now >= self.expires_at {
             return Err(Refusal::Expired { change, at: self.expires_at });
         }
-        let earlier = self.approvals.iter().find(|approval| {
+        let earlier = self.approvals.iter().rev().find(|approval| {
             approval.person == by.person
                 && approval.digest == self.digest
                 && approval.meaning != Meaning::Rejection
         });
-        if let Some(earlier) = earlier {
+        // An approval grows old in the eyes of the policies; its giver can renew it then, and still counts once.
+        if let Some(earlier) = earlier
+            && now.millis_since(earlier.at) < RENEWABLE_AFTER_MS
+        {
             return Err(Refusal::AlreadyApproved { change, name: earlier.name.clone(), at: earlier.at });
         }
         Ok(())

@@ -3,7 +3,7 @@
 use super::{Change, Draft, Hold, State, Transition};
 use crate::{
     Action, ChangeId, Decision, DecisionOutcome, Directive, Event, GateReport, HealthVerdict, Manifest,
-    Permit, Progress, Refusal, Resource, RollbackCause, Stage, Task, Timestamp,
+    Permit, Progress, Refusal, Resource, RollbackCause, Stage, Task, Timestamp, WaysBack,
     rollout::{next_directive_allowed, record},
 };
 
@@ -19,7 +19,7 @@ impl Change {
         let place = Resource::Environment {
             tenant: manifest.tenant.clone(),
             environment: manifest.environment.clone(),
-            change_kind: manifest.kind,
+            change_kind: Some(manifest.kind),
         };
         if !permit.covers(Action::ProposeChange, &place.id()) {
             return Err(Refusal::WrongPermit {
@@ -52,7 +52,7 @@ impl Change {
         let place = Resource::Environment {
             tenant: self.manifest.tenant.clone(),
             environment: self.manifest.environment.clone(),
-            change_kind: self.manifest.kind,
+            change_kind: Some(self.manifest.kind),
         };
         if !permit.covers(Action::ProposeChange, &place.id()) {
             return Err(Refusal::WrongPermit {
@@ -61,7 +61,10 @@ impl Change {
                 resource: place.id(),
             });
         }
-        if !matches!(self.state, State::Gating | State::Approving) || draft.author.person != self.author {
+        if draft.author.person != self.author {
+            return Err(Refusal::NotTheAuthor { verb: "revise", change: self.id.to_string() });
+        }
+        if !matches!(self.state, State::Gating | State::Approving) {
             return Err(self.wrong_state("revise"));
         }
         if draft.manifest.environment != self.manifest.environment
@@ -86,18 +89,35 @@ impl Change {
         if self.state != State::Gating {
             return Err(self.wrong_state("review"));
         }
+        self.all_gates_answered(&reports)?;
+        if reports.iter().any(GateReport::blocks) {
+            return Ok(self.transition(vec![Event::GatesFailed { reports, at: now }], vec![Task::Release]));
+        }
+        Ok(self.transition(vec![Event::GatesPassed { reports, at: now }], vec![]))
+    }
+
+    /// The gates were asked again, right before the change goes on. `None` when they say what they said before; a
+    /// gate whose sentences alone differ (they may name the time) says the same.
+    pub fn rejudge(&self, reports: Vec<GateReport>, now: Timestamp) -> Result<Option<Transition>, Refusal> {
+        if !matches!(self.state, State::Approving | State::RollingOut) {
+            return Err(self.wrong_state("judge"));
+        }
+        self.all_gates_answered(&reports)?;
+        let same = reports.len() == self.gates.len()
+            && reports.iter().zip(&self.gates).all(|(new, old)| new.says_the_same_as(old));
+        Ok((!same).then(|| self.transition(vec![Event::GatesRejudged { reports, at: now }], vec![])))
+    }
+
+    fn all_gates_answered(&self, reports: &[GateReport]) -> Result<(), Refusal> {
         let missing = self.manifest.gates.iter().find(|gate| {
             !reports
                 .iter()
                 .any(|report| report.plugin.digest == gate.plugin.digest && report.mode == gate.mode)
         });
-        if let Some(gate) = missing {
-            return Err(Refusal::BadManifest(format!("gate `{}` has not answered", gate.plugin.name)));
+        match missing {
+            Some(gate) => Err(Refusal::BadManifest(format!("gate `{}` has not answered", gate.plugin.name))),
+            None => Ok(()),
         }
-        if reports.iter().any(GateReport::blocks) {
-            return Ok(self.transition(vec![Event::GatesFailed { reports, at: now }], vec![Task::Release]));
-        }
-        Ok(self.transition(vec![Event::GatesPassed { reports, at: now }], vec![]))
     }
 
     /// Expires a change that waited too long; `None` when it has not.
@@ -126,12 +146,14 @@ impl Change {
         }
     }
 
-    /// The strategy asked for a stage, and the policies answered.
+    /// The strategy asked for a stage, and the policies answered. `back` says how its targets would come back from it
+    /// today: what they run may have changed since the change was proposed.
     pub fn enter_stage(
         &self,
         index: u32,
         progress: &Progress,
         decision: &Decision,
+        back: WaysBack,
         now: Timestamp,
     ) -> Result<Option<Transition>, Refusal> {
         self.follows(&Directive::EnterStage { index }, progress)?;
@@ -141,12 +163,17 @@ impl Change {
         self.permitted(&permit, Action::EnterStage)?;
         let stage = self.stage(index)?;
         let task = match (&stage.exposure, stage.ranks(self.manifest.population.size)) {
-            (crate::Exposure::Groups { names }, _) => Task::ExposeGroups { names: names.clone() },
-            (_, Some(below)) => Task::ExposeRanks { below },
-            (_, None) => Task::ExposeRanks { below: 0 },
+            (crate::Exposure::Groups { names }, _) => Task::ExposeGroups { names: names.clone(), back },
+            (_, below) => Task::ExposeRanks { below: below.unwrap_or(0), back },
         };
         let event = Event::StageEntered { stage: record(index, decision, now), at: now };
         Ok(Some(self.transition(vec![event], vec![task])))
+    }
+
+    /// Offers the artifact to targets that waited for another change. Their stage was permitted when it was entered.
+    pub fn offer_waiting(&self, back: WaysBack) -> Option<Transition> {
+        let entered = self.state == State::RollingOut && self.rollout.as_ref()?.stage().is_some();
+        entered.then(|| self.transition(vec![], vec![Task::OfferWaiting { back }]))
     }
 
     /// Notes that the last target of the stage settled, or that one came back to life after that.
@@ -231,7 +258,7 @@ impl Change {
     }
 
     fn stop(&self, reason: String, now: Timestamp) -> Transition {
-        self.transition(vec![Event::Paused { by: None, reason, at: now }], vec![])
+        self.transition(vec![Event::Paused { by: None, by_safety: false, reason, at: now }], vec![])
     }
 
     /// A deny. The same reasons again are no news: a held change is asked every few seconds.

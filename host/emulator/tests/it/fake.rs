@@ -288,7 +288,9 @@ async fn cancel_feedback(
     Path((device, action)): Path<(String, String)>,
     Json(body): Json<Value>,
 ) {
-    shared.inner().offers.remove(&device);
+    if body["status"]["execution"] != "rejected" {
+        shared.inner().offers.remove(&device);
+    }
     shared.tell(Event::Feedback { device, cancel: true, action, status: body["status"].clone() });
 }
 

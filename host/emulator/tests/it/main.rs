@@ -184,6 +184,78 @@ async fn a_deployment_that_is_cancelled_while_it_installs_stops() {
 }
 
 #[tokio::test]
+async fn a_device_that_reboots_later_says_success_first_and_runs_the_old_version_until_then() {
+    let mut server = FakeServer::start().await;
+    // Long enough that it is asked for its data before it reboots.
+    let late = FleetOptions { poll_ms: Some(20), ..misbehaving(&server, Effect::RebootsAfterMs(2_000)) };
+    server.offer("p1", Offer::Deploy { action: 7, version: "2.0", update: "forced" });
+    let fleet = Fleet::start(late).unwrap();
+    while soon(server.next()).await.to_string() != "7 closed success: Software bundle installed successfully."
+    {
+    }
+    assert_eq!(soon(server.next()).await.to_string(), "data: health ok, version 1.0, site north");
+    let said = fleet.snapshot();
+    assert_eq!((said.installs, said.by_version["1.0"]), (1, 1), "success is told before it is true");
+
+    soon(fleet.wait_until(|now| now.by_version.contains_key("2.0"))).await;
+    server.ask_for_data("p1");
+    assert_eq!(
+        soon(server.next()).await.to_string(),
+        "data: health ok, version 2.0, site north",
+        "of the deployment it says nothing more"
+    );
+    assert_eq!(fleet.stop().await.installs, 1);
+}
+
+#[tokio::test]
+async fn a_device_that_rejects_a_cancellation_goes_on_and_says_how_it_ended() {
+    let mut server = FakeServer::start().await;
+    let options = misbehaving(&server, Effect::RejectsCancelWhileInstalling);
+    server.offer("p1", Offer::Deploy { action: 7, version: "2.0", update: "forced" });
+    let fleet = Fleet::start(FleetOptions { install_ms: 1_500, ..options }).unwrap();
+    assert_eq!(
+        soon(server.next()).await.to_string(),
+        "7 proceeding none: Installing Update Chunk Artifacts."
+    );
+    server.offer("p1", Offer::Cancel { action: 7 });
+    let mut said = Vec::new();
+    while said.last().is_none_or(|line: &String| !line.starts_with("7 closed")) {
+        said.push(soon(server.next()).await.to_string());
+    }
+    let rejected = "cancel 7 rejected success: Cancelation impossible, installation started already.";
+    assert_eq!(said[0], rejected);
+    let after: Vec<_> = said.iter().filter(|line| *line != rejected).collect();
+    assert_eq!(
+        after,
+        [
+            "7 proceeding none: Installed Chunk.",
+            "7 proceeding none: All Chunks Installed.",
+            "7 closed success: Update Installed.",
+        ]
+    );
+    let end = fleet.stop().await;
+    assert_eq!((end.installs, end.cancelled, end.by_version["2.0"]), (1, 0, 1));
+
+    // What it does not install it lets be cancelled.
+    server.offer("p1", Offer::Cancel { action: 9 });
+    let _fleet = Fleet::start(misbehaving(&server, Effect::RejectsCancelWhileInstalling)).unwrap();
+    while soon(server.next()).await.to_string() != "cancel 9 closed success: Operation canceled." {}
+}
+
+#[tokio::test]
+async fn a_device_that_reports_its_health_only_leaves_the_version_out() {
+    let mut server = FakeServer::start().await;
+    let mut options = misbehaving(&server, Effect::ReportsHealthOnly);
+    let (said, _) = story(options.clone(), &mut server).await;
+    assert_eq!(said[0], "data: health ok, version 1.0, site north", "it is one of 2.0 alone");
+    assert_eq!(said[said.len() - 1], "data: health ok, version ?, site ?");
+
+    options.behaviours[0].share_bp = 0;
+    let (said, _) = story(options, &mut server).await;
+    assert_eq!(said[said.len() - 1], "data: health ok, version 2.0, site north", "its share is nobody");
+}
+
+#[tokio::test]
 async fn a_skipped_update_is_a_false_success_as_with_the_real_client() {
     let mut server = FakeServer::start().await;
     server.offer("p1", Offer::Deploy { action: 7, version: "2.0", update: "skip" });

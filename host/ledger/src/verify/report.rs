@@ -1,5 +1,6 @@
 //! What a verification found.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::Serialize;
@@ -27,11 +28,34 @@ pub struct Finding {
     /// What it means.
     pub kind: FindingKind,
     /// What is wrong.
-    pub what: &'static str,
+    pub what: Cow<'static, str>,
     /// What should have been there.
     pub expected: String,
     /// What is there.
     pub found: String,
+}
+
+impl Finding {
+    /// Something that was altered.
+    pub fn tampered(
+        idx: Option<u64>,
+        what: impl Into<Cow<'static, str>>,
+        expected: impl Into<String>,
+        found: impl Into<String>,
+    ) -> Self {
+        let (kind, what) = (FindingKind::Tampered, what.into());
+        Self { idx, kind, what, expected: expected.into(), found: found.into() }
+    }
+
+    /// Something without which a check cannot be made.
+    pub fn missing(
+        idx: Option<u64>,
+        what: impl Into<Cow<'static, str>>,
+        expected: impl Into<String>,
+        found: impl Into<String>,
+    ) -> Self {
+        Self { kind: FindingKind::Missing, ..Self::tampered(idx, what, expected, found) }
+    }
 }
 
 impl fmt::Display for Finding {
@@ -90,11 +114,11 @@ pub(super) struct Findings {
 
 impl Findings {
     pub(super) fn tampered(&mut self, idx: Option<u64>, what: &'static str, expected: String, found: String) {
-        self.extend([Finding { idx, kind: FindingKind::Tampered, what, expected, found }]);
+        self.extend([Finding::tampered(idx, what, expected, found)]);
     }
 
     pub(super) fn missing(&mut self, idx: Option<u64>, what: &'static str, expected: String, found: String) {
-        self.extend([Finding { idx, kind: FindingKind::Missing, what, expected, found }]);
+        self.extend([Finding::missing(idx, what, expected, found)]);
     }
 
     pub(super) fn extend(&mut self, findings: impl IntoIterator<Item = Finding>) {

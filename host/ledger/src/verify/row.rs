@@ -19,6 +19,22 @@ pub struct StoredRow {
     pub leaf_hash: Vec<u8>,
     /// The payload that the entry's `data` names, if it is still kept.
     pub payload: Option<Vec<u8>>,
+    /// What the store repeats of the entry so that it can be found; absent where nothing is repeated, as in tiles.
+    pub projection: Option<Projection>,
+}
+
+/// Fields of an entry as a store repeats them beside it, for queries. People read what queries find, so a projection that says
+/// something else than its entry hides or invents what happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Projection {
+    /// What happened.
+    pub kind: String,
+    /// To which kind of thing.
+    pub object_kind: String,
+    /// To which one.
+    pub object_id: String,
+    /// When: milliseconds since 1970.
+    pub at_ms: i64,
 }
 
 /// Checks single rows: cheap to clone, and each check is independent of every other.
@@ -92,6 +108,9 @@ impl RowChecker {
             check.tampered("entry belongs to another log", self.origin.to_string(), entry.origin.clone());
         }
         check_payload(check, entry.data, row.payload.as_deref());
+        if let Some(projection) = &row.projection {
+            check_projection(check, entry, projection);
+        }
         if self.emitter_signatures {
             self.check_emitter(check, entry);
         }
@@ -134,12 +153,30 @@ fn check_payload(check: &mut RowCheck, data: Option<Digest>, payload: Option<&[u
     }
 }
 
+fn check_projection(check: &mut RowCheck, entry: &Entry, projection: &Projection) {
+    let Projection { kind, object_kind, object_id, at_ms } = projection;
+    let texts = [
+        ("projection `kind` is not what the entry says", &entry.kind, kind),
+        ("projection `object_kind` is not what the entry says", &entry.object.kind, object_kind),
+        ("projection `object_id` is not what the entry says", &entry.object.id, object_id),
+    ];
+    for (what, said, repeated) in texts {
+        if said != repeated {
+            check.tampered(what, said.clone(), repeated.clone());
+        }
+    }
+    if entry.ts_ms != *at_ms {
+        let what = "projection `at_ms` is not what the entry says";
+        check.tampered(what, entry.ts_ms.to_string(), at_ms.to_string());
+    }
+}
+
 impl RowCheck {
     fn tampered(&mut self, what: &'static str, expected: String, found: String) {
         self.note(FindingKind::Tampered, what, expected, found);
     }
 
     fn note(&mut self, kind: FindingKind, what: &'static str, expected: String, found: String) {
-        self.findings.push(Finding { idx: Some(self.idx), kind, what, expected, found });
+        self.findings.push(Finding { idx: Some(self.idx), kind, what: what.into(), expected, found });
     }
 }

@@ -6,6 +6,7 @@ use crate::canonical::{parse_strict, to_canonical};
 use crate::digest::Digest;
 use crate::entry::{Actor, Emitter, EntryDraft, Object};
 use crate::keys::SigningKey;
+use crate::note::SignedNote;
 use crate::tree::leaf_hash;
 
 const ORIGIN: &str = "interlock.example.com/ledger/t1";
@@ -45,7 +46,14 @@ fn ledger(size: u64) -> (Vec<StoredRow>, Checkpoint) {
         let sealed = draft.seal(ORIGIN, idx, prev, &emitter).unwrap();
         prev = sealed.leaf_hash;
         tree.push(prev);
-        StoredRow { idx, body: sealed.body, leaf_hash: prev.to_vec(), payload: Some(payload) }
+        let projection = Projection {
+            kind: "change.approved".into(),
+            object_kind: "change".into(),
+            object_id: format!("chg_{}", idx % 3),
+            at_ms: 1_795_197_600_000 + idx as i64,
+        };
+        let (payload, projection) = (Some(payload), Some(projection));
+        StoredRow { idx, body: sealed.body, leaf_hash: prev.to_vec(), payload, projection }
     });
     let rows = rows.collect();
     (rows, Checkpoint { origin: ORIGIN.into(), size, root: tree.root() })
@@ -65,7 +73,7 @@ fn check(tamper: impl FnOnce(&mut Vec<StoredRow>), expected: &[&str]) {
 }
 
 fn names(report: &Report) -> Vec<String> {
-    let name = |f: &Finding| f.idx.map_or(f.what.to_owned(), |idx| format!("{idx}: {}", f.what));
+    let name = |f: &Finding| f.idx.map_or(f.what.to_string(), |idx| format!("{idx}: {}", f.what));
     report.findings.iter().map(name).collect()
 }
 
@@ -163,6 +171,19 @@ fn a_changed_payload_or_hash_is_found() {
         (names(&report), report.verdict()),
         (vec!["4: payload is not kept".into()], Verdict::Unverifiable)
     );
+}
+
+#[test]
+fn a_projection_that_differs_from_its_entry_is_named_field_by_field() {
+    let alter = |change: fn(&mut Projection)| {
+        move |rows: &mut Vec<StoredRow>| change(rows[4].projection.as_mut().unwrap())
+    };
+    let what = |field: &str| format!("4: projection `{field}` is not what the entry says");
+    check(alter(|p| p.kind = "change.rejected".into()), &[&what("kind")]);
+    check(alter(|p| p.object_kind = "device".into()), &[&what("object_kind")]);
+    check(alter(|p| p.object_id = "chg_9".into()), &[&what("object_id")]);
+    check(alter(|p| p.at_ms += 1), &[&what("at_ms")]);
+    check(|rows| rows[4].projection = None, &[]);
 }
 
 #[test]
@@ -271,7 +292,7 @@ fn a_fork_is_found_by_its_root_alone() {
         trace: None,
     };
     rows[6].body = other.seal(ORIGIN, 6, NO_PREDECESSOR, &emitter()).unwrap().body;
-    rows[6].payload = None;
+    (rows[6].payload, rows[6].projection) = (None, None);
     rehash(&mut rows);
     assert_eq!(names(&verify(&rows, Some(&checkpoint))), ["root differs from the checkpoint"]);
     assert_eq!(verify(&rows, None).verdict(), Verdict::Sound);
@@ -294,6 +315,40 @@ fn checkpoints_in_the_middle_are_compared_when_announced() {
     assert_eq!(run(&[], &middle), ["checkpoint came too late to compare"]);
     let elsewhere = Checkpoint { origin: "other".into(), ..newest.clone() };
     assert_eq!(run(&[], &elsewhere), ["checkpoint is of another log"]);
+}
+
+#[test]
+fn a_log_must_continue_the_checkpoint_that_the_caller_remembers() {
+    let (rows, newest) = ledger(SIZE);
+    let run = |rows: &[StoredRow], note: &SignedNote, newest: &Checkpoint| {
+        let mut verifier = Verifier::new(ORIGIN, keys());
+        verifier.continues(&Remembered::parse(note.to_string().as_bytes()).unwrap());
+        rows.iter().for_each(|row| drop(verifier.push(row)));
+        names(&verifier.finish(Some(newest)))
+    };
+    let (_, earlier) = ledger(7);
+    let signed = |checkpoint: &Checkpoint| checkpoint.sign(&log_key()).unwrap();
+    assert_eq!(run(&rows, &signed(&earlier), &newest), [""; 0]);
+    assert_eq!(run(&rows, &signed(&newest), &newest), [""; 0]);
+    // Cut off, with an older head put in place: nothing in the database is amiss.
+    let cut = run(&rows[..7], &signed(&newest), &earlier);
+    assert_eq!(cut, ["7: log is shorter than the remembered checkpoint"]);
+    let fork = Checkpoint { root: [7; 32], ..earlier.clone() };
+    assert_eq!(run(&rows, &signed(&fork), &newest), ["log does not continue the remembered checkpoint"]);
+    let stranger = SigningKey::from_seed(ORIGIN, &[8; 32]).unwrap();
+    let refused = run(&rows, &earlier.sign(&stranger).unwrap(), &newest);
+    assert_eq!(refused, ["remembered checkpoint is refused"]);
+    assert!(Remembered::parse(b"garbage").is_err());
+}
+
+#[test]
+fn what_the_caller_notes_is_part_of_the_report() {
+    let (rows, checkpoint) = ledger(2);
+    let mut verifier = Verifier::new(ORIGIN, keys());
+    rows.iter().for_each(|row| drop(verifier.push(row)));
+    verifier.note(Finding::missing(Some(1), "row is gone", "one", "none"));
+    let report = verifier.finish(Some(&checkpoint));
+    assert_eq!((names(&report), report.verdict()), (vec!["1: row is gone".into()], Verdict::Unverifiable));
 }
 
 #[test]

@@ -140,7 +140,7 @@ fn approvals_are_fresh_for_exactly_72_hours_and_not_a_millisecond_more() {
     for action in [Action::AdmitChange, Action::EnterStage] {
         assert!(ask(action, 0, HOURS_72_MS).allowed, "{action}");
         let late = ask(action, 0, HOURS_72_MS + 1);
-        assert_eq!((late.allowed, ids(&late)), (false, vec!["approvals.production-fresh"]), "{action}");
+        assert_eq!((late.allowed, ids(&late)), (false, vec!["approvals.guarded-fresh"]), "{action}");
     }
     assert!(ask(Action::EnterStage, 1, 100 * HOURS_72_MS).allowed, "once under way, age does not count");
 }
@@ -156,7 +156,7 @@ fn counted_approvals_without_an_age_are_not_fresh() {
             );
             facts.approvals.oldest = None;
         }));
-    assert_eq!(ids(&answer), ["approvals.production-fresh"]);
+    assert_eq!(ids(&answer), ["approvals.guarded-fresh"]);
 }
 
 #[test]

@@ -62,12 +62,14 @@ fn ask_whole_set(schema: &str, policies: &str, action: Action) -> (bool, Vec<Str
     let text = |value: &str| cedar_policy::RestrictedExpression::new_string(value.to_owned());
     let author = uid("Interlock::User::\"per_0000000000000000000000000000000a\"");
     let tenant = uid("Interlock::Tenant::\"acme\"");
+    let flag = cedar_policy::RestrictedExpression::new_bool;
     let entity_of = cedar_policy::RestrictedExpression::new_entity_uid;
     let entities = Entities::from_entities(
         [
             Entity::new(
                 principal.clone(),
-                [("tenant".to_owned(), entity_of(tenant.clone()))].into(),
+                [("tenant".to_owned(), entity_of(tenant.clone())), ("on_hold".to_owned(), flag(false))]
+                    .into(),
                 [uid("Interlock::Role::\"release_manager\"")].into(),
             )
             .unwrap(),
@@ -77,6 +79,8 @@ fn ask_whole_set(schema: &str, policies: &str, action: Action) -> (bool, Vec<Str
                     ("environment".to_owned(), text("production")),
                     ("kind".to_owned(), text("release")),
                     ("author".to_owned(), entity_of(author)),
+                    ("guarded".to_owned(), flag(true)),
+                    ("paused_by_safety".to_owned(), flag(false)),
                 ]
                 .into(),
                 [tenant, uid("Interlock::Environment::\"acme/production\"")].into(),

@@ -45,12 +45,12 @@ fn every_policy_decides_in_some_case() {
 #[test]
 fn the_role_matrix_is_as_written_down() {
     let bundle = default_bundle().unwrap();
-    let mut table = format!("{:<16}", "");
+    let mut table = format!("{:<18}", "");
     for role in Role::ALL {
         write!(table, "{:>16}", role.as_str()).unwrap();
     }
     for &action in Action::ALL {
-        write!(table, "\n{:<16}", action.as_str()).unwrap();
+        write!(table, "\n{:<18}", action.as_str()).unwrap();
         for role in Role::ALL {
             let may = |kind| {
                 let mut question = asked_by(action, &[role]);
@@ -85,6 +85,59 @@ fn a_role_of_another_tenant_is_no_role() {
         }
         let answer = bundle.ask(&question);
         assert!(!answer.allowed, "{action}");
-        assert_eq!(crate::ids(&answer), ["guardrails.own-tenant"], "{action}");
+        // Elsewhere nobody is an administrator, whose hand alone moves devices out of production.
+        let also = (action == Action::MoveDevice).then_some("guardrails.guarded-move");
+        let expected: Vec<&str> = also.into_iter().chain(["guardrails.own-tenant"]).collect();
+        assert_eq!(crate::ids(&answer), expected, "{action}");
+    }
+}
+
+#[test]
+fn an_environment_is_guarded_unless_the_bundle_lists_it() {
+    let bundle = default_bundle().unwrap();
+    let admit = |environment: &str| {
+        bundle.ask(&crate::admission(Action::AdmitChange, environment, |_, _| {})).allowed
+    };
+    for environment in ["production", "prod", "production-eu", "icu", "stagin", "staging-2", "live"] {
+        assert!(!admit(environment), "{environment}");
+    }
+    for environment in &bundle.unguarded {
+        assert!(admit(environment.as_str()), "{environment}");
+    }
+    assert_eq!(bundle.unguarded.len(), 5);
+}
+
+#[test]
+fn a_bundle_that_lists_nothing_guards_everything() {
+    let mut files = interlock_policy::default_files();
+    files.retain(|path, _| !path.starts_with("cases/"));
+    files.insert("bundle.toml".to_owned(), b"name = \"strict\"\nrevision = 1\n".to_vec());
+    let bundle = Bundle::from_files(files).unwrap();
+    assert!(!bundle.ask(&crate::admission(Action::AdmitChange, "staging", |_, _| {})).allowed);
+    let mut files = interlock_policy::default_files();
+    files.insert(
+        "bundle.toml".to_owned(),
+        b"name = \"n\"\nrevision = 1\nunguarded = [\"Not a name\"]\n".to_vec(),
+    );
+    let refused = Bundle::from_files(files).unwrap_err();
+    assert!(refused.to_string().contains("environment name"), "{refused}");
+}
+
+#[test]
+fn a_hold_ends_with_the_second_administrator_and_not_before_its_time() {
+    let bundle = default_bundle().unwrap();
+    let mut question = asked_by(Action::ApproveChange, &[Role::ClinicalSafety]);
+    let now = question.now;
+    for (confirmed, until, allowed) in
+        [(false, now, false), (true, now.plus_millis(1), false), (true, now, true)]
+    {
+        let Principal::Actor(actor) = &mut question.principal else { unreachable!() };
+        let confirmed_by = confirmed.then(|| crate::person(7));
+        actor.hold = Some(interlock_domain::SigningHold { by: crate::person(6), until, confirmed_by });
+        let answer = bundle.ask(&question);
+        assert_eq!(answer.allowed, allowed, "{confirmed} {until}: {answer:?}");
+        if !allowed {
+            assert_eq!(crate::ids(&answer), ["guardrails.second-administrator"]);
+        }
     }
 }

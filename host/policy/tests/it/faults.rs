@@ -131,8 +131,8 @@ fn a_schema_that_does_not_fit_the_hosts_questions_is_refused() {
     for (from, to) in [
         ("rollback_complete: Bool", "rollback_complete: String"),
         (
-            "entity User in [Role] { tenant: Tenant };",
-            "entity User in [Role] { tenant: Tenant, badge: Long };",
+            "entity User in [Role] { tenant: Tenant, on_hold: Bool };",
+            "entity User in [Role] { tenant: Tenant, on_hold: Bool, badge: Long };",
         ),
         ("entity Role;", "entity Role enum [\"viewer\"];"),
     ] {

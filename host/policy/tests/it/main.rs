@@ -78,6 +78,7 @@ fn admission(
         environment: environment.parse().unwrap(),
         change_kind: ChangeKind::Release,
         author: person(1),
+        paused_by_safety: false,
     };
     question
 }

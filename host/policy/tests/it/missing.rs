@@ -136,7 +136,7 @@ fn a_role_that_nobody_holds_is_said() {
     let candidates = [candidate(2, &[ClinicalSafety]), candidate(3, &[ClinicalSafety])];
     let Missing::NotByApprovals { reasons } = search(&question, &candidates) else { panic!() };
     assert_eq!(reasons.len(), 1, "{reasons:?}");
-    assert!(reasons[0].ends_with("(approvals.production-regulatory)"), "{reasons:?}");
+    assert!(reasons[0].ends_with("(approvals.guarded-regulatory)"), "{reasons:?}");
     let Missing::NotByApprovals { reasons } = search(&question, &[]) else { panic!() };
     assert_eq!(reasons.len(), 3, "{reasons:?}");
 }

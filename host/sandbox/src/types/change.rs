@@ -148,7 +148,7 @@ pub struct Finding {
     pub subject: String,
 }
 
-/// The three answers of a gate or a health check.
+/// The answers of a gate or a health check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ComponentType, Lift, Lower)]
 #[component(enum)]
 #[serde(rename_all = "snake_case")]
@@ -160,6 +160,9 @@ pub enum Outcome {
     /// It may go on, with the findings in view.
     #[component(name = "warn")]
     Warn,
+    /// It may go on, but not now.
+    #[component(name = "hold")]
+    Hold,
     /// It must not go on.
     #[component(name = "fail")]
     Fail,

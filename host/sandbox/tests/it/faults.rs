@@ -158,12 +158,15 @@ async fn text_that_is_no_utf8_and_cases_that_do_not_exist_are_bad_output() {
 
 #[tokio::test]
 async fn an_answer_against_the_contract_is_bad_output() {
-    let mut guest = Guest::new("compliance-gate");
-    let fail = guest.words(&[0, 2, 8, 0]);
-    guest.export("gate", "evaluate", "(param $in i32) (result i32)", &format!("(i32.const {fail})"));
-    let plugin = install(small(), guest).await;
-    let reason = "`fail` needs at least one finding".to_owned();
-    assert_eq!(error(&plugin, 0).await, PluginError::BadOutput { reason });
+    // `hold`, then `fail`.
+    for outcome in [2, 3] {
+        let mut guest = Guest::new("compliance-gate");
+        let verdict = guest.words(&[0, outcome, 8, 0]);
+        guest.export("gate", "evaluate", "(param $in i32) (result i32)", &format!("(i32.const {verdict})"));
+        let plugin = install(small(), guest).await;
+        let reason = "`hold` and `fail` need at least one finding".to_owned();
+        assert_eq!(error(&plugin, 0).await, PluginError::BadOutput { reason });
+    }
 }
 
 #[tokio::test]

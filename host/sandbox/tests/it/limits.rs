@@ -1,6 +1,9 @@
 //! Every limit, obeyed at its edge and violated one step beyond.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU32, Ordering},
+};
 
 use async_trait::async_trait;
 use interlock_sandbox::types::Finding;
@@ -114,7 +117,7 @@ async fn output_bytes() {
 }
 
 /// Gives 100 bytes under any key.
-struct Hundred;
+pub struct Hundred;
 
 #[async_trait]
 impl EvidenceSource for Hundred {
@@ -124,7 +127,7 @@ impl EvidenceSource for Hundred {
 }
 
 /// Looks `artifact` up as often as `now` says, and passes.
-fn asking() -> Guest {
+pub fn asking() -> Guest {
     let mut guest = Guest::new("compliance-gate");
     let (at, len) = guest.text("artifact");
     let look = format!(
@@ -151,6 +154,25 @@ struct Silence;
 impl EvidenceSource for Silence {
     async fn fetch(&self, _plugin: &str, _source: &str, _key: &str) -> EvidenceAnswer {
         std::future::pending().await
+    }
+}
+
+/// Answers so often, and then no more.
+pub struct SilentAfter(AtomicU32);
+
+impl SilentAfter {
+    pub fn new(answers: u32) -> Self {
+        Self(AtomicU32::new(answers))
+    }
+}
+
+#[async_trait]
+impl EvidenceSource for SilentAfter {
+    async fn fetch(&self, plugin: &str, source: &str, key: &str) -> EvidenceAnswer {
+        if self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_err() {
+            std::future::pending::<()>().await;
+        }
+        Hundred.fetch(plugin, source, key).await
     }
 }
 
@@ -217,15 +239,18 @@ async fn component_bytes() {
     assert!(matches!(error, InstallError::TooLarge { .. }), "{error}");
 }
 
+/// Panics.
+pub struct Broken;
+
+#[async_trait]
+impl EvidenceSource for Broken {
+    async fn fetch(&self, _plugin: &str, _source: &str, _key: &str) -> EvidenceAnswer {
+        panic!("no disk")
+    }
+}
+
 #[tokio::test]
 async fn a_panic_in_an_evidence_source_fails_that_call_only() {
-    struct Broken;
-    #[async_trait]
-    impl EvidenceSource for Broken {
-        async fn fetch(&self, _plugin: &str, _source: &str, _key: &str) -> EvidenceAnswer {
-            panic!("no disk")
-        }
-    }
     let plugin = install(small(), asking()).await;
     let call = plugin.call(evaluate(1), Arc::new(Broken)).await;
     assert_eq!(call.outcome, Err(PluginError::HostFailed { reason: "it panicked: no disk".into() }));

@@ -6,7 +6,7 @@ use axum::{
     extract::{FromRequestParts, RawPathParams},
     http::request::Parts,
 };
-use interlock_domain::{ArtifactId, ChangeId, DecisionId, DeviceId, GroupName, KeyId};
+use interlock_domain::{AccountId, ArtifactId, ChangeId, DecisionId, DeviceId, GroupName, KeyId};
 
 use crate::problem::Problem;
 
@@ -25,7 +25,7 @@ macro_rules! nouns {
 }
 
 nouns!(
-    ArtifactId: "artifact", ChangeId: "change", DecisionId: "decision", DeviceId: "device", GroupName: "group",
+    AccountId: "account", ArtifactId: "artifact", ChangeId: "change", DecisionId: "decision", DeviceId: "device", GroupName: "group",
     KeyId: "key"
 );
 

@@ -22,7 +22,8 @@ pub(super) async fn show(
 
 /// Load the policies again from their folder
 ///
-/// A bundle that does not load, does not validate or cannot answer is refused, and the last good one stays.
+/// A bundle that does not load, does not validate, cannot answer or fails one of its own cases is refused, and so is one
+/// with a lower revision than was in force before, or with the same revision and other content. The last good one stays.
 #[utoipa::path(post, path = "/bundle/reload", tag = "policies", security(("key" = ["admin"])),
     responses((status = 200, description = "The bundle that is in force now", body = wire::Bundle)))]
 pub(super) async fn reload(

@@ -86,7 +86,11 @@ fn completed(path: String, mut item: Value) -> (String, Value) {
         }
         // Names of operations are what generated clients call their functions: `changes_approve`, not `approve`.
         let noun = operation["tags"][0].as_str().unwrap_or_default();
-        let noun = if path.contains("/groups") { "groups" } else { noun };
+        let noun = match () {
+            () if path.contains("/groups") => "groups",
+            () if path.contains("/accounts") => "accounts",
+            () => noun,
+        };
         operation["operationId"] =
             format!("{noun}_{}", operation["operationId"].as_str().unwrap_or_default()).into();
         if !more.is_empty() {

@@ -22,6 +22,7 @@ use tracing::{Instrument, Span, warn};
 use super::{auth::Known, payload};
 use crate::{
     App,
+    once::{self, Asked},
     problem::{self, Kind, Problem},
 };
 
@@ -76,6 +77,15 @@ pub(crate) async fn once(
                 "a request with this key is being handled; repeat it after a moment to get its answer",
             ));
         }
+        Begin::AnswerLost { made } => {
+            return Err(Problem::new(
+                Kind::IdempotencyAnswerLost,
+                format!(
+                    "this was done, but the server stopped before it could keep its answer; read {made} instead of \
+                     sending it again"
+                ),
+            ));
+        }
         Begin::OtherPayload => {
             return Err(Problem::new(
                 Kind::IdempotencyKeyReused,
@@ -85,7 +95,10 @@ pub(crate) async fn once(
         }
     }
     let request = Request::from_parts(parts, Body::from(bytes));
-    let work = async move { asked.keep(&app, next.run(request).await).await };
+    let work = async move {
+        let response = once::with(asked.clone(), next.run(request)).await;
+        keep(asked, &app, response).await
+    };
     let work = problem::handling(problem::instance().unwrap_or_default(), work);
     let done = match crate::trace::current() {
         Some(trace) => tokio::spawn(crate::trace::with(trace, work).instrument(Span::current())).await,
@@ -95,48 +108,37 @@ pub(crate) async fn once(
     Ok(done.unwrap_or_else(|error| Problem::internal(&error).into_response()))
 }
 
-/// A request that has begun.
-struct Asked {
-    key: String,
-    principal: String,
-}
-
-impl Asked {
-    /// Keeps the answer for repeats, unless the same request may come to something else later.
-    async fn keep(self, app: &App, response: Response) -> Response {
-        let Asked { key, principal } = self;
-        let kind = response.extensions().get::<Kind>().copied();
-        let passing = kind.map_or(response.status().is_server_error(), Kind::is_passing);
-        if kind == Some(Kind::OutcomeUnknown) {
-            // It may have been done: a repeat must not do it again before somebody has looked.
-            return response;
-        }
-        if passing {
-            if let Err(error) = app.store.idempotency_abandon(&key, &principal).await {
-                warn!(%error, "an idempotency key could not be let go; it lets go of itself in a few minutes");
-            }
-            return response;
-        }
-        let (parts, body) = response.into_parts();
-        let Ok(body) = to_bytes(body, ANSWER_BYTES_MAX).await else {
-            return Problem::internal(&"an answer broke off while it was kept").into_response();
-        };
-        let answer = Answer {
-            headers: KEPT
-                .iter()
-                .filter_map(|name| {
-                    Some((name.to_string(), parts.headers.get(name)?.to_str().ok()?.to_owned()))
-                })
-                .collect(),
-            body: kept_body(&parts.extensions, &body),
-        };
-        let text = serde_json::to_string(&answer).unwrap_or_default();
-        if let Err(error) = app.store.idempotency_finish(&key, &principal, parts.status.as_u16(), &text).await
-        {
-            warn!(%error, "an answer could not be kept; a repeat finds the request in progress for a few minutes");
-        }
-        Response::from_parts(parts, Body::from(body))
+/// Keeps the answer for repeats, unless the same request may come to something else later.
+async fn keep(asked: Asked, app: &App, response: Response) -> Response {
+    let Asked { key, principal } = asked;
+    let kind = response.extensions().get::<Kind>().copied();
+    let passing = kind.map_or(response.status().is_server_error(), Kind::is_passing);
+    if kind == Some(Kind::OutcomeUnknown) {
+        // It may have been done: a repeat must not do it again before somebody has looked.
+        return response;
     }
+    if passing {
+        if let Err(error) = app.store.idempotency_abandon(&key, &principal).await {
+            warn!(%error, "an idempotency key could not be let go; it lets go of itself in a few minutes");
+        }
+        return response;
+    }
+    let (parts, body) = response.into_parts();
+    let Ok(body) = to_bytes(body, ANSWER_BYTES_MAX).await else {
+        return Problem::internal(&"an answer broke off while it was kept").into_response();
+    };
+    let answer = Answer {
+        headers: KEPT
+            .iter()
+            .filter_map(|name| Some((name.to_string(), parts.headers.get(name)?.to_str().ok()?.to_owned())))
+            .collect(),
+        body: kept_body(&parts.extensions, &body),
+    };
+    let text = serde_json::to_string(&answer).unwrap_or_default();
+    if let Err(error) = app.store.idempotency_finish(&key, &principal, parts.status.as_u16(), &text).await {
+        warn!(%error, "an answer could not be kept; a repeat finds the request in progress for a few minutes");
+    }
+    Response::from_parts(parts, Body::from(body))
 }
 
 fn kept_body(extensions: &axum::http::Extensions, body: &Bytes) -> String {

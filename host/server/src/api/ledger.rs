@@ -2,12 +2,17 @@
 
 use std::sync::Arc;
 
-use axum::{Json, extract::State};
+use axum::{
+    Json,
+    extract::{Request, State},
+};
+use serde::Deserialize;
+use utoipa::ToSchema;
 
 use super::{
     auth::{Caller, Read},
     list::{Everything, Items, Listing, Paging},
-    wire,
+    payload, wire,
 };
 use crate::{
     App,
@@ -34,15 +39,36 @@ pub(super) async fn entries(
     Ok(listing.answer(found, |row| row.idx.to_string()))
 }
 
+/// What a verification has to prove besides
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Verify {
+    /// The checkpoint of an earlier answer, kept elsewhere since then: the log must still continue it. Without one, nothing
+    /// shows whether the end of the log was cut off together with its head.
+    #[serde(default)]
+    remembered: Option<String>,
+}
+
 /// Verify all of the tenant's ledger
 ///
-/// Every body is hashed again, chain, root and signatures are checked, and every change is rebuilt from its entries.
-/// Changes nothing.
+/// Every body is hashed again; chain, root and signatures are checked; the head and every row that the ledger records
+/// are compared with the entries; every change is rebuilt from them. Takes as long as the log is. Changes nothing. The
+/// body may be left out.
 #[utoipa::path(post, path = "/ledger/verify", tag = "ledger", security(("key" = ["read"])),
+    request_body = Option<Verify>,
     responses((status = 200, description = "What came of it", body = Verification)))]
 pub(super) async fn verify(
     State(app): State<Arc<App>>,
     caller: Caller<Read>,
+    request: Request,
 ) -> Result<Json<Verification>, Problem> {
-    Ok(Json(ledger::verify(&app, &caller.actor).await?))
+    let (parts, body) = request.into_parts();
+    let bytes = payload::read(&parts.headers, app.config.server.body_bytes_max, body).await?;
+    let asked = if bytes.is_empty() {
+        Verify::default()
+    } else {
+        payload::expect_json(&parts.headers)?;
+        payload::parse(&bytes)?
+    };
+    Ok(Json(ledger::verify(&app, &caller.actor, asked.remembered.as_deref()).await?))
 }

@@ -13,7 +13,7 @@ mod sent;
 #[cfg(test)]
 mod described;
 
-pub(crate) use registry::{Device, Key, NewKey, Registered, ShownDevice};
+pub(crate) use registry::{Account, Device, Key, NewKey, Registered, ShownDevice};
 pub(crate) use sent::{
     Approval, Artifact, Bundle, Entry, Plugin, Reason, Rejection, ShownArtifact, ShownChange,
 };

@@ -44,6 +44,11 @@ impl<'a> Node<'a> {
             let _ = write!(page, "\n## `{heading}`\n\n{}\n\n", description(property, section.schema));
             let _ = writeln!(page, "| key | default | meaning |\n|---|---|---|");
             section.rows("", page);
+            if is_list(property)
+                && let Some(entries) = self.defaults.and_then(|values| values.get(name))
+            {
+                section.list_default(name, entries, page);
+            }
         }
     }
 
@@ -55,13 +60,30 @@ impl<'a> Node<'a> {
                 field.rows(&key, page);
                 continue;
             }
-            let default = match field.defaults {
+            // An entry of a list has no values yet, but what its keys are when they are absent stands in the schema.
+            let default = match field.defaults.or_else(|| property.get("default")) {
                 Some(Value::String(text)) if text.is_empty() => String::new(),
                 Some(value) => format!("`{value}`"),
                 None => String::new(),
             };
             let _ = writeln!(page, "| `{key}` | {default} | {} |", description(property, field.schema));
         }
+    }
+
+    /// What a list of such entries holds when the file has none, as one would write it there.
+    fn list_default(&self, name: &str, entries: &Value, page: &mut String) {
+        let mut entries = entries.clone();
+        for entry in entries.as_array_mut().into_iter().flatten().filter_map(Value::as_object_mut) {
+            let usual = |key: &String| self.schema.pointer(&format!("/properties/{key}/default"));
+            entry.retain(|key, value| usual(key) != Some(value));
+        }
+        let list = std::collections::BTreeMap::from([(name, entries)]);
+        let _ = write!(
+            page,
+            "\nWithout any, these apply. Entries of your own replace all of them, so write down those that you want to \
+             keep; `{name} = []` is none at all.\n\n```toml\n{}```\n",
+            toml::to_string(&list).unwrap_or_default()
+        );
     }
 
     /// A field, with references followed and lists taken for their items.
@@ -101,6 +123,18 @@ mod tests {
         }
         let page = std::fs::read_to_string(&path).unwrap_or_default();
         assert_eq!(page, reference(), "run the tests with INTERLOCK_UPDATE=1 to write it anew");
+    }
+
+    /// The page's own lists, read as a configuration, are the defaults.
+    #[test]
+    fn lists_are_shown_with_what_they_hold_by_default() {
+        let page = reference();
+        let shown: String =
+            page.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+        let shown: Config = toml::from_str(&shown).unwrap();
+        let json = |config: &Config| serde_json::to_value((&config.gates, &config.health)).unwrap();
+        assert_eq!(json(&shown), json(&Config::default()));
+        assert!(!shown.gates.is_empty() && !shown.health.is_empty());
     }
 
     #[test]

@@ -44,7 +44,7 @@ impl OfModule {
 /// `GET softwaremodules/{module}/artifacts`.
 pub(super) async fn list(
     State(app): State<Arc<App>>,
-    Speaker(device): Speaker,
+    Speaker { device, .. }: Speaker,
     home: Home,
     Path(of): Path<OfModule>,
 ) -> Result<Json<[File; 1]>, DdiError> {
@@ -59,7 +59,7 @@ pub(super) async fn list(
 pub(super) async fn download(
     method: Method,
     State(app): State<Arc<App>>,
-    Speaker(device): Speaker,
+    Speaker { device, proof }: Speaker,
     Path(of): Path<OfModule>,
     headers: HeaderMap,
 ) -> Result<Response, DdiError> {
@@ -84,7 +84,7 @@ pub(super) async fn download(
         return Ok(head.answer(None, Body::empty()));
     }
     let content = flow::artifact::content(&app, &artifact, wanted.clone()).await?;
-    flow::poll::fetched(&app, &device).await?;
+    flow::poll::fetched(&app, &device, proof).await?;
     // The status is sent by now: all that is left is to break off, which the client sees by the length.
     let digest = artifact.digest;
     let content = content.inspect_err(move |error| error!(%digest, %error, "a download broke off"));

@@ -13,10 +13,7 @@ use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq;
 
 use super::error::DdiError;
-use crate::{App, flow};
-
-/// Longer texts are no tokens.
-const TOKEN_MAX: usize = 128;
+use crate::{App, flow, flow::poll::Proof};
 
 /// Whom somebody claims to speak for, before anything was looked up.
 #[derive(Debug)]
@@ -33,8 +30,11 @@ enum Token {
     Gateway([u8; 32]),
 }
 
-/// A device that is who it says.
-pub(super) struct Speaker(pub(super) Device);
+/// A device that is who it says, and what proved it.
+pub(super) struct Speaker {
+    pub(super) device: Device,
+    pub(super) proof: Proof,
+}
 
 impl Claim {
     /// The device and what it has going on, in one look, when the claim holds.
@@ -85,7 +85,7 @@ impl Token {
         let mut given = headers.get_all(header::AUTHORIZATION).iter();
         let (Some(text), None) = (given.next(), given.next()) else { return None };
         let (scheme, token) = text.to_str().ok()?.split_once(' ')?;
-        if token.is_empty() || token.len() > TOKEN_MAX || token.contains(' ') {
+        if !flow::device::is_token(token) {
             return None;
         }
         let hash = Sha256::digest(token.as_bytes()).into();
@@ -126,7 +126,12 @@ impl FromRequestParts<Arc<App>> for Speaker {
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, DdiError> {
         let claim = Claim::from_request_parts(parts, app).await?;
-        claim.speaker(app).await.map(Speaker)
+        let device = claim.speaker(app).await?;
+        let proof = match claim.token {
+            Token::Target(_) => Proof::TargetToken,
+            Token::Gateway(_) => Proof::GatewayToken,
+        };
+        Ok(Speaker { device, proof })
     }
 }
 

@@ -30,7 +30,7 @@ struct Stop {
 /// `GET cancelAction/{action}`.
 pub(super) async fn show(
     State(app): State<Arc<App>>,
-    Speaker(device): Speaker,
+    Speaker { device, .. }: Speaker,
     Path(of): Path<OfAction>,
 ) -> Result<Json<Wire>, DdiError> {
     let action = of.number()?;
@@ -43,10 +43,10 @@ pub(super) async fn show(
 /// `POST cancelAction/{action}/feedback`.
 pub(super) async fn feedback(
     State(app): State<Arc<App>>,
-    Speaker(device): Speaker,
+    Speaker { device, proof }: Speaker,
     Path(of): Path<OfAction>,
     Said(feedback): Said<Feedback>,
 ) -> Result<StatusCode, DdiError> {
-    poll::cancel_feedback(&app, &device, of.number()?, &feedback).await?;
+    poll::cancel_feedback(&app, &device, proof, of.number()?, &feedback).await?;
     Ok(StatusCode::OK)
 }

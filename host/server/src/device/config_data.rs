@@ -110,21 +110,21 @@ impl Scalar {
 /// `PUT configData`.
 pub(super) async fn put(
     State(app): State<Arc<App>>,
-    Speaker(device): Speaker,
+    Speaker { device, proof }: Speaker,
     Said(said): Said<ConfigData>,
 ) -> Result<StatusCode, DdiError> {
-    poll::report(&app, &device, said.merge, &said.data).await?;
+    poll::report(&app, &device, proof, said.merge, &said.data).await?;
     Ok(StatusCode::OK)
 }
 
 /// `PUT installedBase`: the version, said in another way.
 pub(super) async fn put_installed(
     State(app): State<Arc<App>>,
-    Speaker(device): Speaker,
+    Speaker { device, proof }: Speaker,
     Said(said): Said<Installed>,
 ) -> Result<StatusCode, DdiError> {
     let data = BTreeMap::from([(app.config.devices.version_attribute.clone(), said.version)]);
-    poll::report(&app, &device, Merge::Merge, &data).await?;
+    poll::report(&app, &device, proof, Merge::Merge, &data).await?;
     Ok(StatusCode::OK)
 }
 

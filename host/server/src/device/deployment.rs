@@ -105,7 +105,7 @@ struct History {
 /// `GET deploymentBase/{action}`. Reading it twice, as SWUpdate does, changes nothing.
 pub(super) async fn show(
     State(app): State<Arc<App>>,
-    Speaker(device): Speaker,
+    Speaker { device, .. }: Speaker,
     home: Home,
     Path(of): Path<OfAction>,
     Query(wanted): Query<Wanted>,
@@ -118,18 +118,18 @@ pub(super) async fn show(
 /// `POST deploymentBase/{action}/feedback`.
 pub(super) async fn feedback(
     State(app): State<Arc<App>>,
-    Speaker(device): Speaker,
+    Speaker { device, proof }: Speaker,
     Path(of): Path<OfAction>,
     Said(feedback): Said<Feedback>,
 ) -> Result<StatusCode, DdiError> {
-    poll::feedback(&app, &device, of.number()?, &feedback).await?;
+    poll::feedback(&app, &device, proof, of.number()?, &feedback).await?;
     Ok(StatusCode::OK)
 }
 
 /// `GET installedBase/{action}`.
 pub(super) async fn installed(
     State(app): State<Arc<App>>,
-    Speaker(device): Speaker,
+    Speaker { device, .. }: Speaker,
     home: Home,
     Path(of): Path<OfAction>,
     Query(wanted): Query<Wanted>,
@@ -189,13 +189,13 @@ fn part(kind: ArtifactKind) -> &'static str {
 fn word(state: AssignmentState) -> &'static str {
     use AssignmentState as S;
     match state {
-        S::Pending => "SCHEDULED",
+        S::Pending | S::Waiting => "SCHEDULED",
         S::Offered | S::Silent => "RUNNING",
         S::Downloading => "DOWNLOAD",
         S::Installing | S::Restoring | S::Confirming => "RUNNING",
         S::Installed | S::Verified | S::RolledBack => "FINISHED",
         S::Failed | S::RollbackFailed => "ERROR",
         S::Cancelling => "CANCELING",
-        S::Released => "CANCELED",
+        S::Released | S::Superseded => "CANCELED",
     }
 }

@@ -64,7 +64,7 @@ impl Message for Telemetry {
 /// `POST telemetry`.
 pub(super) async fn post(
     State(app): State<Arc<App>>,
-    Speaker(device): Speaker,
+    Speaker { device, .. }: Speaker,
     Said(Telemetry(samples)): Said<Telemetry>,
 ) -> Result<StatusCode, DdiError> {
     poll::telemetry(&app, &device, samples).await?;

@@ -3,36 +3,20 @@
 //! The host counts, because Cedar cannot: distinct persons, their roles, the age of their approvals. An approval
 //! counts only while its giver may still give it.
 
+use super::{
+    ask::{ask, question},
+    evidence::signature_outcome,
+};
+use crate::{App, FlowError};
 use interlock_domain::{
     Action, Actor, AdmissionFacts, Approval, ApprovalFacts, Change, Decision, Facts, GateMode, Meaning,
     Outcome, Principal, Question, SignatureOutcome, Timestamp,
 };
-use interlock_store::{Lease, Write};
 
-use super::{
-    ask::{ask, question},
-    evidence::artifact_facts,
-};
-use crate::{App, FlowError};
-
-/// Asks whether a change may proceed, and records the answer when it is news.
-pub(crate) async fn admit(
-    app: &App,
-    change: &Change,
-    lease: &Lease,
-    now: Timestamp,
-) -> Result<Change, FlowError> {
-    let asked = admission(app, change, Action::AdmitChange, Stage::none(), now).await?;
-    let decision = ask(app, Some(&change.id), asked);
-    match change.admit(&decision, now)? {
-        Some(transition) => {
-            let change = transition.change.clone();
-            let writes = vec![Write::Decision(Box::new(decision)), Write::Change(Box::new(transition))];
-            app.commit_as_host(change.tenant(), now, Some(lease), writes).await?;
-            Ok(change)
-        }
-        None => Ok(change.clone()),
-    }
+/// Asks whether a change may proceed.
+pub(crate) async fn may_admit(app: &App, change: &Change, now: Timestamp) -> Result<Decision, FlowError> {
+    let asked = admission(app, change, Action::AdmitChange, Stage::none(change), now).await?;
+    Ok(ask(app, Some(&change.id), asked))
 }
 
 /// The stage that would be entered.
@@ -40,11 +24,14 @@ pub(crate) struct Stage {
     pub(crate) index: u32,
     pub(crate) exposure_bp: u32,
     pub(crate) health: Outcome,
+    pub(crate) rollback_complete: bool,
 }
 
 impl Stage {
-    pub(crate) fn none() -> Self {
-        Self { index: 0, exposure_bp: 0, health: Outcome::Pass }
+    /// No stage yet: the way back is as the manifest says.
+    pub(crate) fn none(change: &Change) -> Self {
+        let rollback_complete = change.manifest.rollback_complete();
+        Self { index: 0, exposure_bp: 0, health: Outcome::Pass, rollback_complete }
     }
 }
 
@@ -80,9 +67,10 @@ pub(crate) async fn admission(
         gates_passed: count(Some(Outcome::Pass)),
         gates_warned: count(Some(Outcome::Warn)),
         gates_failed: count(Some(Outcome::Fail)),
+        gates_holding: count(Some(Outcome::Hold)),
         gates_missing: count(None),
         signature: signature(app, change, now).await?,
-        rollback_complete: change.manifest.rollback_complete(),
+        rollback_complete: stage.rollback_complete,
         exposure_bp: stage.exposure_bp,
         stage: stage.index,
         health: stage.health,
@@ -133,6 +121,7 @@ async fn author(app: &App, change: &Change) -> Result<Actor, FlowError> {
             kind: interlock_domain::AccountKind::User,
             roles: Vec::new(),
             auth: "on-behalf".to_owned(),
+            hold: None,
         },
     })
 }
@@ -141,8 +130,7 @@ async fn author(app: &App, change: &Change) -> Result<Actor, FlowError> {
 async fn signature(app: &App, change: &Change, now: Timestamp) -> Result<SignatureOutcome, FlowError> {
     let mut worst = None;
     for artifact in &change.manifest.artifacts {
-        let facts = artifact_facts(app, change.tenant(), &artifact.digest, now).await?;
-        let outcome = facts.map_or(SignatureOutcome::Missing, |facts| facts.signature.outcome);
+        let outcome = signature_outcome(app, change.tenant(), artifact, now).await?;
         worst = worst.max(Some(outcome));
     }
     Ok(worst.unwrap_or(SignatureOutcome::Missing))

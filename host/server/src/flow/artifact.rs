@@ -5,8 +5,8 @@ use futures::Stream;
 use interlock_domain::{
     Action, Actor, Artifact, ArtifactId, ArtifactKind, Digest, SignatureFacts, SignedStatement,
 };
-use interlock_store::{Page, Write};
-use interlock_vault::Expected;
+use interlock_store::{Page, StoreError, Write};
+use interlock_vault::{Expected, Sealed};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -43,7 +43,21 @@ pub struct Description {
     pub signed: Option<SignedStatement>,
 }
 
-/// Stores an artifact.
+impl Description {
+    /// Whether this describes the stored artifact.
+    fn is_of(&self, stored: &Artifact) -> bool {
+        let Self { name, version, kind, file_name, digest, size_bytes, signed } = self;
+        stored.name == *name
+            && stored.version == *version
+            && stored.kind == *kind
+            && stored.file_name == *file_name
+            && stored.digest == *digest
+            && stored.size_bytes == *size_bytes
+            && stored.signed == *signed
+    }
+}
+
+/// Stores an artifact. Pushing it again heals it when its content is gone.
 pub async fn push<S>(
     app: &App,
     who: &Actor,
@@ -56,45 +70,77 @@ where
     let now = app.clock.now();
     let (_, decision) = permit(app, who, Action::PushArtifact, tenant(who), None, now).await?;
     check(&description)?;
-    let Description { name, version, kind, file_name, digest, size_bytes, signed } = description;
-    if app.store.artifact_by_version(&who.tenant, &name, &version).await?.is_some() {
-        return Err(FlowError::Exists { what: "artifact", id: format!("{name} {version}") });
+    let before = app.store.artifact_by_version(&who.tenant, &description.name, &description.version).await?;
+    if let Some(before) = &before
+        && (!description.is_of(before) || is_kept(app, before).await?)
+    {
+        return Err(exists(&description));
     }
     let expected = Expected {
-        digest: Some(digest),
-        size_bytes: Some(size_bytes),
+        digest: Some(description.digest),
+        size_bytes: Some(description.size_bytes),
         size_bytes_max: app.config.artifacts.size_bytes_max,
     };
     let stored = app.vault.put(content, expected).await?;
-    let artifact = Artifact {
+    let sealed = serde_json::to_value(&stored.sealed)
+        .map_err(|error| FlowError::invalid("", format!("the seal cannot be recorded: {error}")))?;
+    let taken = exists(&description);
+    // What is healed stays what it was, id and all: only its content is stored anew.
+    let artifact = before.unwrap_or_else(|| Artifact {
         id: ArtifactId::new(app.clock.uuid()),
         tenant: who.tenant.clone(),
-        name,
-        version,
-        kind,
-        file_name,
+        name: description.name,
+        version: description.version,
+        kind: description.kind,
+        file_name: description.file_name,
         digest: stored.digest,
         sha1: stored.sha1,
         md5: stored.md5,
         size_bytes: stored.size_bytes,
-        signed,
+        signed: description.signed,
         pushed_by: who.account.clone(),
         pushed_at: now,
-    };
-    let sealed = serde_json::to_value(&stored.sealed)
-        .map_err(|error| FlowError::invalid("", format!("the seal cannot be recorded: {error}")))?;
+    });
     let writes = vec![
         Write::Decision(Box::new(decision)),
         Write::Artifact { artifact: Box::new(artifact.clone()), sealed },
     ];
-    if let Err(error) = app.commit(who, now, writes).await {
-        // Content without a row would be nobody's. When even this fails, it is only unused space.
-        if let Err(left) = app.vault.remove(&stored.sealed, &stored.digest).await {
-            tracing::warn!(%left, digest = %stored.digest, "content of a refused artifact is left behind");
-        }
-        return Err(error);
+    let Err(error) = app.commit(who, now, writes).await else { return Ok(artifact) };
+    // Content without a row would be nobody's. When even removing it fails, it is only unused space, and so it is when
+    // nobody knows whether there is a row: a row without content would be worse.
+    if is_refused(&error)
+        && let Err(left) = app.vault.remove(&stored.sealed, &stored.digest).await
+    {
+        tracing::warn!(%left, digest = %stored.digest, "content of a refused artifact is left behind");
     }
-    Ok(artifact)
+    Err(match error {
+        // Two pushes at once: the other one was faster.
+        FlowError::Store(StoreError::AlreadyExists { .. }) => taken,
+        error => error,
+    })
+}
+
+/// True when nothing was written, for sure.
+fn is_refused(error: &FlowError) -> bool {
+    matches!(error, FlowError::Store(error) if error.is_refusal() || matches!(error, StoreError::Busy))
+}
+
+fn exists(description: &Description) -> FlowError {
+    let Description { name, version, .. } = description;
+    FlowError::Exists { what: "artifact", id: format!("{name} {version}") }
+}
+
+/// Whether an artifact's content is where it was put. It is not read.
+async fn is_kept(app: &App, artifact: &Artifact) -> Result<bool, FlowError> {
+    match sealed(app, artifact).await? {
+        Some(sealed) => Ok(app.vault.exists(&sealed, &artifact.digest).await?),
+        None => Ok(false),
+    }
+}
+
+async fn sealed(app: &App, artifact: &Artifact) -> Result<Option<Sealed>, FlowError> {
+    let sealed = app.store.sealed(&artifact.tenant, &artifact.id).await?;
+    Ok(sealed.and_then(|sealed| serde_json::from_value(sealed).ok()))
 }
 
 /// An artifact and what its signature is worth today.
@@ -111,17 +157,14 @@ pub fn signature(app: &App, artifact: &Artifact) -> SignatureFacts {
     verify(app, artifact, app.clock.now())
 }
 
-/// The stored artifact that is exactly what this describes, if there is one: pushing it again is no error.
+/// The stored artifact that is exactly what this describes, content and all, if there is one: pushing it again is no
+/// error.
 pub async fn same(app: &App, who: &Actor, description: &Description) -> Result<Option<Artifact>, FlowError> {
-    let Description { name, version, kind, file_name, digest, size_bytes, signed } = description;
-    let stored = app.store.artifact_by_version(&who.tenant, name, version).await?;
-    Ok(stored.filter(|stored| {
-        stored.digest == *digest
-            && stored.kind == *kind
-            && stored.file_name == *file_name
-            && stored.size_bytes == *size_bytes
-            && stored.signed == *signed
-    }))
+    let Description { name, version, .. } = description;
+    match app.store.artifact_by_version(&who.tenant, name, version).await? {
+        Some(stored) if description.is_of(&stored) && is_kept(app, &stored).await? => Ok(Some(stored)),
+        _ => Ok(None),
+    }
 }
 
 /// The tenant's artifacts, newest first.
@@ -136,9 +179,8 @@ pub async fn content(
     artifact: &Artifact,
     range: Option<std::ops::Range<u64>>,
 ) -> Result<impl Stream<Item = Result<Bytes, interlock_vault::VaultError>> + Send + use<>, FlowError> {
-    let sealed = app.store.sealed(&artifact.tenant, &artifact.digest).await?;
-    let sealed = sealed
-        .and_then(|sealed| serde_json::from_value(sealed).ok())
+    let sealed = sealed(app, artifact)
+        .await?
         .ok_or_else(|| FlowError::NotFound { what: "artifact content", id: artifact.digest.to_string() })?;
     Ok(app.vault.get(&sealed, &artifact.digest, range).await?)
 }

@@ -1,17 +1,96 @@
-//! The policy bundle: loaded from its folder, smoke-tested, then swapped. Whatever goes wrong, the last good one
-//! stays.
+//! The policy bundle: loaded from its folder, tried by its own cases, then swapped. Whatever goes wrong, the last good
+//! one stays.
+//!
+//! **Invariant:** the server never goes back to a lower revision, at no reload and at no start, on no replica, and one
+//! revision is one bundle. What was ever in force is kept by digest, so that its decisions can be made again.
 
-use std::{path::Path, sync::Arc};
+use std::{collections::BTreeMap, path::Path, sync::Arc};
 
-use interlock_domain::{Action, Actor};
-use interlock_policy::Bundle;
-use interlock_store::{Note, Write};
+use interlock_domain::{Action, Actor, Digest, TenantId, Timestamp};
+use interlock_policy::{Bundle, BundleError, CaseResult, Fault, default_files, run_cases};
+use interlock_store::{BundleFloor, Kept, Note, SYSTEM, StoreError, Write};
+use tracing::info;
 
 use super::{
     ask::{may_read, permit},
     change::tenant,
 };
-use crate::{App, FlowError};
+use crate::{App, FlowError, StartError};
+
+/// Why a bundle is not put in force.
+#[derive(Debug, thiserror::Error)]
+pub enum BundleRefusal {
+    /// It does not load, does not validate, or cannot answer.
+    #[error(transparent)]
+    Faulty(#[from] BundleError),
+    /// It does not answer as its authors expect.
+    #[error("{}; put the policy or the case right", failing(.failed))]
+    CasesFail {
+        /// At least one.
+        failed: Vec<CaseResult>,
+    },
+    /// It is older than what was in force already.
+    #[error(
+        "bundle `{digest}` has revision {revision}, and revision {} (`{}`) was in force already; the server never goes \
+         back to a lower one: raise `revision` in bundle.toml above {}",
+        floor.revision, floor.digest, floor.revision
+    )]
+    Older {
+        /// The bundle.
+        digest: Digest,
+        /// Its revision.
+        revision: u64,
+        /// What was in force.
+        floor: BundleFloor,
+    },
+    /// It was edited without a new revision.
+    #[error(
+        "bundle `{digest}` has revision {}, and so had another bundle that was in force (`{}`): raise `revision` in \
+         bundle.toml with every edit",
+        floor.revision, floor.digest
+    )]
+    Altered {
+        /// The bundle.
+        digest: Digest,
+        /// What was in force under its revision.
+        floor: BundleFloor,
+    },
+}
+
+impl BundleRefusal {
+    /// The faults in its files, if that is what is wrong.
+    pub fn faults(&self) -> &[Fault] {
+        match self {
+            BundleRefusal::Faulty(error) => error.faults(),
+            _ => &[],
+        }
+    }
+}
+
+/// The first few cases that fail.
+fn failing(failed: &[CaseResult]) -> String {
+    const SHOWN: usize = 5;
+    let said = |case: &CaseResult| {
+        format!("case `{}` in `{}` fails: {}", case.name, case.file, case.differences.join(", "))
+    };
+    let mut lines: Vec<String> = failed.iter().take(SHOWN).map(said).collect();
+    if failed.len() > SHOWN {
+        lines.push(format!("and {} more", failed.len() - SHOWN));
+    }
+    lines.join("; ")
+}
+
+/// The files of a bundle, by path inside the bundle.
+pub type Files = BTreeMap<String, Vec<u8>>;
+
+/// The bundle in this folder, or the built-in one when there is no folder: one that answers as its own cases expect, with
+/// the files that it was made of.
+pub fn load(dir: &Path) -> Result<(Bundle, Files), BundleRefusal> {
+    let files = if dir.as_os_str().is_empty() { default_files() } else { Bundle::read_dir(dir)? };
+    let bundle = Bundle::from_files(files.clone())?;
+    let failed: Vec<CaseResult> = run_cases(&bundle).into_iter().filter(|case| !case.holds()).collect();
+    if failed.is_empty() { Ok((bundle, files)) } else { Err(BundleRefusal::CasesFail { failed }) }
+}
 
 /// The active bundle.
 pub async fn show(app: &App, who: &Actor) -> Result<Arc<Bundle>, FlowError> {
@@ -23,27 +102,97 @@ pub async fn show(app: &App, who: &Actor) -> Result<Arc<Bundle>, FlowError> {
 pub async fn reload(app: &App, who: &Actor) -> Result<Arc<Bundle>, FlowError> {
     let now = app.clock.now();
     let (_, decision) = permit(app, who, Action::ReloadBundle, tenant(who), None, now).await?;
-    let bundle = load(&app.config.policies.dir)?;
-    let payload = serde_json::json!({
-        "bundle": bundle.digest, "name": bundle.name, "revision": bundle.revision,
-        "before": app.policies.bundle().digest,
-    });
-    let note = Write::Note(Note {
-        kind: "bundle.loaded",
-        object_kind: "bundle",
-        object_id: bundle.digest.to_string(),
-        payload,
-    });
-    app.commit(who, now, vec![Write::Decision(Box::new(decision)), note]).await?;
+    // One after the other: of two that overlap, the older one could be put in force last.
+    let _turn = app.reloading.lock().await;
+    let (bundle, files) = load(&app.config.policies.dir)?;
+    let before = app.policies.bundle().digest;
+    put_on_record(app, &bundle, &files, now).await?;
+    let note = note(&bundle, Some(before));
+    app.commit(who, now, vec![Write::Decision(Box::new(decision)), Write::Note(note)]).await?;
     app.policies.replace(bundle);
     app.wake();
     Ok(app.policies.bundle())
 }
 
-/// The bundle in this folder, or the built-in one when there is no folder.
-pub fn load(dir: &Path) -> Result<Bundle, FlowError> {
-    let bundle =
-        if dir.as_os_str().is_empty() { interlock_policy::default_bundle()? } else { Bundle::load_dir(dir)? };
-    bundle.smoke_test()?;
-    Ok(bundle)
+/// Puts the bundle that a server starts with on record, or refuses to start with it. It is not asked before this.
+pub(crate) async fn begin(app: &App, files: &Files) -> Result<(), StartError> {
+    match put_on_record(app, &app.policies.bundle(), files, app.clock.now()).await {
+        Err(FlowError::Bundle(refusal)) => Err(StartError::Bundle(refusal)),
+        done => Ok(done?),
+    }
+}
+
+/// Keeps a bundle and raises the floor to it; in the log of the server itself, since it is in force for every tenant.
+async fn put_on_record(app: &App, bundle: &Bundle, files: &Files, now: Timestamp) -> Result<(), FlowError> {
+    let floor = app.store.bundle_floor().await?;
+    check(bundle, floor)?;
+    // Before anything refers to it.
+    app.store.keep(Kept::Bundle, &bundle.digest, &packed(files)).await?;
+    if floor.is_some_and(|floor| floor.digest == bundle.digest) {
+        return Ok(());
+    }
+    let system: TenantId = SYSTEM.parse().map_err(|error| FlowError::bad_id("tenant", &error))?;
+    let to = BundleFloor { revision: bundle.revision, digest: bundle.digest };
+    let writes = vec![Write::BundleFloor(to), Write::Note(note(bundle, floor.map(|floor| floor.digest)))];
+    match app.commit_as_host(&system, now, None, writes).await {
+        // Another replica was faster; what it loaded counts.
+        Err(FlowError::Store(conflict @ StoreError::Conflict { .. })) => {
+            check(bundle, app.store.bundle_floor().await?)?;
+            Err(conflict.into())
+        }
+        done => {
+            done?;
+            info!(bundle = %bundle.digest, name = bundle.name, revision = bundle.revision, "policies loaded");
+            Ok(())
+        }
+    }
+}
+
+fn check(bundle: &Bundle, floor: Option<BundleFloor>) -> Result<(), BundleRefusal> {
+    match floor {
+        Some(floor) if bundle.revision < floor.revision => {
+            Err(BundleRefusal::Older { digest: bundle.digest, revision: bundle.revision, floor })
+        }
+        Some(floor) if bundle.revision == floor.revision && bundle.digest != floor.digest => {
+            Err(BundleRefusal::Altered { digest: bundle.digest, floor })
+        }
+        _ => Ok(()),
+    }
+}
+
+fn note(bundle: &Bundle, before: Option<Digest>) -> Note {
+    Note {
+        kind: "bundle.loaded",
+        object_kind: "bundle",
+        object_id: bundle.digest.to_string(),
+        payload: serde_json::json!({
+            "bundle": bundle.digest, "name": bundle.name, "revision": bundle.revision, "before": before,
+        }),
+    }
+}
+
+/// A bundle that was in force once. The inner error says why there is none any more that a decision could be made with
+/// again: it was altered, or this program no longer reads it.
+pub(crate) async fn kept(app: &App, digest: &Digest) -> Result<Result<Bundle, String>, FlowError> {
+    let Some(packed) = app.store.kept(Kept::Bundle, digest).await? else {
+        return Err(FlowError::NotFound { what: "policy bundle", id: digest.to_string() });
+    };
+    Ok(unpacked(&packed).and_then(|bundle| match bundle.digest {
+        found if found == *digest => Ok(bundle),
+        found => Err(format!("the kept bundle `{digest}` was altered: it is `{found}` now")),
+    }))
+}
+
+/// The files of a bundle as one text. A bundle loads only when all of them are text.
+fn packed(files: &Files) -> Vec<u8> {
+    let texts: BTreeMap<&str, _> =
+        files.iter().map(|(path, content)| (path.as_str(), String::from_utf8_lossy(content))).collect();
+    serde_json::json!(texts).to_string().into_bytes()
+}
+
+fn unpacked(packed: &[u8]) -> Result<Bundle, String> {
+    let texts: BTreeMap<String, String> =
+        serde_json::from_slice(packed).map_err(|error| format!("the kept bundle cannot be read: {error}"))?;
+    let files = texts.into_iter().map(|(path, text)| (path, text.into_bytes())).collect();
+    Bundle::from_files(files).map_err(|error| format!("this program does not read the kept bundle: {error}"))
 }

@@ -3,7 +3,10 @@
 use interlock_domain::{Action, Actor, Assignment, Change, ChangeId, Command, Progress, TenantId};
 use interlock_store::{AssignmentFilter, ChangeFilter, Page, StoreError, Write};
 
-use super::ask::{may_read, permit};
+use super::{
+    ask::{may_read, permit},
+    sight::Sight,
+};
 use crate::{App, FlowError};
 
 /// How often a decision is tried anew when somebody else was faster.
@@ -52,15 +55,23 @@ pub async fn show(app: &App, who: &Actor, id: &ChangeId) -> Result<(Change, Prog
     Ok((change, progress))
 }
 
-/// The changes of the tenant, newest first. What the reader may not see is left out.
+/// The changes of the tenant, newest first. What is in environments of which the reader may not read is left out.
 pub async fn list(
     app: &App,
     who: &Actor,
     filter: &ChangeFilter,
     page: &Page,
 ) -> Result<Vec<Change>, FlowError> {
-    may_read(app, who, Action::ReadChange, tenant(who)).await?;
-    Ok(app.store.changes(&who.tenant, filter, page).await?)
+    let mut sight = Sight::of(app, who, Action::ReadChange, filter.environment.as_ref()).await?;
+    let part = |environment, page| {
+        let filter = ChangeFilter { environment, ..filter.clone() };
+        async move { app.store.changes(&who.tenant, &filter, &page).await }
+    };
+    let mut found =
+        sight.list(page, part, |change| (&change.manifest.environment, change.id.as_str())).await?;
+    found.sort_by(|one, other| other.id.cmp(&one.id));
+    found.truncate(page.limit as usize);
+    Ok(found)
 }
 
 /// The targets of a change, by device.

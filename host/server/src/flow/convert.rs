@@ -133,6 +133,7 @@ pub(crate) fn verdict(verdict: wit::Verdict) -> domain::Verdict {
         outcome: match verdict.outcome {
             wit::Outcome::Pass => domain::Outcome::Pass,
             wit::Outcome::Warn => domain::Outcome::Warn,
+            wit::Outcome::Hold => domain::Outcome::Hold,
             wit::Outcome::Fail => domain::Outcome::Fail,
         },
         findings: verdict
@@ -161,6 +162,7 @@ pub(crate) fn health(verdict: &domain::HealthVerdict) -> wit::HealthVerdict {
             outcome: match verdict.outcome {
                 domain::Outcome::Pass => wit::Outcome::Pass,
                 domain::Outcome::Warn => wit::Outcome::Warn,
+                domain::Outcome::Hold => wit::Outcome::Hold,
                 domain::Outcome::Fail => wit::Outcome::Fail,
             },
             findings: verdict
@@ -185,7 +187,8 @@ pub(crate) fn health(verdict: &domain::HealthVerdict) -> wit::HealthVerdict {
 pub(crate) fn progress(progress: &domain::Progress) -> wit::Progress {
     wit::Progress {
         pending: progress.pending,
-        offered: progress.offered,
+        // Reached and not started is one thing to a strategy, whatever the host waits for.
+        offered: progress.offered + progress.waiting,
         downloading: progress.downloading,
         installing: progress.installing,
         installed: progress.installed,

@@ -1,11 +1,13 @@
 //! Decisions: read them, and execute them again.
 
-use interlock_domain::{Action, Actor, Decision, DecisionId, DecisionSubject};
-use interlock_sandbox::Record;
-use interlock_store::{DecisionFilter, Page};
+use std::sync::Arc;
+
+use interlock_domain::{Action, Actor, ChangeId, Decision, DecisionId, DecisionSubject, Digest, Resource};
+use interlock_sandbox::{InstallError, Plugin, Record};
+use interlock_store::{DecisionFilter, Kept, Page};
 use serde::Serialize;
 
-use super::{ask::may_read, change::tenant};
+use super::{ask::may_read, bundle, change::tenant};
 use crate::{App, FlowError};
 
 /// What came of executing a decision again.
@@ -24,46 +26,58 @@ pub struct Replay {
 
 /// One decision.
 pub async fn show(app: &App, who: &Actor, id: &DecisionId) -> Result<Decision, FlowError> {
-    may_read(app, who, Action::ReadDecision, tenant(who)).await?;
-    load(app, who, id).await
+    let decision = load(app, who, id).await?;
+    may_read(app, who, Action::ReadDecision, about(app, who, decision.change.as_ref()).await?).await?;
+    Ok(decision)
 }
 
-/// The tenant's decisions, newest first.
+/// The tenant's decisions, newest first: all of them to whoever may read in the whole tenant, those about one change
+/// also to whoever may read where it is.
 pub async fn list(
     app: &App,
     who: &Actor,
     filter: &DecisionFilter,
     page: &Page,
 ) -> Result<Vec<Decision>, FlowError> {
-    may_read(app, who, Action::ReadDecision, tenant(who)).await?;
+    may_read(app, who, Action::ReadDecision, about(app, who, filter.change.as_ref()).await?).await?;
     Ok(app.store.decisions(&who.tenant, filter, page).await?)
 }
 
-/// Executes a decision again: the same plugin digest or bundle, the recorded input, the recorded evidence.
+/// Executes a decision again: the same plugin digest or bundle, also one that is gone from its folder, the recorded
+/// input, the recorded evidence.
 pub async fn replay(app: &App, who: &Actor, id: &DecisionId) -> Result<Replay, FlowError> {
-    may_read(app, who, Action::ReplayDecision, tenant(who)).await?;
     let decision = load(app, who, id).await?;
+    may_read(app, who, Action::ReplayDecision, about(app, who, decision.change.as_ref()).await?).await?;
     match &decision.subject {
         DecisionSubject::Policy { question, answer } => {
-            let bundle = app.policies.bundle();
-            if bundle.digest != answer.bundle {
-                return Err(FlowError::NotFound { what: "policy bundle", id: answer.bundle.to_string() });
-            }
-            let now = bundle.ask(question);
+            let current = app.policies.bundle();
+            let now = if current.digest == answer.bundle {
+                current.ask(question)
+            } else {
+                match bundle::kept(app, &answer.bundle).await? {
+                    Ok(bundle) => bundle.ask(question),
+                    Err(reason) => return Ok(Replay::impossible(id, reason)),
+                }
+            };
             let identical = now == **answer;
             let differences =
                 if identical { Vec::new() } else { vec![format!("then {answer:?}, now {now:?}")] };
             Ok(Replay { decision: id.clone(), identical, differences, fuel: None })
         }
         DecisionSubject::Plugin { name, digest, transcript, .. } => {
-            let Some(plugin) = app.sandbox.shelf().get(digest) else {
-                return Err(FlowError::NotFound { what: "plugin", id: format!("{name}@{digest}") });
-            };
             let record: Record =
                 serde_json::from_value(transcript.as_ref().clone()).map_err(|error| FlowError::Plugin {
                     plugin: name.clone(),
                     detail: format!("its record cannot be read: {error}"),
                 })?;
+            // Also when the plugin is not to be had any more.
+            if let Some(reason) = record.unrepeatable() {
+                return Ok(Replay::impossible(id, reason));
+            }
+            let plugin = match plugin(app, name, digest).await? {
+                Ok(plugin) => plugin,
+                Err(reason) => return Ok(Replay::impossible(id, reason)),
+            };
             let replayed = plugin.replay(&record).await;
             Ok(Replay {
                 decision: id.clone(),
@@ -73,6 +87,39 @@ pub async fn replay(app: &App, who: &Actor, id: &DecisionId) -> Result<Replay, F
             })
         }
     }
+}
+
+impl Replay {
+    fn impossible(decision: &DecisionId, reason: String) -> Self {
+        Self { decision: decision.clone(), identical: false, differences: vec![reason], fuel: None }
+    }
+}
+
+/// The plugin with this digest: off the shelf, or as it was kept when it was installed. The inner error says why what
+/// was kept is no such plugin any more.
+async fn plugin(app: &App, name: &str, digest: &Digest) -> Result<Result<Arc<Plugin>, String>, FlowError> {
+    if let Some(plugin) = app.sandbox.shelf().get(digest) {
+        return Ok(Ok(plugin));
+    }
+    let Some(wasm) = app.store.kept(Kept::Plugin, digest).await? else {
+        return Err(FlowError::NotFound { what: "plugin", id: format!("{name}@{digest}") });
+    };
+    Ok(match app.sandbox.revive(*digest, wasm).await {
+        Ok(plugin) => Ok(plugin),
+        Err(InstallError::DigestDiffers { found, .. }) => {
+            Err(format!("the kept plugin `{digest}` was altered: it is `{found}` now"))
+        }
+        Err(error) => Err(format!("the kept plugin `{digest}` cannot be used: {error}")),
+    })
+}
+
+/// What a decision is about: its change, or else the whole tenant.
+async fn about(app: &App, who: &Actor, change: Option<&ChangeId>) -> Result<Resource, FlowError> {
+    let change = match change {
+        Some(id) => app.store.change(&who.tenant, id).await?,
+        None => None,
+    };
+    Ok(change.map_or_else(|| tenant(who), |change| change.resource()))
 }
 
 async fn load(app: &App, who: &Actor, id: &DecisionId) -> Result<Decision, FlowError> {

@@ -1,6 +1,6 @@
 //! The registry: devices and groups, as operators keep them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use interlock_domain::{
@@ -13,13 +13,16 @@ use sha2::{Digest as _, Sha256};
 use super::{
     ask::{may_read, permit},
     change::tenant,
+    sight::{Sight, place},
 };
 use crate::{App, FlowError};
 
 /// Most labels of a device.
 const LABELS_MAX: usize = 64;
-/// Longest label, model, revision or site.
+/// Longest label, model, revision, site, firmware version or token.
 const TEXT_MAX: usize = 128;
+/// Shortest token that somebody may choose: a shorter one could be guessed.
+const TOKEN_MIN: usize = 16;
 
 /// A device to be registered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -48,10 +51,11 @@ pub struct Registration {
     #[serde(default)]
     #[schema(value_type = Vec<String>)]
     pub groups: Vec<GroupName>,
-    /// The token it polls with; one is made when absent. Only its hash is kept.
+    /// The token it polls with: 16 to 128 printable ASCII characters without a space. One is made when absent. Only its
+    /// hash is kept.
     #[serde(default)]
     pub token: Option<String>,
-    /// The firmware that it runs, when that is known before it first reports.
+    /// The firmware that it runs, when that is known before it first reports; at most 128 characters.
     #[serde(default)]
     pub firmware: Option<String>,
 }
@@ -112,13 +116,19 @@ pub async fn register_all(
     registrations: Vec<Registration>,
 ) -> Result<Vec<Registered>, FlowError> {
     let now = app.clock.now();
-    let (_, decision) = permit(app, who, Action::RegisterDevice, tenant(who), None, now).await?;
+    let environments: BTreeSet<&Environment> =
+        registrations.iter().map(|registration| &registration.environment).collect();
+    let mut writes = Vec::new();
+    for environment in environments {
+        let place = place(who, environment);
+        let (_, decision) = permit(app, who, Action::RegisterDevice, place, None, now).await?;
+        writes.push(Write::Decision(Box::new(decision)));
+    }
     let groups = known_groups(app, who).await?;
     let mut registered = Vec::with_capacity(registrations.len());
     for (index, registration) in registrations.into_iter().enumerate() {
         registered.push(registration.check(&format!("/{index}"), &groups)?.registered(app, who, now)?);
     }
-    let mut writes = vec![Write::Decision(Box::new(decision))];
     writes.extend(registered.iter().map(|registered| Write::Device {
         device: Box::new(registered.device.clone()),
         event: "device.registered",
@@ -135,10 +145,14 @@ impl Registration {
         check_text(&format!("{at}/site"), &self.site, 0)?;
         check_labels(&format!("{at}/labels"), &self.labels)?;
         check_groups(&format!("{at}/groups"), &self.groups, groups)?;
+        if let Some(firmware) = &self.firmware {
+            check_text(&format!("{at}/firmware"), firmware, 1)?;
+        }
         if let Some(token) = &self.token
-            && !(16..=128).contains(&token.len())
+            && !(is_token(token) && token.len() >= TOKEN_MIN)
         {
-            return Err(FlowError::invalid(format!("{at}/token"), "a token has 16 to 128 characters"));
+            let detail = "a token has 16 to 128 printable ASCII characters and no space";
+            return Err(FlowError::invalid(format!("{at}/token"), detail));
         }
         Ok(self)
     }
@@ -172,6 +186,11 @@ impl Registration {
     }
 }
 
+/// Whether a device or gateway can show this in its header: a token that is registered must be one that is let in.
+pub(crate) fn is_token(text: &str) -> bool {
+    (1..=TEXT_MAX).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
 /// SHA-256 of a token, hexadecimal.
 pub(crate) fn token_hash(token: &str) -> String {
     hex::encode(Sha256::digest(token.as_bytes()))
@@ -184,24 +203,31 @@ pub(crate) fn token_text(bytes: &[u8]) -> String {
 
 /// One device.
 pub async fn show(app: &App, who: &Actor, id: &DeviceId) -> Result<(Device, Option<Timestamp>), FlowError> {
-    may_read(app, who, Action::ReadDevice, tenant(who)).await?;
     let device = load(app, who, id).await?;
+    may_read(app, who, Action::ReadDevice, place(who, &device.environment)).await?;
     let seen = app.store.seen(&who.tenant, id).await?;
     Ok((device, seen))
 }
 
-/// The devices of the tenant, by id.
+/// The devices of the tenant, by id. What is in environments of which the reader may not read is left out.
 pub async fn list(
     app: &App,
     who: &Actor,
     filter: &DeviceFilter,
     page: &Page,
 ) -> Result<Vec<Device>, FlowError> {
-    may_read(app, who, Action::ReadDevice, tenant(who)).await?;
-    Ok(app.store.devices(&who.tenant, filter, page).await?)
+    let mut sight = Sight::of(app, who, Action::ReadDevice, filter.environment.as_ref()).await?;
+    let part = |environment, page| {
+        let filter = DeviceFilter { environment, ..filter.clone() };
+        async move { app.store.devices(&who.tenant, &filter, &page).await }
+    };
+    let mut found = sight.list(page, part, |device| (&device.environment, device.id.as_str())).await?;
+    found.sort_by(|one, other| one.id.cmp(&other.id));
+    found.truncate(page.limit as usize);
+    Ok(found)
 }
 
-/// Alters what is known of a device.
+/// Alters what is known of a device. Who moves it must be let go by the place that it leaves and let in by the other.
 pub async fn update(
     app: &App,
     who: &Actor,
@@ -210,8 +236,17 @@ pub async fn update(
     patch: DevicePatch,
 ) -> Result<Device, FlowError> {
     let now = app.clock.now();
-    let (_, decision) = permit(app, who, Action::UpdateDevice, tenant(who), None, now).await?;
     let mut device = load(app, who, id).await?;
+    let questions = match &patch.environment {
+        Some(there) if *there != device.environment => {
+            vec![(Action::MoveDevice, &device.environment), (Action::UpdateDevice, there)]
+        }
+        Some(_) | None => vec![(Action::UpdateDevice, &device.environment)],
+    };
+    let mut decisions = Vec::new();
+    for (action, environment) in questions {
+        decisions.push(permit(app, who, action, place(who, environment), None, now).await?.1);
+    }
     expect_revision(&device, revision)?;
     if let Some(groups) = &patch.groups {
         check_groups("/groups", groups, &known_groups(app, who).await?)?;
@@ -235,7 +270,7 @@ pub async fn update(
     device.groups = groups.unwrap_or(device.groups);
     device.groups.sort();
     device.groups.dedup();
-    put(app, who, device, "device.updated", decision, now).await
+    put(app, who, device, "device.updated", decisions, now).await
 }
 
 /// Takes a device out of service for good.
@@ -246,12 +281,13 @@ pub async fn retire(
     revision: Option<u64>,
 ) -> Result<Device, FlowError> {
     let now = app.clock.now();
-    let (_, decision) = permit(app, who, Action::RetireDevice, tenant(who), None, now).await?;
     let mut device = load(app, who, id).await?;
+    let place = place(who, &device.environment);
+    let (_, decision) = permit(app, who, Action::RetireDevice, place, None, now).await?;
     expect_revision(&device, revision)?;
     device.state = DeviceState::Retired;
     device.token_sha256 = None;
-    put(app, who, device, "device.retired", decision, now).await
+    put(app, who, device, "device.retired", vec![decision], now).await
 }
 
 async fn put(
@@ -259,13 +295,15 @@ async fn put(
     who: &Actor,
     mut device: Device,
     event: &'static str,
-    decision: interlock_domain::Decision,
+    decisions: Vec<interlock_domain::Decision>,
     now: Timestamp,
 ) -> Result<Device, FlowError> {
     let from_revision = device.revision;
     device.revision += 1;
-    let write = Write::Device { device: Box::new(device.clone()), event, from_revision };
-    app.commit(who, now, vec![Write::Decision(Box::new(decision)), write]).await?;
+    let mut writes: Vec<Write> =
+        decisions.into_iter().map(|decision| Write::Decision(Box::new(decision))).collect();
+    writes.push(Write::Device { device: Box::new(device.clone()), event, from_revision });
+    app.commit(who, now, writes).await?;
     app.devices_changed(&device.tenant, &device.id);
     Ok(device)
 }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use interlock_domain::{
-    Action, Artifact, ArtifactFacts, ChangeId, Digest, Facts, Principal, Question, Resource,
-    SignatureOutcome, TenantId, Timestamp,
+    Action, Artifact, ArtifactFacts, ArtifactKey, ArtifactRef, ArtifactStatement, ChangeId, Digest, Facts,
+    Principal, Question, Released, Resource, SignatureOutcome, TenantId, Timestamp, release_counter_floor,
 };
 use interlock_sandbox::{Document, EvidenceAnswer, EvidenceSource, Refusal};
 use interlock_vault::signature;
@@ -50,10 +50,10 @@ impl EvidenceSource for Evidence {
 
 impl Evidence {
     async fn artifact(&self, key: &str) -> EvidenceAnswer {
-        let Ok(digest) = key.parse::<Digest>() else {
+        let Ok(key) = key.parse::<ArtifactKey>() else {
             return EvidenceAnswer::Refused(Refusal::NotFound);
         };
-        match artifact_facts(&self.app, &self.tenant, &digest, self.now).await {
+        match artifact_facts(&self.app, &self.tenant, &key, self.change.as_ref(), self.now).await {
             Ok(Some(facts)) => match interlock_domain::canonical::to_canonical(&facts) {
                 Ok(content) => {
                     EvidenceAnswer::Found(Document::new("application/json", content, instant(self.now)))
@@ -67,30 +67,52 @@ impl Evidence {
 }
 
 /// What the host can say of an artifact: verified anew each time, because keys are revoked and statements expire.
-pub(crate) async fn artifact_facts(
+/// `asking` is the change that it is said to, which does not count against itself.
+async fn artifact_facts(
     app: &App,
     tenant: &TenantId,
-    digest: &Digest,
+    key: &ArtifactKey,
+    asking: Option<&ChangeId>,
     now: Timestamp,
 ) -> Result<Option<ArtifactFacts>, FlowError> {
-    let Some(artifact) = app.store.artifact_by_digest(tenant, digest).await? else { return Ok(None) };
-    let mut counter_max = None;
-    for earlier in app.store.completed_artifacts(tenant, &artifact.name).await? {
-        if let Some(earlier) = app.store.artifact_by_digest(tenant, &earlier).await?
-            && verify(app, &earlier, now).outcome == SignatureOutcome::Verified
-        {
-            counter_max = counter_max.max(release_counter(&earlier));
-        }
-    }
+    let Some(artifact) = stored(app, tenant, key).await? else { return Ok(None) };
+    let statement = statement(&artifact);
+    let released = released(app, tenant, &key.name, asking).await?;
     Ok(Some(ArtifactFacts {
         digest: artifact.digest,
         size: artifact.size_bytes,
-        name: artifact.name.clone(),
-        version: artifact.version.clone(),
         signature: verify(app, &artifact, now),
-        release_counter: release_counter(&artifact),
-        current_release_counter_max: counter_max,
+        release_counter: statement.as_ref().map(|statement| statement.release_counter),
+        models: statement.map(|statement| statement.models).unwrap_or_default(),
+        current_release_counter_max: release_counter_floor(&key.version, &key.digest, &released),
+        name: artifact.name,
+        version: artifact.version,
     }))
+}
+
+/// What the signature of one of a change's artifacts is worth now.
+pub(crate) async fn signature_outcome(
+    app: &App,
+    tenant: &TenantId,
+    artifact: &ArtifactRef,
+    now: Timestamp,
+) -> Result<SignatureOutcome, FlowError> {
+    let stored = stored(app, tenant, &artifact.into()).await?;
+    Ok(stored.map_or(SignatureOutcome::Missing, |artifact| verify(app, &artifact, now).outcome))
+}
+
+/// The stored artifact that brings targets back to a version, if its signature verifies now: otherwise whoever may push
+/// could put anything under a version that was never stored, and a rollback would install it.
+pub(crate) async fn verified_way_back(
+    app: &App,
+    tenant: &TenantId,
+    artifact_name: &str,
+    version: &str,
+    now: Timestamp,
+) -> Result<Option<Digest>, FlowError> {
+    let stored = app.store.artifact_by_version(tenant, artifact_name, version).await?;
+    let verified = stored.filter(|stored| verify(app, stored, now).outcome == SignatureOutcome::Verified);
+    Ok(verified.map(|stored| stored.digest))
 }
 
 /// Verifies an artifact's signed statement against the trusted keys of today.
@@ -101,10 +123,42 @@ pub(crate) fn verify(app: &App, artifact: &Artifact, now: Timestamp) -> interloc
         digest: artifact.digest,
         size_bytes: artifact.size_bytes,
     };
-    signature::verify(artifact.signed.as_ref(), &about, &app.trusted_keys.load(), now)
+    signature::verify(artifact.signed.as_ref(), &about, &app.trusted_keys.current(), now)
 }
 
-fn release_counter(artifact: &Artifact) -> Option<u64> {
-    let signed = artifact.signed.as_ref()?;
-    signature::read_statement(signed).ok().map(|statement| statement.release_counter)
+/// The artifact of exactly this name, version and content.
+async fn stored(app: &App, tenant: &TenantId, key: &ArtifactKey) -> Result<Option<Artifact>, FlowError> {
+    let stored = app.store.artifact_by_version(tenant, &key.name, &key.version).await?;
+    Ok(stored.filter(|stored| stored.digest == key.digest))
+}
+
+/// Every admitted release of the artifact of this name, but for those of the change that asks.
+async fn released(
+    app: &App,
+    tenant: &TenantId,
+    name: &str,
+    asking: Option<&ChangeId>,
+) -> Result<Vec<Released>, FlowError> {
+    let mut released = Vec::new();
+    for change in app.store.changes_with_artifact(tenant, name).await? {
+        if Some(&change.id) == asking {
+            continue;
+        }
+        for release in Released::of(&change, name) {
+            let key = ArtifactKey {
+                name: name.to_owned(),
+                version: release.version.clone(),
+                digest: release.digest,
+            };
+            let statement = stored(app, tenant, &key).await?.as_ref().and_then(statement);
+            let release_counter = statement.map(|statement| statement.release_counter);
+            released.push(Released { release_counter, ..release });
+        }
+    }
+    Ok(released)
+}
+
+/// What the maker says, whether or not it is soundly signed.
+fn statement(artifact: &Artifact) -> Option<ArtifactStatement> {
+    signature::read_statement(artifact.signed.as_ref()?).ok()
 }

@@ -2,8 +2,8 @@
 //! approvals that would let the change proceed.
 
 use interlock_domain::{
-    Action, Actor, Answer, Change, ChangeId, DecisionSubject, Determining, Finding, Meaning, Outcome,
-    PersonId, Role, State,
+    AccountKind, Action, Actor, Answer, Change, ChangeId, DecisionSubject, Determining, Finding, Meaning,
+    Outcome, PersonId, Role, State, Timestamp,
 };
 use interlock_policy::{Candidate, Missing, SearchLimit, missing_approvals};
 use serde::Serialize;
@@ -11,6 +11,7 @@ use serde::Serialize;
 use super::{
     admit::{Stage, admission},
     ask::{ask, may_read},
+    back::WayBack,
     change::load,
 };
 use crate::{App, FlowError};
@@ -30,6 +31,8 @@ pub struct Explanation {
     pub next: Option<Next>,
     /// The findings of gates that did not pass.
     pub findings: Vec<GateFindings>,
+    /// The newest verdicts of health checks that do not pass.
+    pub health: Vec<HealthFindings>,
     /// What is missing; absent when approvals are not what it waits for.
     pub missing: Option<MissingApprovals>,
 }
@@ -54,6 +57,22 @@ pub struct Next {
 pub struct GateFindings {
     /// The gate.
     pub gate: String,
+    /// What it came to.
+    #[schema(value_type = String)]
+    pub outcome: Outcome,
+    /// Why.
+    #[schema(value_type = Vec<Object>)]
+    pub findings: Vec<Finding>,
+}
+
+/// A health check that does not pass.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct HealthFindings {
+    /// The check.
+    pub check: String,
+    /// When it judged.
+    #[schema(value_type = String)]
+    pub at: Timestamp,
     /// What it came to.
     #[schema(value_type = String)]
     pub outcome: Outcome,
@@ -98,6 +117,8 @@ pub async fn explain(app: &App, who: &Actor, id: &ChangeId) -> Result<Explanatio
     let change = load(app, &who.tenant, id).await?;
     may_read(app, who, Action::ReadChange, change.resource()).await?;
     let findings = findings(&change);
+    let health = unhealthy(&change);
+    let waiting = app.store.progress(&who.tenant, id).await?.waiting;
     let (next, missing) = match change.state {
         State::Approving => {
             let (answer, missing) = approvals(app, &change).await?;
@@ -106,13 +127,13 @@ pub async fn explain(app: &App, who: &Actor, id: &ChangeId) -> Result<Explanatio
         State::RollingOut => (entering(app, &change).await?, None),
         _ => (None, None),
     };
-    let summary = summary(&change, next.as_ref(), missing.as_ref());
-    Ok(Explanation { change: change.id, state: change.state, summary, next, findings, missing })
+    let summary = summary(&change, next.as_ref(), missing.as_ref(), waiting);
+    Ok(Explanation { change: change.id, state: change.state, summary, next, findings, health, missing })
 }
 
 async fn approvals(app: &App, change: &Change) -> Result<(Answer, MissingApprovals), FlowError> {
     let now = app.clock.now();
-    let question = admission(app, change, Action::AdmitChange, Stage::none(), now).await?;
+    let question = admission(app, change, Action::AdmitChange, Stage::none(change), now).await?;
     let bundle = app.policies.bundle();
     let answer = bundle.ask(&question);
     let accounts = app.store.accounts(change.tenant()).await?;
@@ -128,7 +149,7 @@ async fn approvals(app: &App, change: &Change) -> Result<(Answer, MissingApprova
         person: person.clone(),
         name: accounts
             .iter()
-            .find(|account| account.person == *person)
+            .find(|account| account.person == *person && account.kind == AccountKind::User)
             .map_or_else(String::new, |account| account.name.clone()),
     };
     let missing = match missing_approvals(&bundle, &question, &candidates, SearchLimit::default()) {
@@ -175,6 +196,7 @@ async fn entering(app: &App, change: &Change) -> Result<Option<Next>, FlowError>
         index: rollout.next_stage(),
         exposure_bp: stage.exposure.basis_points(&change.manifest.population),
         health: rollout.worst_health(),
+        rollback_complete: WayBack::today(app, change, app.clock.now()).await?.complete,
     };
     let question = admission(app, change, Action::EnterStage, stage, app.clock.now()).await?;
     let decision = ask(app, Some(&change.id), question);
@@ -206,10 +228,35 @@ fn findings(change: &Change) -> Vec<GateFindings> {
         .collect()
 }
 
-fn summary(change: &Change, next: Option<&Next>, missing: Option<&MissingApprovals>) -> String {
+fn unhealthy(change: &Change) -> Vec<HealthFindings> {
+    let verdicts = change.rollout.iter().flat_map(|rollout| &rollout.health);
+    verdicts
+        .filter(|verdict| verdict.outcome != Outcome::Pass)
+        .map(|verdict| HealthFindings {
+            check: verdict.check.clone(),
+            at: verdict.at,
+            outcome: verdict.outcome,
+            findings: verdict.findings.clone(),
+        })
+        .collect()
+}
+
+/// What a gate or a health check said, in its own words.
+fn said<'a>(findings: impl IntoIterator<Item = &'a Finding>) -> String {
+    findings.into_iter().map(|finding| finding.message.as_str()).collect::<Vec<_>>().join("; ")
+}
+
+fn summary(change: &Change, next: Option<&Next>, missing: Option<&MissingApprovals>, waiting: u64) -> String {
     let note = change.note.as_deref().unwrap_or("no reason on record");
     match change.state {
         State::Gating => "its gates are being run".to_owned(),
+        State::Approving | State::RollingOut if change.is_kept_by_a_gate() => {
+            let kept = change.gates.iter().filter(|report| report.verdict.outcome > Outcome::Warn);
+            format!(
+                "a gate keeps it, and is asked again by itself: {}",
+                said(kept.flat_map(|report| &report.verdict.findings))
+            )
+        }
         State::Approving => match missing {
             Some(missing) if !missing.needed.is_empty() => {
                 let each: Vec<String> = missing
@@ -232,7 +279,16 @@ fn summary(change: &Change, next: Option<&Next>, missing: Option<&MissingApprova
             Some(next) if !next.allowed => {
                 format!("its next stage would be denied now: {}", next.reasons.join("; "))
             }
-            _ => "it rolls out; the strategy decides when the next stage begins".to_owned(),
+            _ if waiting > 0 => {
+                format!("it rolls out; {waiting} of its targets wait until another change is done with them")
+            }
+            _ => match unhealthy(change).as_slice() {
+                [] => "it rolls out; the strategy decides when the next stage begins".to_owned(),
+                unhealthy => format!(
+                    "it rolls out, but health does not pass, and the strategy may wait for that: {}",
+                    said(unhealthy.iter().flat_map(|verdict| &verdict.findings))
+                ),
+            },
         },
         State::Paused => format!("it stands still: {note}; resume it or roll it back"),
         State::RollingBack | State::RolledBack => {

@@ -2,55 +2,70 @@
 
 use std::sync::Arc;
 
-use interlock_domain::{Change, Cohort, Decision, HealthBinding, Progress, Timestamp, Verdict};
+use interlock_domain::{Change, Cohort, Decision, DecisionId, HealthBinding, Progress, Timestamp, Verdict};
 use interlock_sandbox::types::{Aggregation, Observation, Query, Request, Response, Series};
+use interlock_store::{Summary, Window};
 
-use super::{convert, plugin::call};
+use super::{
+    convert,
+    plugin::{Answered, Asking, Failed, call},
+};
 use crate::{App, FlowError};
 
-/// Most samples that one series is computed from; more are thinned evenly.
-const SAMPLES_MAX: u32 = 10_000;
+/// Most samples that a plugin is given; more are thinned evenly.
+const RAW_MAX: u32 = 10_000;
 
-/// Has one health check judge a rollout. Without an answer there is a failing verdict that says why.
+/// What one health check said of a rollout.
+pub(crate) struct Judged {
+    /// The verdict; a failing one that says why when the check did not answer.
+    pub(crate) verdict: Verdict,
+    /// The call that the verdict comes from: one of `calls`.
+    pub(crate) decision: DecisionId,
+    /// Every call that was made, answered or not; not committed yet.
+    pub(crate) calls: Vec<Decision>,
+}
+
+/// Has one health check judge a rollout.
 pub(crate) async fn judge(
     app: &Arc<App>,
     change: &Change,
     binding: &HealthBinding,
     now: Timestamp,
-) -> Result<(Verdict, Vec<Decision>), FlowError> {
-    let name = &binding.plugin.name;
-    let Some(plugin) = app.sandbox.shelf().get(&binding.plugin.digest) else {
-        let message = format!("health check `{name}` ({}) is not installed here", binding.plugin.digest);
-        return Ok((Verdict::unanswered("health-missing", message), Vec::new()));
-    };
+) -> Result<Judged, FlowError> {
+    let asking = Asking::about(app, change, now);
     let settings = binding.settings.to_string();
     let needs = Request::Needs { change: convert::change(change), settings: settings.clone() };
-    let called = call(app, change.tenant(), Some(&change.id), &plugin, needs, now).await;
-    let queries = match called.answer {
-        Ok(Response::Queries(queries)) => queries,
-        Ok(_) => {
-            return Ok((unanswered(name, "health-bad-answer", "it named no queries"), vec![called.decision]));
-        }
-        Err(error) => return Ok((unanswered(name, error.code(), &error.to_string()), vec![called.decision])),
+    let queries = |response| match response {
+        Response::Queries(queries) => Some(queries),
+        _ => None,
     };
-    let needed = called.decision;
+    let (queries, needed) = match call(asking, &binding.plugin, needs, queries).await {
+        Ok(Answered { answer, decision }) => (answer, decision),
+        Err(failed) => return Ok(Judged::unanswered(binding, failed, Vec::new())),
+    };
     let observations = observe(app, change, queries, now).await?;
-    let request = Request::Judge { observations, settings, now: convert::instant(now) };
-    let called = call(app, change.tenant(), Some(&change.id), &plugin, request, now).await;
-    let verdict = match called.answer {
-        Ok(Response::Verdict(verdict)) => convert::verdict(verdict),
-        Ok(_) => unanswered(name, "health-bad-answer", "it gave no verdict"),
-        Err(error) => unanswered(name, error.code(), &error.to_string()),
+    let judge = Request::Judge { observations, settings, now: convert::instant(now) };
+    let verdict = |response| match response {
+        Response::Verdict(verdict) => Some(convert::verdict(verdict)),
+        _ => None,
     };
-    // The judgement last: it is the one that the verdict refers to.
-    Ok((verdict, vec![needed, called.decision]))
+    Ok(match call(asking, &binding.plugin, judge, verdict).await {
+        Ok(Answered { answer, decision }) => {
+            Judged { verdict: answer, decision: decision.id.clone(), calls: vec![needed, decision] }
+        }
+        Err(failed) => Judged::unanswered(binding, failed, vec![needed]),
+    })
 }
 
-fn unanswered(name: &str, code: &str, why: &str) -> Verdict {
-    Verdict::unanswered(
-        code,
-        format!("health check `{name}` did not answer, which counts as a failure: {why}"),
-    )
+impl Judged {
+    fn unanswered(binding: &HealthBinding, failed: Failed, mut calls: Vec<Decision>) -> Self {
+        let Failed { error, decision } = failed;
+        let name = &binding.plugin.name;
+        let message = format!("health check `{name}` did not answer, which counts as a failure: {error}");
+        let (verdict, id) = (Verdict::unanswered(error.code(), message), decision.id.clone());
+        calls.push(decision);
+        Self { verdict, decision: id, calls }
+    }
 }
 
 async fn observe(
@@ -77,70 +92,59 @@ async fn series(
     progress: &Progress,
     now: Timestamp,
 ) -> Result<Series, FlowError> {
-    let targets = match cohort {
-        Cohort::Treatment => progress.exposed(),
-        Cohort::Control => progress.pending,
-    };
     if let Some(count) = counted(&query.metric, cohort, progress) {
+        // What the host counts, it counts over all that were told to install.
+        let targets = match cohort {
+            Cohort::Treatment => progress.exposed() - progress.waiting,
+            Cohort::Control => progress.pending + progress.waiting,
+        };
         // Targets are few enough for f64 to count them exactly.
         return Ok(Series { targets, samples: 1, value: Some(count as f64), raw: Vec::new() });
     }
-    let window = i64::try_from(query.window_ms).unwrap_or(i64::MAX);
-    let from = now.plus_millis(window.saturating_neg());
-    let samples =
-        app.store.samples(change.tenant(), &change.id, cohort, &query.metric, from, now, SAMPLES_MAX).await?;
-    let value = aggregate(query.aggregation, &samples);
-    let raw = if query.aggregation == Aggregation::Raw { samples.clone() } else { Vec::new() };
-    Ok(Series { targets, samples: samples.len() as u64, value, raw })
+    let (tenant, id) = (change.tenant(), &change.id);
+    let targets = app.store.cohort_size(tenant, id, cohort).await?;
+    let back = i64::try_from(query.window_ms).unwrap_or(i64::MAX);
+    let from = now.plus_millis(back.saturating_neg());
+    let window = Window { tenant, change: id, cohort, metric: &query.metric, from, to: now };
+    if query.aggregation == Aggregation::Raw {
+        let (raw, samples) = app.store.thinned(&window, RAW_MAX).await?;
+        return Ok(Series { targets, samples, value: None, raw });
+    }
+    let aggregate = aggregate(app, &window, query.aggregation).await?;
+    let (value, samples) = aggregate.map_or((None, 0), |(value, samples)| (Some(value), samples));
+    Ok(Series { targets, samples, value, raw: Vec::new() })
+}
+
+/// One number of all samples in a window, and how many there are. Percentiles by nearest rank (ISO 2854 calls it the
+/// empirical quantile), so that each is a sample that was seen.
+async fn aggregate(
+    app: &App,
+    window: &Window<'_>,
+    aggregation: Aggregation,
+) -> Result<Option<(f64, u64)>, FlowError> {
+    let of: fn(&Summary) -> f64 = match aggregation {
+        Aggregation::P50 => return Ok(app.store.percentile(window, 50).await?),
+        Aggregation::P95 => return Ok(app.store.percentile(window, 95).await?),
+        Aggregation::P99 => return Ok(app.store.percentile(window, 99).await?),
+        // The samples themselves are no number.
+        Aggregation::Raw => return Ok(None),
+        Aggregation::Mean => Summary::mean,
+        Aggregation::Minimum => |all| all.minimum,
+        Aggregation::Maximum => |all| all.maximum,
+        Aggregation::Sum => |all| all.sum,
+        Aggregation::Count => |all| all.samples as f64,
+    };
+    Ok(app.store.summary(window).await?.map(|all| (of(&all), all.samples)))
 }
 
 /// The metrics that the host counts itself.
 fn counted(metric: &str, cohort: Cohort, progress: &Progress) -> Option<u64> {
     let treatment = |count: u64| Some(if cohort == Cohort::Treatment { count } else { 0 });
     match metric {
-        "interlock.exposed" => treatment(progress.exposed()),
+        "interlock.exposed" => treatment(progress.exposed() - progress.waiting),
         "interlock.failed" => treatment(progress.failed),
         "interlock.silent" => treatment(progress.silent),
         "interlock.verified" => treatment(progress.verified),
         _ => None,
-    }
-}
-
-/// One number of many. Percentiles by nearest rank (ISO 2854 calls it the empirical quantile).
-fn aggregate(aggregation: Aggregation, samples: &[f64]) -> Option<f64> {
-    if samples.is_empty() {
-        return None;
-    }
-    let sum: f64 = samples.iter().sum();
-    let percentile = |share: f64| {
-        let mut sorted = samples.to_vec();
-        sorted.sort_by(f64::total_cmp);
-        let rank = (share * sorted.len() as f64).ceil() as usize;
-        sorted.get(rank.clamp(1, sorted.len()) - 1).copied()
-    };
-    match aggregation {
-        Aggregation::Raw => None,
-        Aggregation::Mean => Some(sum / samples.len() as f64),
-        Aggregation::Minimum => samples.iter().copied().min_by(f64::total_cmp),
-        Aggregation::Maximum => samples.iter().copied().max_by(f64::total_cmp),
-        Aggregation::Sum => Some(sum),
-        Aggregation::Count => Some(samples.len() as f64),
-        Aggregation::P50 => percentile(0.50),
-        Aggregation::P95 => percentile(0.95),
-        Aggregation::P99 => percentile(0.99),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn percentiles_are_samples_that_were_seen() {
-        let samples: Vec<f64> = (1..=100).map(f64::from).collect();
-        assert_eq!(aggregate(Aggregation::P50, &samples), Some(50.0));
-        assert_eq!(aggregate(Aggregation::P99, &samples), Some(99.0));
-        assert_eq!(aggregate(Aggregation::P99, &[7.0]), Some(7.0));
-        assert_eq!(aggregate(Aggregation::Mean, &[]), None);
     }
 }

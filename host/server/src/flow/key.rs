@@ -1,4 +1,4 @@
-//! Accounts and their API keys.
+//! API keys, and the accounts that they are made for.
 //!
 //! A key is `ilk_<id>_<secret>`; only SHA-256 of the secret is kept. It carries 190 random bits, so a slow hash
 //! would only slow us down.
@@ -12,35 +12,53 @@ use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq;
 
 use super::{
+    account::{end_keys, forget},
     ask::{may_read, permit},
     change::tenant,
     device::token_hash,
 };
-use crate::{App, FlowError};
+use crate::{App, FlowError, bus::Note};
 
 /// The longest a key may live: 90 days.
 pub const KEY_LIFE_MAX_MS: u64 = 90 * 24 * 3_600_000;
+/// Longest name and label.
+const TEXT_MAX: usize = 200;
 
 /// An account and a key for it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct KeyRequest {
     /// What the person or program is called, as it stands by an approval. An account of this name and kind is used
-    /// again with its roles replaced; otherwise one is made.
+    /// again; otherwise one is made.
     #[schema(example = "Ana Sousa")]
     pub name: String,
     /// Person or program.
     #[schema(value_type = String, example = "user")]
     pub kind: AccountKind,
-    /// The roles held.
+    /// The roles of an account that is made. One that is used again keeps its own; say the same or nothing then.
+    #[serde(default)]
     #[schema(value_type = Vec<Object>)]
     pub roles: Vec<RoleGrant>,
+    /// For a further account of somebody who has one: the person. Without it, a user account that is made is a new
+    /// person's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub person: Option<PersonId>,
+    /// For a program, which always needs it: the person who answers for it. What the program does is theirs, so that
+    /// nobody approves what their own program proposed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub owner: Option<PersonId>,
+    /// Ends all other keys of an account that is used again. An account with a role that takes two administrators
+    /// needs it, and then waits for the second one and for 24 hours before it approves or administers again.
+    #[serde(default)]
+    pub reset: bool,
     /// What the key may be used for.
     #[schema(value_type = Vec<String>)]
     pub scopes: Vec<Scope>,
     /// How long it works, in milliseconds; at most 90 days.
     pub expires_in_ms: u64,
-    /// What it is for.
+    /// What it is for; at most 200 characters.
     #[serde(default)]
     pub label: String,
 }
@@ -56,61 +74,65 @@ pub struct NewKey {
     pub account: Account,
 }
 
+/// Who makes a key.
+#[derive(Debug, Clone, Copy)]
+enum Maker<'a> {
+    /// An administrator, who is not trusted alone with what takes two.
+    Administrator(&'a Actor),
+    /// Whoever may write to the data folder, where no rule of ours holds anyway.
+    Machine,
+}
+
 /// Makes a key for an account, and the account if there is none of that name.
 pub async fn create(app: &App, who: &Actor, request: KeyRequest) -> Result<NewKey, FlowError> {
     let now = app.clock.now();
     let (_, decision) = permit(app, who, Action::CreateKey, tenant(who), None, now).await?;
-    let (new, mut writes) = prepare(app, &who.tenant, request, now).await?;
-    writes.insert(0, Write::Decision(Box::new(decision)));
+    let made = prepare(app, &who.tenant, Maker::Administrator(who), request, now).await?;
+    let mut writes = vec![Write::Decision(Box::new(decision))];
+    writes.extend(made.writes);
     app.commit(who, now, writes).await?;
-    Ok(new)
+    forget(app, &made.ended);
+    Ok(made.new)
 }
 
-/// Makes a key on the machine itself, for whoever may read the data folder: how a tenant gets its first one.
+/// Makes a key on the machine itself, for whoever may write to the data folder: how a tenant gets its first one.
 pub async fn create_locally(app: &App, tenant: &TenantId, request: KeyRequest) -> Result<NewKey, FlowError> {
     let now = app.clock.now();
-    let (new, writes) = prepare(app, tenant, request, now).await?;
-    app.commit_as_host(tenant, now, None, writes).await?;
-    Ok(new)
+    let made = prepare(app, tenant, Maker::Machine, request, now).await?;
+    app.commit_as_host(tenant, now, None, made.writes).await?;
+    forget(app, &made.ended);
+    Ok(made.new)
+}
+
+/// A key that is about to be made.
+struct Made {
+    new: NewKey,
+    /// Keys that end with it.
+    ended: Vec<KeyId>,
+    writes: Vec<Write>,
 }
 
 async fn prepare(
     app: &App,
     tenant: &TenantId,
-    request: KeyRequest,
+    maker: Maker<'_>,
+    mut request: KeyRequest,
     now: Timestamp,
-) -> Result<(NewKey, Vec<Write>), FlowError> {
-    let name = request.name.trim().to_owned();
-    if name.is_empty() || name.len() > 200 || name.chars().any(char::is_control) {
-        return Err(FlowError::invalid("/name", "a name has 1 to 200 characters and no control characters"));
+) -> Result<Made, FlowError> {
+    request.name = request.name.trim().to_owned();
+    request.roles.sort();
+    request.roles.dedup();
+    check(&request)?;
+    let (account, from) = account_for(app, tenant, maker, &request, now).await?;
+    let mut writes = Vec::new();
+    if from.as_ref() != Some(&account) {
+        let (account, from) = (Box::new(account.clone()), from.map(Box::new));
+        writes.push(Write::Account { account, from });
     }
-    if request.scopes.is_empty() {
-        return Err(FlowError::invalid("/scopes", "a key needs at least one scope: read, write or admin"));
+    let mut ended = Vec::new();
+    if request.reset {
+        ended = end_keys(app, &account, now, &mut writes).await?;
     }
-    if request.expires_in_ms == 0 || request.expires_in_ms > KEY_LIFE_MAX_MS {
-        return Err(FlowError::invalid(
-            "/expires_in_ms",
-            format!("a key expires after 1 to {KEY_LIFE_MAX_MS} ms (90 days)"),
-        ));
-    }
-    let accounts = app.store.accounts(tenant).await?;
-    let same = accounts.into_iter().find(|account| account.name == name && account.kind == request.kind);
-    let (account, from) = match same {
-        Some(same) => (Account { roles: request.roles, active: true, ..same.clone() }, Some(same)),
-        None => {
-            let account = Account {
-                id: AccountId::new(app.clock.uuid()),
-                tenant: tenant.clone(),
-                kind: request.kind,
-                person: PersonId::new(app.clock.uuid()),
-                name,
-                roles: request.roles,
-                active: true,
-                created_at: now,
-            };
-            (account, None)
-        }
-    };
     let id = KeyId::new(app.clock.uuid());
     let secret = app.secret()?;
     let text = format!("ilk_{}_{secret}", id.as_str().trim_start_matches("key_"));
@@ -128,12 +150,130 @@ async fn prepare(
         expires_at: now.plus_millis(i64::try_from(request.expires_in_ms).unwrap_or(i64::MAX)),
         revoked_at: None,
     };
-    let mut writes = Vec::new();
-    if from.as_ref() != Some(&account) {
-        writes.push(Write::Account(Box::new(account.clone())));
-    }
     writes.push(Write::Credential(Box::new(credential.clone())));
-    Ok((NewKey { text, credential, account }, writes))
+    Ok(Made { new: NewKey { text, credential, account }, ended, writes })
+}
+
+fn check(request: &KeyRequest) -> Result<(), FlowError> {
+    let fits = |text: &str| text.len() <= TEXT_MAX && !text.chars().any(char::is_control);
+    if request.name.is_empty() || !fits(&request.name) {
+        return Err(FlowError::invalid("/name", "a name has 1 to 200 characters and no control characters"));
+    }
+    if !fits(&request.label) {
+        let detail = "a label has at most 200 characters and no control characters";
+        return Err(FlowError::invalid("/label", detail));
+    }
+    if request.scopes.is_empty() {
+        return Err(FlowError::invalid("/scopes", "a key needs at least one scope: read, write or admin"));
+    }
+    if request.expires_in_ms == 0 || request.expires_in_ms > KEY_LIFE_MAX_MS {
+        return Err(FlowError::invalid(
+            "/expires_in_ms",
+            format!("a key expires after 1 to {KEY_LIFE_MAX_MS} ms (90 days)"),
+        ));
+    }
+    match (request.kind, &request.person, &request.owner) {
+        (AccountKind::Service, _, None) => {
+            let detail = "a program needs a person who answers for it; `GET /accounts` lists persons";
+            Err(FlowError::invalid("/owner", detail))
+        }
+        (AccountKind::Service, Some(_), Some(_)) => {
+            Err(FlowError::invalid("/person", "a program is no person; give `owner` alone"))
+        }
+        (AccountKind::User, _, Some(_)) => Err(FlowError::invalid(
+            "/owner",
+            "only a program has an owner; give `person` for a person's account",
+        )),
+        (AccountKind::Service, None, Some(_)) | (AccountKind::User, _, None) => Ok(()),
+    }
+}
+
+/// The account that the key is for as it will be, and what it was before; nothing when it is new.
+async fn account_for(
+    app: &App,
+    tenant: &TenantId,
+    maker: Maker<'_>,
+    request: &KeyRequest,
+    now: Timestamp,
+) -> Result<(Account, Option<Account>), FlowError> {
+    let accounts = app.store.accounts(tenant).await?;
+    let (field, person) = match request.kind {
+        AccountKind::User => ("/person", &request.person),
+        AccountKind::Service => ("/owner", &request.owner),
+    };
+    let is_person = |person: &PersonId| {
+        let own = |account: &&Account| account.kind == AccountKind::User && account.person == *person;
+        accounts.iter().any(|account| own(&account) && account.active)
+    };
+    if let Some(person) = person
+        && !is_person(person)
+    {
+        let detail = format!("there is no active account of a person `{person}`; `GET /accounts` lists them");
+        return Err(FlowError::invalid(field, detail));
+    }
+    let same = accounts.iter().find(|account| account.name == request.name && account.kind == request.kind);
+    let Some(same) = same else {
+        if request.reset {
+            let detail = format!("there is no account `{}` whose keys could be reset", request.name);
+            return Err(FlowError::invalid("/reset", detail));
+        }
+        let account = Account {
+            id: AccountId::new(app.clock.uuid()),
+            tenant: tenant.clone(),
+            kind: request.kind,
+            person: person.clone().unwrap_or_else(|| PersonId::new(app.clock.uuid())),
+            name: request.name.clone(),
+            roles: request.roles.clone(),
+            active: true,
+            created_at: now,
+            hold: None,
+        };
+        return Ok(match maker {
+            Maker::Administrator(who) => (account.handed_out(&who.person, now), None),
+            Maker::Machine => (account, None),
+        });
+    };
+    if person.as_ref().is_some_and(|person| *person != same.person) {
+        let detail = format!("`{}` belongs to `{}`; choose another name", same.name, same.person);
+        return Err(FlowError::invalid(field, detail));
+    }
+    if !same.active {
+        let detail = format!("`{}` ({}) is deactivated; activate it first", same.name, same.id);
+        return Err(FlowError::invalid("/name", detail));
+    }
+    let account = match maker {
+        Maker::Administrator(who) => rekeyed(same, who, request, now)?,
+        Maker::Machine if request.roles.is_empty() => Account { hold: None, ..same.clone() },
+        Maker::Machine => Account { roles: request.roles.clone(), hold: None, ..same.clone() },
+    };
+    Ok((account, Some(same.clone())))
+}
+
+/// An account for which an administrator wants a further key. Never with other roles: who may approve is altered by a
+/// verb of its own, where everybody sees it.
+fn rekeyed(same: &Account, who: &Actor, request: &KeyRequest, now: Timestamp) -> Result<Account, FlowError> {
+    let mut roles = same.roles.clone();
+    roles.sort();
+    roles.dedup();
+    if !request.roles.is_empty() && request.roles != roles {
+        let detail = format!(
+            "`{}` ({}) holds other roles; leave them out, or alter them first: PUT /accounts/{}/roles",
+            same.name, same.id, same.id
+        );
+        return Err(FlowError::invalid("/roles", detail));
+    }
+    if same.person == who.person {
+        return Ok(same.clone());
+    }
+    if same.takes_two() && !request.reset {
+        let detail = format!(
+            "`{}` approves or administers, so a key for it needs `\"reset\": true`: that ends its other keys, and it \
+             waits for a second administrator and 24 hours before it does so again",
+            same.name
+        );
+        return Err(FlowError::invalid("/reset", detail));
+    }
+    Ok(if request.reset { same.reset(&who.person, now) } else { same.clone() })
 }
 
 /// Revokes a key at once.
@@ -148,6 +288,7 @@ pub async fn revoke(app: &App, who: &Actor, id: &KeyId) -> Result<Credential, Fl
         let write = Write::Credential(Box::new(credential.clone()));
         app.commit(who, now, vec![Write::Decision(Box::new(decision)), write]).await?;
         app.keys.forget(id);
+        app.bus.tell(Note::KeyRevoked { key: id.clone() });
     }
     Ok(credential)
 }

@@ -5,17 +5,19 @@
 use std::sync::Arc;
 
 use interlock_domain::{
-    Change, Decision, DecisionId, Directive, HealthVerdict, Outcome, Progress, Rollout, State, Timestamp,
+    Change, Decision, Directive, HealthVerdict, Outcome, Progress, Rollout, State, Timestamp, Transition,
     Verdict,
 };
 use interlock_sandbox::types::{Request, Response, Situation};
 use interlock_store::{Lease, Write};
 
 use super::{
-    admit::{Stage, admit, may_enter},
-    convert, health,
-    plugin::call,
-    review::review,
+    admit::{Stage, may_admit, may_enter},
+    back::WayBack,
+    convert,
+    health::{self, Judged},
+    plugin::{Answered, Asking, Failed, call},
+    review::{ask_gates, review},
 };
 use crate::{App, FlowError};
 
@@ -40,8 +42,20 @@ pub(crate) async fn lead(app: &Arc<App>, change: &Change, lease: &Lease) -> Resu
             Ok(Led::Stepped)
         }
         State::Approving => {
-            let after = admit(app, change, lease, now).await?;
-            Ok(if after.revision == change.revision { Led::Idle } else { Led::Stepped })
+            let asked = may_admit(app, change, now).await?;
+            let mut decisions = match gates_again(app, change, &asked, now).await? {
+                Again::News(decisions, transition) => {
+                    return step(app, lease, now, decisions, *transition).await;
+                }
+                Again::Same(decisions) => decisions,
+            };
+            match change.admit(&asked, now)? {
+                Some(transition) => {
+                    decisions.push(asked);
+                    step(app, lease, now, decisions, transition).await
+                }
+                None => Ok(Led::Idle),
+            }
         }
         State::RollingOut => roll_out(app, change, lease, now).await,
         State::Paused => {
@@ -68,6 +82,12 @@ async fn roll_out(app: &Arc<App>, change: &Change, lease: &Lease, now: Timestamp
         return Ok(Led::Stepped);
     }
     let progress = app.store.progress(change.tenant(), &change.id).await?;
+    if progress.waiting > 0
+        && app.store.waiting_free(change.tenant(), &change.id, silent_before(change, now)).await? > 0
+        && let Some(transition) = change.offer_waiting(WayBack::today(app, change, now).await?.versions)
+    {
+        return step(app, lease, now, vec![], transition).await;
+    }
     if let Some(transition) = change.settle(&progress, now) {
         return step(app, lease, now, vec![], transition).await;
     }
@@ -76,16 +96,22 @@ async fn roll_out(app: &Arc<App>, change: &Change, lease: &Lease, now: Timestamp
     }
     let (directive, decision) = match advance(app, change, rollout, &progress, now).await {
         Ok(advanced) => advanced,
-        Err(reason) => return step(app, lease, now, vec![], change.halt(reason, now)?).await,
+        Err(Failed { error, decision }) => {
+            let reason =
+                format!("strategy `{}` did not answer: {error}", change.manifest.strategy.plugin.name);
+            return step(app, lease, now, vec![decision], change.halt(reason, now)?).await;
+        }
     };
     match &directive {
         Directive::Wait { .. } => Ok(Led::Idle),
         Directive::EnterStage { index } => {
+            let back = WayBack::today(app, change, now).await?;
             let stage = match change.stage(*index) {
                 Ok(stage) => Stage {
                     index: *index,
                     exposure_bp: stage.exposure.basis_points(&change.manifest.population),
                     health: rollout.worst_health(),
+                    rollback_complete: back.complete,
                 },
                 Err(refusal) => {
                     return step(app, lease, now, vec![decision], change.halt(refusal.to_string(), now)?)
@@ -93,8 +119,17 @@ async fn roll_out(app: &Arc<App>, change: &Change, lease: &Lease, now: Timestamp
                 }
             };
             let asked = may_enter(app, change, stage, now).await?;
-            match change.enter_stage(*index, &progress, &asked, now) {
-                Ok(Some(transition)) => step(app, lease, now, vec![decision, asked], transition).await,
+            let mut decisions = match gates_again(app, change, &asked, now).await? {
+                Again::News(decisions, transition) => {
+                    return step(app, lease, now, decisions, *transition).await;
+                }
+                Again::Same(decisions) => decisions,
+            };
+            match change.enter_stage(*index, &progress, &asked, back.versions, now) {
+                Ok(Some(transition)) => {
+                    decisions.extend([decision, asked]);
+                    step(app, lease, now, decisions, transition).await
+                }
                 Ok(None) => Ok(Led::Idle),
                 Err(refusal) => {
                     step(app, lease, now, vec![decision], change.halt(refusal.to_string(), now)?).await
@@ -116,6 +151,34 @@ async fn roll_out(app: &Arc<App>, change: &Change, lease: &Lease, now: Timestamp
     }
 }
 
+/// What came of asking the gates again.
+enum Again {
+    /// They say something else than before: that is recorded first, and the policies are asked anew.
+    News(Vec<Decision>, Box<Transition>),
+    /// They stand by what they said.
+    Same(Vec<Decision>),
+}
+
+/// Asks the gates again before a change goes on: windows close, keys are revoked, freezes begin. Only where their answer
+/// matters: when everything else lets it go on, or when it is a gate that keeps it.
+async fn gates_again(
+    app: &Arc<App>,
+    change: &Change,
+    asked: &Decision,
+    now: Timestamp,
+) -> Result<Again, FlowError> {
+    if asked.permit().is_none() && !change.is_kept_by_a_gate() {
+        return Ok(Again::Same(Vec::new()));
+    }
+    let (reports, decisions) = ask_gates(app, change, now).await;
+    Ok(match change.rejudge(reports, now)? {
+        Some(transition) => Again::News(decisions, Box::new(transition)),
+        None if asked.permit().is_some() => Again::Same(decisions),
+        // The same answer again is no news.
+        None => Again::Same(Vec::new()),
+    })
+}
+
 /// Asks the strategy what to do next. A strategy that does not answer stops the rollout: the error says why.
 async fn advance(
     app: &Arc<App>,
@@ -123,14 +186,8 @@ async fn advance(
     rollout: &Rollout,
     progress: &Progress,
     now: Timestamp,
-) -> Result<(Directive, Decision), String> {
+) -> Result<(Directive, Decision), Failed> {
     let binding = &change.manifest.strategy;
-    let Some(plugin) = app.sandbox.shelf().get(&binding.plugin.digest) else {
-        return Err(format!(
-            "strategy `{}` ({}) is not installed here",
-            binding.plugin.name, binding.plugin.digest
-        ));
-    };
     let situation = Situation {
         change: convert::change(change),
         settings: binding.settings.to_string(),
@@ -144,12 +201,13 @@ async fn advance(
         promoted: rollout.promoted,
     };
     let request = Request::Advance { situation: Box::new(situation) };
-    let called = call(app, change.tenant(), Some(&change.id), &plugin, request, now).await;
-    match called.answer {
-        Ok(Response::Directive(directive)) => Ok((convert::directive(directive), called.decision)),
-        Ok(_) => Err(format!("strategy `{}` gave no directive", binding.plugin.name)),
-        Err(error) => Err(format!("strategy `{}` did not answer: {error}", binding.plugin.name)),
-    }
+    let wanted = |response| match response {
+        Response::Directive(directive) => Some(convert::directive(directive)),
+        _ => None,
+    };
+    let Answered { answer, decision } =
+        call(Asking::about(app, change, now), &binding.plugin, request, wanted).await?;
+    Ok((answer, decision))
 }
 
 /// When health is to be judged next; `None` before the first stage or without health checks. A stage that settled
@@ -172,18 +230,17 @@ async fn judge(app: &Arc<App>, change: &Change, lease: &Lease, now: Timestamp) -
     let mut decisions = Vec::new();
     for binding in &change.manifest.health {
         let check = binding.plugin.name.clone();
-        let (verdict, calls) = health::judge(app, change, binding, now).await?;
-        let id = calls.last().map_or_else(|| DecisionId::new(app.clock.uuid()), |call| call.id.clone());
+        let Judged { verdict, decision, calls } = health::judge(app, change, binding, now).await?;
         decisions.extend(calls);
         let Verdict { outcome, findings } = verdict;
         metrics::gauge!("rollout_health", "check" => check.clone(), "change" => change.id.to_string()).set(
             match outcome {
                 Outcome::Pass => 0.0,
-                Outcome::Warn => 1.0,
+                Outcome::Warn | Outcome::Hold => 1.0,
                 Outcome::Fail => 2.0,
             },
         );
-        verdicts.push(HealthVerdict { check, at: now, outcome, findings, decision: id });
+        verdicts.push(HealthVerdict { check, at: now, outcome, findings, decision });
     }
     step(app, lease, now, decisions, change.judge(verdicts, now)?).await
 }
@@ -191,9 +248,13 @@ async fn judge(app: &Arc<App>, change: &Change, lease: &Lease, now: Timestamp) -
 /// Marks targets of which nothing was heard for too long. Returns how many.
 async fn silence(app: &App, change: &Change, lease: &Lease, now: Timestamp) -> Result<usize, FlowError> {
     let before = silent_before(change, now);
-    let due = app.store.silent_due(change.tenant(), &change.id, before, 1_000).await?;
-    let writes: Vec<Write> =
-        due.iter().filter_map(|assignment| assignment.silence(now)).map(Write::Assignment).collect();
+    let withheld = change.state == State::Paused;
+    let due = app.store.silent_due(change.tenant(), &change.id, before, withheld, 1_000).await?;
+    let writes: Vec<Write> = due
+        .iter()
+        .filter_map(|assignment| assignment.silence(withheld, now))
+        .map(Write::Assignment)
+        .collect();
     let silent = writes.len();
     if silent > 0 {
         app.commit_as_host(change.tenant(), now, Some(lease), writes).await?;
@@ -219,7 +280,7 @@ async fn step(
     lease: &Lease,
     now: Timestamp,
     decisions: Vec<Decision>,
-    transition: interlock_domain::Transition,
+    transition: Transition,
 ) -> Result<Led, FlowError> {
     let tenant = transition.change.tenant().clone();
     let mut writes: Vec<Write> =

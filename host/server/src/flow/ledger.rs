@@ -1,36 +1,65 @@
 //! The tenant's ledger: read it, and verify all of it.
 
-use std::{num::NonZeroUsize, thread};
+use std::io;
 
-use interlock_domain::{Action, Actor, Change, Resource};
-use interlock_ledger::{Report, StoredRow, Verifier};
-use interlock_store::Page;
+use interlock_domain::{Action, Actor, Resource};
+use interlock_ledger::{FindingKind, Remembered, StoredRow, Verdict};
+use interlock_store::{Audit, AuditStep, Page, Store, StoreError};
 use serde::Serialize;
+use tokio::sync::Semaphore;
 
 use super::ask::may_read;
-use crate::{App, FlowError};
+use crate::{
+    App, Config, FlowError, StartError,
+    app::{ledger_keys_of, store_options},
+};
 
-/// Entries read at a time while verifying.
-const BATCH: u32 = 2_000;
+/// Verifications under way in this process. Each takes all the processors that it gets, for as long as its log is.
+static TURN: Semaphore = Semaphore::const_new(1);
 
 /// What came of verifying.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct Verification {
-    /// True when nothing is wrong.
+    /// The outcome in one word.
+    pub outcome: LedgerOutcome,
+    /// True when nothing is wrong, and there was something to verify.
     pub sound: bool,
-    /// How many entries were re-hashed.
+    /// How many entries were hashed again.
     pub entries: u64,
     /// The root that they give, hexadecimal.
     pub root: String,
-    /// What is wrong: which entry, what was expected, what is there.
+    /// The newest checkpoint. Keep it outside of this server, and have the next verification prove that the log
+    /// continues it. Absent when the log has none.
+    pub checkpoint: Option<String>,
+    /// What is wrong: which entry, what was expected, what is there. At most 1000.
     pub findings: Vec<LedgerFinding>,
+    /// How many findings there were, with those that had no room.
+    pub findings_total: u64,
+    /// How many rows were compared with the newest entry that names them.
+    pub rows_compared: u64,
     /// How many changes were rebuilt from their entries and compared with the tables.
     pub changes_rebuilt: u64,
+    /// What to do now; absent when the log is sound.
+    pub advice: Option<String>,
+}
+
+/// The outcome of verifying in one word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum LedgerOutcome {
+    /// Nothing is wrong.
+    Sound,
+    /// Something that is needed to tell is not there.
+    Unverifiable,
+    /// Something was altered.
+    Tampered,
 }
 
 /// One thing that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct LedgerFinding {
+    /// What it means.
+    pub kind: LedgerFindingKind,
     /// The entry; absent when it is about the whole log or a table.
     pub index: Option<u64>,
     /// What is wrong.
@@ -39,6 +68,16 @@ pub struct LedgerFinding {
     pub expected: String,
     /// What is there.
     pub found: String,
+}
+
+/// What a finding means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum LedgerFindingKind {
+    /// Something that is needed to tell is not there.
+    Missing,
+    /// It is not what was recorded.
+    Tampered,
 }
 
 /// The newest signed checkpoint.
@@ -55,88 +94,72 @@ pub async fn entries(app: &App, who: &Actor, page: &Page) -> Result<Vec<StoredRo
     Ok(app.store.entries(who.tenant.as_str(), page).await?)
 }
 
-/// Verifies all of the tenant's ledger.
-pub async fn verify(app: &App, who: &Actor) -> Result<Verification, FlowError> {
+/// Verifies all of the tenant's ledger, and that it continues a checkpoint that the caller remembers.
+pub async fn verify(app: &App, who: &Actor, remembered: Option<&str>) -> Result<Verification, FlowError> {
     may_read(app, who, Action::VerifyLedger, ledger(who)).await?;
-    verify_log(app, who.tenant.as_str()).await
+    let remembered = remembered.map(|text| Remembered::parse(text.as_bytes())).transpose();
+    let remembered = remembered.map_err(|error| {
+        FlowError::invalid("/remembered", format!("{error}; send the checkpoint as an earlier answer had it"))
+    })?;
+    // Closed is not possible: nobody closes it.
+    let _turn = TURN.acquire().await.map_err(|_| StoreError::Closed)?;
+    let audit = app.store.audit(who.tenant.as_str(), remembered.as_ref(), |_| {}).await?;
+    Ok(audit.into())
 }
 
-/// Re-hashes every entry, checks chain, root and signatures, rebuilds every change and compares it with its row.
-pub async fn verify_log(app: &App, log: &str) -> Result<Verification, FlowError> {
-    let head = app.store.head(log).await?;
-    let Some(head) = head else {
-        return Ok(Verification {
-            sound: true,
-            entries: 0,
-            root: String::new(),
-            findings: Vec::new(),
-            changes_rebuilt: 0,
-        });
-    };
-    let origin = app.store.options().origin(log);
-    let keys = app.store.keys().keyring(&origin).map_err(interlock_store::StoreError::from)?;
-    let mut verifier = Verifier::new(&origin, keys);
-    let threads = thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-    let mut next = 0;
-    // The head first, then rows up to it: entries that come in meanwhile are not missed, only not looked at.
-    while next < head.size {
-        let rows = app.store.rows(log, next, BATCH).await?;
-        let Some(last) = rows.last() else { break };
-        next = last.idx + 1;
-        let until = rows.partition_point(|row| row.idx < head.size);
-        verifier.push_batch(&rows[..until], threads, |_| {});
-    }
-    let report = verifier.finish_signed(head.checkpoint.as_bytes());
-    let mut findings = from_report(&report);
-    let changes_rebuilt = rebuild(app, log, &mut findings).await?;
-    Ok(Verification {
-        sound: findings.is_empty(),
-        entries: report.entries,
-        root: hex::encode(report.root),
-        findings,
-        changes_rebuilt,
-    })
+/// Verifies a log in the database of a server that need not run. Makes nothing: no folder, no key, no database.
+pub async fn verify_stored(
+    config: &Config,
+    log: &str,
+    remembered: Option<&Remembered>,
+    progress: impl FnMut(AuditStep) + Send,
+) -> Result<Verification, StartError> {
+    let path = &config.ledger.key_file;
+    let unusable = |error: io::Error| StartError::Folder { path: path.clone(), error };
+    let keys = ledger_keys_of(std::fs::read(path).map_err(unusable)?)?;
+    let store = Store::open_to_read(store_options(config), keys).await?;
+    let audit = store.audit(log, remembered, progress).await;
+    store.close().await;
+    Ok(audit?.into())
 }
 
-fn from_report(report: &Report) -> Vec<LedgerFinding> {
-    report
-        .findings
-        .iter()
-        .map(|finding| LedgerFinding {
+impl From<Audit> for Verification {
+    fn from(audit: Audit) -> Self {
+        let Audit { report, checkpoint, rows_compared, changes_rebuilt } = audit;
+        let (outcome, advice) = match report.verdict() {
+            Verdict::Sound => (LedgerOutcome::Sound, None),
+            Verdict::Unverifiable => (LedgerOutcome::Unverifiable, Some(UNVERIFIABLE)),
+            Verdict::Tampered => (LedgerOutcome::Tampered, Some(TAMPERED)),
+        };
+        let findings = report.findings.into_iter().map(|finding| LedgerFinding {
+            kind: match finding.kind {
+                FindingKind::Missing => LedgerFindingKind::Missing,
+                FindingKind::Tampered => LedgerFindingKind::Tampered,
+            },
             index: finding.idx,
-            what: finding.what.to_string(),
-            expected: finding.expected.clone(),
-            found: finding.found.clone(),
-        })
-        .collect()
-}
-
-/// State is what the ledger says: every change is the fold of its events, or something was altered.
-async fn rebuild(app: &App, log: &str, findings: &mut Vec<LedgerFinding>) -> Result<u64, FlowError> {
-    let Ok(tenant) = log.parse() else { return Ok(0) };
-    let mut rebuilt = 0;
-    let mut page = Page { after: None, limit: 200 };
-    loop {
-        let changes = app.store.changes(&tenant, &Default::default(), &page).await?;
-        let Some(last) = changes.last() else { return Ok(rebuilt) };
-        page.after = Some(last.id.to_string());
-        for change in &changes {
-            rebuilt += 1;
-            let events = app.store.events_of(&tenant, &change.id).await?;
-            let folded = Change::from_events(&events);
-            if folded.as_ref() != Some(change) {
-                findings.push(LedgerFinding {
-                    index: None,
-                    what: format!("change `{}` is not what its entries say", change.id),
-                    expected: folded.map_or("no change".to_owned(), |folded| {
-                        format!("{} at revision {}", folded.state, folded.revision)
-                    }),
-                    found: format!("{} at revision {}", change.state, change.revision),
-                });
-            }
+            what: finding.what.into_owned(),
+            expected: finding.expected,
+            found: finding.found,
+        });
+        Self {
+            outcome,
+            sound: outcome == LedgerOutcome::Sound,
+            entries: report.entries,
+            root: hex::encode(report.root),
+            checkpoint: Some(checkpoint).filter(|text| !text.is_empty()),
+            findings: findings.collect(),
+            findings_total: report.findings_total,
+            rows_compared,
+            changes_rebuilt,
+            advice: advice.map(str::to_owned),
         }
     }
 }
+
+const UNVERIFIABLE: &str = "find out whether what is missing was ever there: check the tenant and the data folder, and look into a \
+                            backup; a payload that was erased on purpose cannot be verified any more";
+const TAMPERED: &str = "stop trusting this database: keep a copy of it as it is, compare it with a backup and with a checkpoint \
+                        that was kept elsewhere, and restore the newest backup that verifies";
 
 fn ledger(who: &Actor) -> Resource {
     Resource::Ledger { tenant: who.tenant.clone() }

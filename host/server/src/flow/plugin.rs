@@ -3,49 +3,75 @@
 use std::sync::Arc;
 
 use interlock_domain::{
-    ChangeId, Decision, DecisionId, DecisionOutcome, DecisionSubject, PluginRef, TenantId, Timestamp,
+    Change, ChangeId, Decision, DecisionId, DecisionOutcome, DecisionSubject, PluginRef, TenantId, Timestamp,
 };
 use interlock_sandbox::{
-    Plugin, PluginError,
+    Call, Plugin, PluginError,
     types::{PluginKind, Request, Response},
 };
 
 use super::evidence::Evidence;
 use crate::{App, FlowError};
 
-/// A plugin call and its record.
-pub(crate) struct Called {
-    /// What it said, or why it did not.
-    pub(crate) answer: Result<Response, PluginError>,
-    /// The record, not committed yet.
+/// What a plugin said, and the record of the call, not committed yet.
+#[derive(Debug)]
+pub(crate) struct Answered<T> {
+    /// What it said.
+    pub(crate) answer: T,
+    /// The record.
     pub(crate) decision: Decision,
 }
 
-/// Calls a plugin in a fresh sandbox.
-pub(crate) async fn call(
-    app: &Arc<App>,
-    tenant: &TenantId,
-    change: Option<&ChangeId>,
-    plugin: &Plugin,
+/// Why a plugin said nothing, and the record of that, not committed yet. Deliberately no `Error`, so that no `?` loses
+/// the record on its way up: whoever passes the reason on has the record in hand.
+#[derive(Debug)]
+pub(crate) struct Failed {
+    /// Why.
+    pub(crate) error: PluginError,
+    /// The record.
+    pub(crate) decision: Decision,
+}
+
+/// Who asks a plugin, about what.
+#[derive(Clone, Copy)]
+pub(crate) struct Asking<'a> {
+    pub(crate) app: &'a Arc<App>,
+    pub(crate) tenant: &'a TenantId,
+    pub(crate) change: &'a ChangeId,
+    pub(crate) now: Timestamp,
+}
+
+impl<'a> Asking<'a> {
+    /// Asks about a change.
+    pub(crate) fn about(app: &'a Arc<App>, change: &'a Change, now: Timestamp) -> Self {
+        Self { app, tenant: change.tenant(), change: &change.id, now }
+    }
+}
+
+/// Calls a plugin in a fresh sandbox and takes what it wants of the answer. A plugin that is not installed fails like
+/// one that traps, and that is recorded too.
+pub(crate) async fn call<T>(
+    asking: Asking<'_>,
+    plugin: &PluginRef,
     request: Request,
-    now: Timestamp,
-) -> Called {
-    let reference = reference(plugin);
+    wanted: impl FnOnce(Response) -> Option<T>,
+) -> Result<Answered<T>, Failed> {
+    let Asking { app, tenant, change, now } = asking;
     let function = request.function();
-    let evidence = Evidence {
-        app: app.clone(),
-        tenant: tenant.clone(),
-        change: change.cloned(),
-        plugin: reference.digest,
-        now,
+    let call = match app.sandbox.shelf().get(&plugin.digest) {
+        Some(found) => {
+            let (tenant, change) = (tenant.clone(), Some(change.clone()));
+            let evidence = Evidence { app: app.clone(), tenant, change, plugin: plugin.digest, now };
+            found.call(request, Arc::new(evidence)).await
+        }
+        None => Call::not_installed(plugin.digest, request),
     };
-    let call = plugin.call(request, Arc::new(evidence)).await;
     let outcome = if call.outcome.is_ok() { DecisionOutcome::Answered } else { DecisionOutcome::Failed };
-    metrics::counter!("plugin_calls_total", "plugin" => reference.name.clone(), "function" => function,
+    metrics::counter!("plugin_calls_total", "plugin" => plugin.name.clone(), "function" => function,
         "outcome" => outcome.as_str())
     .increment(1);
     let elapsed_us = call.transcript.elapsed_us;
-    metrics::histogram!("plugin_call_duration_seconds", "plugin" => reference.name.clone())
+    metrics::histogram!("plugin_call_duration_seconds", "plugin" => plugin.name.clone())
         .record(elapsed_us as f64 / 1e6);
     // A call is canonical by construction; if it ever were not, the record says so instead of vanishing.
     let transcript = call
@@ -56,18 +82,22 @@ pub(crate) async fn call(
     let decision = Decision {
         id: DecisionId::new(app.clock.uuid()),
         tenant: tenant.clone(),
-        change: change.cloned(),
+        change: Some(change.clone()),
         at: now,
         outcome,
         subject: DecisionSubject::Plugin {
-            name: reference.name,
-            digest: reference.digest,
+            name: plugin.name.clone(),
+            digest: plugin.digest,
             function: function.to_owned(),
             transcript: Box::new(transcript),
         },
         elapsed_us,
     };
-    Called { answer: call.outcome, decision }
+    let other = || PluginError::BadOutput { reason: format!("`{function}` gave something else") };
+    match call.outcome.and_then(|response| wanted(response).ok_or_else(other)) {
+        Ok(answer) => Ok(Answered { answer, decision }),
+        Err(error) => Err(Failed { error, decision }),
+    }
 }
 
 /// Which plugin, exactly.

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use interlock_domain::{
-    Artifact, Assignment, AssignmentState, AssignmentTransition, Device, DeviceHealth, DeviceId, DeviceState,
-    Digest, Feedback, Offer, Refusal, State, TenantId, Timestamp,
+    Artifact, Assignment, AssignmentState, AssignmentTransition, Device, DeviceHealth, DeviceId,
+    DeviceReport, DeviceState, Digest, Feedback, Offer, Refusal, State, TenantId, Timestamp,
 };
 use interlock_store::{Sample, StoreError, Write};
 
@@ -47,6 +47,25 @@ pub struct Deployment {
     pub state: AssignmentState,
     /// What the device last said of it.
     pub said: String,
+}
+
+/// What proved that a device is who it says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Proof {
+    /// Its own token.
+    TargetToken,
+    /// The token of a gateway that may speak for every device of the tenant.
+    GatewayToken,
+}
+
+impl Proof {
+    /// Its name in the record.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Proof::TargetToken => "target-token",
+            Proof::GatewayToken => "gateway-token",
+        }
+    }
 }
 
 /// How a device wants its attributes put together with the old ones.
@@ -133,7 +152,7 @@ pub async fn deployment(app: &App, device: &Device, action: u32) -> Result<Deplo
     if offered != action {
         return Err(gone());
     }
-    let artifact = artifact_of(app, device, &artifact).await?;
+    let artifact = artifact_of(app, &assignment, &artifact).await?;
     Ok(Deployment { action, artifact, state: assignment.state, said: assignment.detail })
 }
 
@@ -143,7 +162,7 @@ pub async fn installed(app: &App, device: &Device, action: u32) -> Result<Deploy
     let installed = concerned.and_then(|(assignment, _)| Some((brought(&assignment)?, assignment)));
     match installed {
         Some(((under, artifact), assignment)) if under == action => {
-            let artifact = artifact_of(app, device, &artifact).await?;
+            let artifact = artifact_of(app, &assignment, &artifact).await?;
             Ok(Deployment { action, artifact, state: assignment.state, said: assignment.detail })
         }
         _ => Err(FlowError::NotFound { what: "action", id: action.to_string() }),
@@ -162,50 +181,60 @@ pub async fn cancellation(app: &App, device: &Device, action: u32) -> Result<(),
 /// An artifact that is offered to this device just now: no device may fetch what is not meant for it.
 pub async fn offered_artifact(app: &App, device: &Device, digest: &Digest) -> Result<Artifact, FlowError> {
     let live = app.store.live_assignment(&device.tenant, &device.id).await?;
-    let offered = live.is_some_and(|(assignment, state)| {
-        matches!(assignment.offer(state == State::Paused), Offer::Deploy { artifact, .. } if artifact == *digest)
+    let offered = live.filter(|(assignment, state)| {
+        matches!(assignment.offer(*state == State::Paused), Offer::Deploy { artifact, .. } if artifact == *digest)
     });
-    if !offered {
+    let Some((assignment, _)) = offered else {
         return Err(FlowError::NotFound { what: "artifact", id: digest.to_string() });
-    }
-    artifact_of(app, device, digest).await
+    };
+    artifact_of(app, &assignment, digest).await
 }
 
 /// An artifact that is offered to this device or was the last that it installed.
 pub async fn known_artifact(app: &App, device: &Device, digest: &Digest) -> Result<Artifact, FlowError> {
     let concerned = app.store.concerned_assignment(&device.tenant, &device.id).await?;
-    match concerned.and_then(|(assignment, _)| brought(&assignment)) {
-        Some((_, artifact)) if artifact == *digest => artifact_of(app, device, digest).await,
+    match concerned.and_then(|(assignment, _)| Some((brought(&assignment)?, assignment))) {
+        Some(((_, artifact), assignment)) if artifact == *digest => {
+            artifact_of(app, &assignment, digest).await
+        }
         _ => offered_artifact(app, device, digest).await,
     }
 }
 
 /// The device began to fetch its artifact.
-pub async fn fetched(app: &App, device: &Device) -> Result<(), FlowError> {
-    retried(app, device, |assignment, now| Ok(assignment.fetched(now))).await
+pub async fn fetched(app: &App, device: &Device, proof: Proof) -> Result<(), FlowError> {
+    retried(app, device, proof, |assignment, now| Ok(assignment.fetched(now))).await
 }
 
 /// The device says how a deployment goes.
-pub async fn feedback(app: &App, device: &Device, action: u32, feedback: &Feedback) -> Result<(), FlowError> {
+pub async fn feedback(
+    app: &App,
+    device: &Device,
+    proof: Proof,
+    action: u32,
+    feedback: &Feedback,
+) -> Result<(), FlowError> {
     live(app, device, action).await?;
-    retried(app, device, |assignment, now| assignment.feedback(action, feedback, now)).await
+    retried(app, device, proof, |assignment, now| assignment.feedback(action, feedback, now)).await
 }
 
 /// The device says how a cancellation goes.
 pub async fn cancel_feedback(
     app: &App,
     device: &Device,
+    proof: Proof,
     action: u32,
     feedback: &Feedback,
 ) -> Result<(), FlowError> {
     live(app, device, action).await?;
-    retried(app, device, |assignment, now| assignment.cancel_feedback(action, feedback, now)).await
+    retried(app, device, proof, |assignment, now| assignment.cancel_feedback(action, feedback, now)).await
 }
 
 /// The device says what it is: the version that it runs, its health, and whatever else.
 pub async fn report(
     app: &App,
     device: &Device,
+    proof: Proof,
     merge: Merge,
     data: &BTreeMap<String, String>,
 ) -> Result<(), FlowError> {
@@ -226,9 +255,8 @@ pub async fn report(
             let after = Device { revision: from_revision + 1, ..after.clone() };
             writes.push(Write::Device { device: Box::new(after), event: "device.reported", from_revision });
         }
-        if let (Some((assignment, _)), Some(version)) =
-            (app.store.concerned_assignment(&device.tenant, &device.id).await?, &after.firmware)
-            && let Some(transition) = assignment.reported(version, after.health, now)
+        if let Some((assignment, _)) = app.store.concerned_assignment(&device.tenant, &device.id).await?
+            && let Some(transition) = assignment.reported(&said(app, merge, data), now)
         {
             observe(&transition);
             writes.push(Write::Assignment(transition));
@@ -236,7 +264,7 @@ pub async fn report(
         if writes.is_empty() {
             return Ok(());
         }
-        match app.commit_as_device(&after, now, writes).await {
+        match app.commit_as_device(&after, proof, now, writes).await {
             Err(FlowError::Store(StoreError::Conflict { .. })) if tries < TRIES => tries += 1,
             done => {
                 app.devices_changed(&device.tenant, &device.id);
@@ -263,6 +291,26 @@ pub async fn telemetry(app: &App, device: &Device, samples: Vec<(String, f64)>) 
     Ok(app.store.put_samples(&samples).await?)
 }
 
+/// What a report says of version and health. What it leaves out, or takes back, says nothing.
+fn said<'a>(app: &App, merge: Merge, data: &'a BTreeMap<String, String>) -> DeviceReport<'a> {
+    let settings = &app.config.devices;
+    let given = |attribute: &str| data.get(attribute).filter(|_| merge != Merge::Remove);
+    DeviceReport {
+        version: given(&settings.version_attribute).map(String::as_str),
+        health: given(&settings.health_attribute).map(|health| health_of(health)),
+        restart_ms: i64::try_from(settings.restart_ms).unwrap_or(i64::MAX),
+    }
+}
+
+fn health_of(word: &str) -> DeviceHealth {
+    match word {
+        "ok" => DeviceHealth::Ok,
+        "degraded" => DeviceHealth::Degraded,
+        "critical" => DeviceHealth::Critical,
+        _ => DeviceHealth::Unknown,
+    }
+}
+
 fn reported(app: &App, before: &Device, merge: Merge, data: &BTreeMap<String, String>) -> Device {
     let mut after = before.clone();
     match merge {
@@ -278,12 +326,7 @@ fn reported(app: &App, before: &Device, merge: Merge, data: &BTreeMap<String, St
         None => {}
     }
     if let Some(health) = after.attributes.get(&settings.health_attribute) {
-        after.health = match health.as_str() {
-            "ok" => DeviceHealth::Ok,
-            "degraded" => DeviceHealth::Degraded,
-            "critical" => DeviceHealth::Critical,
-            _ => DeviceHealth::Unknown,
-        };
+        after.health = health_of(health);
     }
     after
 }
@@ -315,8 +358,8 @@ fn brought(assignment: &Assignment) -> Option<(u32, Digest)> {
     }
 }
 
-async fn artifact_of(app: &App, device: &Device, digest: &Digest) -> Result<Artifact, FlowError> {
-    let artifact = app.store.artifact_by_digest(&device.tenant, digest).await?;
+async fn artifact_of(app: &App, assignment: &Assignment, digest: &Digest) -> Result<Artifact, FlowError> {
+    let artifact = app.store.artifact_for(assignment, digest).await?;
     artifact.ok_or_else(|| FlowError::NotFound { what: "artifact", id: digest.to_string() })
 }
 
@@ -324,6 +367,7 @@ async fn artifact_of(app: &App, device: &Device, digest: &Digest) -> Result<Arti
 async fn retried(
     app: &App,
     device: &Device,
+    proof: Proof,
     rule: impl Fn(&Assignment, Timestamp) -> Result<Option<AssignmentTransition>, Refusal>,
 ) -> Result<(), FlowError> {
     let mut tries = 0;
@@ -332,9 +376,11 @@ async fn retried(
         let Some((assignment, _)) = app.store.live_assignment(&device.tenant, &device.id).await? else {
             return Ok(());
         };
-        let Some(transition) = rule(&assignment, now)? else { return Ok(()) };
+        let Some(transition) = rule(&assignment, now)? else {
+            return Ok(app.store.heard(&assignment, now).await?);
+        };
         observe(&transition);
-        match app.commit_as_device(device, now, vec![Write::Assignment(transition)]).await {
+        match app.commit_as_device(device, proof, now, vec![Write::Assignment(transition)]).await {
             Err(FlowError::Store(StoreError::Conflict { .. })) if tries < TRIES => tries += 1,
             done => {
                 app.wake();

@@ -7,10 +7,7 @@ use interlock_domain::{
     Environment, GateBinding, HealthBinding, Manifest, Permit, Population, Resource, RollbackTarget,
     Selector, StrategyBinding, Timestamp,
 };
-use interlock_sandbox::{
-    Plugin,
-    types::{PluginKind, Request, Response},
-};
+use interlock_sandbox::types::{PluginKind, Request, Response};
 use interlock_store::{StoreError, Write};
 use serde::{Deserialize, Serialize};
 
@@ -18,7 +15,8 @@ use super::{
     ask::permit,
     change::TRIES,
     convert,
-    plugin::{call, check_settings, named, reference},
+    evidence::verified_way_back,
+    plugin::{Answered, Asking, Failed, call, check_settings, named, reference},
 };
 use crate::{App, FlowError};
 
@@ -69,9 +67,9 @@ pub struct Proposal {
     /// How it gets there; the server's default strategy when absent.
     #[serde(default)]
     pub strategy: Option<PluginWish>,
-    /// What watches it; the server's health checks when absent.
+    /// What watches it besides the server's own health checks, which always do.
     #[serde(default)]
-    pub health: Option<Vec<PluginWish>>,
+    pub health: Vec<PluginWish>,
     /// A target that shows no progress for so long counts as failed.
     #[serde(default)]
     pub silent_after_ms: Option<u64>,
@@ -143,7 +141,7 @@ async fn may_propose(
     let place = Resource::Environment {
         tenant: who.tenant.clone(),
         environment: environment.clone(),
-        change_kind: ChangeKind::Release,
+        change_kind: Some(ChangeKind::Release),
     };
     permit(app, who, Action::ProposeChange, place, change, now).await
 }
@@ -171,6 +169,7 @@ async fn draft(
     let strategy = named(app, &wish.plugin, PluginKind::RolloutStrategy, "/strategy/plugin")?;
     check_settings(&strategy, &wish.settings, "/strategy/settings").await?;
 
+    let rollout = &app.config.rollout;
     let targets: Vec<DeviceId> = devices.iter().map(|device| device.id.clone()).collect();
     let mut manifest = Manifest {
         v: 1,
@@ -190,16 +189,29 @@ async fn draft(
             size: targets.len() as u64,
             digest: Manifest::population_digest(&targets),
             groups: groups(&devices),
+            models: models(&devices),
         },
         strategy: StrategyBinding { plugin: reference(&strategy), settings: wish.settings, plan: Vec::new() },
         health: health(app, proposal.health).await?,
         gates: gates(app, &proposal.environment).await?,
         bundle: app.policies.bundle().digest,
-        rollback: way_back(app, who, &artifact, &devices).await?,
-        silent_after_ms: proposal.silent_after_ms.unwrap_or(app.config.rollout.silent_after_ms).max(1),
-        judge_every_ms: proposal.judge_every_ms.unwrap_or(app.config.rollout.judge_every_ms).max(1),
+        rollback: way_back(app, who, &artifact, &devices, now).await?,
+        silent_after_ms: bounded(
+            "/silent_after_ms",
+            proposal.silent_after_ms,
+            rollout.silent_after_ms,
+            rollout.silent_after_ms_min,
+            rollout.silent_after_ms_max,
+        )?,
+        judge_every_ms: bounded(
+            "/judge_every_ms",
+            proposal.judge_every_ms,
+            rollout.judge_every_ms,
+            rollout.judge_every_ms_min,
+            rollout.judge_every_ms_max,
+        )?,
     };
-    let (plan, planned) = plan(app, who, id, &manifest, &strategy, now).await?;
+    let (plan, planned) = plan(app, who, id, &manifest, now).await?;
     manifest.strategy.plan = plan;
     let draft = Draft {
         targets: interlock_domain::rank(id, targets),
@@ -266,12 +278,21 @@ fn groups(devices: &[Device]) -> BTreeMap<String, u64> {
     groups
 }
 
-/// What each target runs today, and the stored artifact of that version.
+fn models(devices: &[Device]) -> BTreeMap<String, u64> {
+    let mut models = BTreeMap::new();
+    for device in devices {
+        *models.entry(device.model.clone()).or_insert(0) += 1;
+    }
+    models
+}
+
+/// What each target runs today, and the stored artifact of that version, if its signature verifies.
 async fn way_back(
     app: &App,
     who: &Actor,
     artifact: &Artifact,
     devices: &[Device],
+    now: Timestamp,
 ) -> Result<Vec<RollbackTarget>, FlowError> {
     let mut versions: BTreeMap<Option<String>, u64> = BTreeMap::new();
     for device in devices {
@@ -279,37 +300,54 @@ async fn way_back(
     }
     let mut targets = Vec::with_capacity(versions.len());
     for (version, count) in versions {
-        let stored = match &version {
-            Some(version) => app.store.artifact_by_version(&who.tenant, &artifact.name, version).await?,
+        let artifact = match &version {
+            Some(version) => verified_way_back(app, &who.tenant, &artifact.name, version, now).await?,
             None => None,
         };
-        targets.push(RollbackTarget {
-            version,
-            artifact: stored.map(|stored| stored.digest),
-            targets: count,
-        });
+        targets.push(RollbackTarget { version, artifact, targets: count });
     }
     Ok(targets)
 }
 
-async fn health(app: &App, wishes: Option<Vec<PluginWish>>) -> Result<Vec<HealthBinding>, FlowError> {
-    let wishes = wishes.unwrap_or_else(|| {
-        let configured = app.config.health.iter();
-        configured
-            .map(|health| PluginWish { plugin: health.plugin.clone(), settings: health.settings.clone() })
-            .collect()
-    });
-    let mut bindings: Vec<HealthBinding> = Vec::with_capacity(wishes.len());
+/// The operator's health checks watch every rollout; the author can add more, and neither leave one out nor loosen it.
+async fn health(app: &App, wishes: Vec<PluginWish>) -> Result<Vec<HealthBinding>, FlowError> {
+    let mut bindings: Vec<HealthBinding> = Vec::with_capacity(app.config.health.len() + wishes.len());
+    for health in &app.config.health {
+        let plugin = named(app, &health.plugin, PluginKind::HealthCheck, "/health").map_err(|error| {
+            FlowError::Plugin { plugin: health.plugin.clone(), detail: error.to_string() }
+        })?;
+        check_settings(&plugin, &health.settings, "/health").await?;
+        bindings.push(HealthBinding { plugin: reference(&plugin), settings: health.settings.clone() });
+    }
     for (index, wish) in wishes.into_iter().enumerate() {
         let field = format!("/health/{index}");
         let plugin = named(app, &wish.plugin, PluginKind::HealthCheck, &format!("{field}/plugin"))?;
         check_settings(&plugin, &wish.settings, &format!("{field}/settings")).await?;
+        if app.config.health.iter().any(|bound| bound.plugin == wish.plugin) {
+            let detail = format!(
+                "health check `{}` watches every rollout here with the operator's settings; leave it out",
+                wish.plugin
+            );
+            return Err(FlowError::invalid(field, detail));
+        }
         if bindings.iter().any(|other| other.plugin.name == wish.plugin) {
             return Err(FlowError::invalid(field, format!("health check `{}` is named twice", wish.plugin)));
         }
         bindings.push(HealthBinding { plugin: reference(&plugin), settings: wish.settings });
     }
     Ok(bindings)
+}
+
+/// A duration that the author may choose within the operator's bounds.
+fn bounded(field: &str, wish: Option<u64>, usual: u64, min: u64, max: u64) -> Result<u64, FlowError> {
+    match wish {
+        None => Ok(usual.clamp(min, max)),
+        Some(wish) if (min..=max).contains(&wish) => Ok(wish),
+        Some(wish) => Err(FlowError::invalid(
+            field,
+            format!("{wish} ms is outside what is allowed here: {min} to {max} ms"),
+        )),
+    }
 }
 
 /// The gates are the operator's, not the author's: they come from the configuration.
@@ -338,7 +376,6 @@ async fn plan(
     who: &Actor,
     id: &ChangeId,
     manifest: &Manifest,
-    strategy: &Plugin,
     now: Timestamp,
 ) -> Result<(Vec<interlock_domain::Stage>, Decision), FlowError> {
     let digest =
@@ -350,14 +387,18 @@ async fn plan(
         population: convert::population(&manifest.population),
         settings: manifest.strategy.settings.to_string(),
     };
-    let called = call(app, &who.tenant, Some(id), strategy, request, now).await;
-    let name = &manifest.strategy.plugin.name;
-    match called.answer {
-        Ok(Response::Stages(stages)) if !stages.is_empty() => Ok((convert::stages(stages), called.decision)),
-        Ok(_) => Err(FlowError::Plugin {
-            plugin: name.clone(),
-            detail: "it planned no stage for this change".to_owned(),
-        }),
-        Err(error) => Err(FlowError::Plugin { plugin: name.clone(), detail: error.to_string() }),
-    }
+    let plugin = &manifest.strategy.plugin;
+    let wanted = |response| match response {
+        Response::Stages(stages) => Some(convert::stages(stages)),
+        _ => None,
+    };
+    let asking = Asking { app, tenant: &who.tenant, change: id, now };
+    let (decision, detail) = match call(asking, plugin, request, wanted).await {
+        Ok(Answered { answer, decision }) if !answer.is_empty() => return Ok((answer, decision)),
+        Ok(Answered { decision, .. }) => (decision, "it planned no stage for this change".to_owned()),
+        Err(Failed { error, decision }) => (decision, error.to_string()),
+    };
+    // There will be no change to record it with, and whoever looks for the reason needs the call.
+    app.commit(who, now, vec![Write::Decision(Box::new(decision))]).await?;
+    Err(FlowError::Plugin { plugin: plugin.name.clone(), detail })
 }

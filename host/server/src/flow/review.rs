@@ -3,11 +3,14 @@
 use std::sync::Arc;
 
 use futures::future::join_all;
-use interlock_domain::{Change, Decision, DecisionId, GateBinding, GateReport, Timestamp, Verdict};
+use interlock_domain::{Change, Decision, GateBinding, GateReport, Timestamp, Verdict};
 use interlock_sandbox::types::{self as wit, Request, Response};
 use interlock_store::{Lease, Write};
 
-use super::{convert, plugin::call};
+use super::{
+    convert,
+    plugin::{Answered, Asking, Failed, call},
+};
 use crate::{App, FlowError};
 
 /// Runs every gate of a change and records what they said.
@@ -17,22 +20,33 @@ pub(crate) async fn review(
     lease: &Lease,
     now: Timestamp,
 ) -> Result<Change, FlowError> {
+    let (reports, decisions) = ask_gates(app, change, now).await;
+    let transition = change.review(reports, now)?;
+    let change = transition.change.clone();
+    let mut writes: Vec<Write> =
+        decisions.into_iter().map(|decision| Write::Decision(Box::new(decision))).collect();
+    writes.push(Write::Change(Box::new(transition)));
+    app.commit_as_host(change.tenant(), now, Some(lease), writes).await?;
+    Ok(change)
+}
+
+/// What every gate of a change says now, and the calls in which they said it. Nothing is recorded yet.
+pub(crate) async fn ask_gates(
+    app: &Arc<App>,
+    change: &Change,
+    now: Timestamp,
+) -> (Vec<GateReport>, Vec<Decision>) {
     let subject = convert::change(change);
     let runs = change.manifest.gates.iter().map(|gate| {
         let subject = subject.clone();
         async move { run(app, change, gate, subject, now).await }
     });
-    let mut reports = Vec::new();
-    let mut writes = Vec::new();
+    let (mut reports, mut decisions) = (Vec::new(), Vec::new());
     for (report, decision) in join_all(runs).await {
         reports.push(report);
-        writes.extend(decision.map(|decision| Write::Decision(Box::new(decision))));
+        decisions.push(decision);
     }
-    let transition = change.review(reports, now)?;
-    let change = transition.change.clone();
-    writes.push(Write::Change(Box::new(transition)));
-    app.commit_as_host(change.tenant(), now, Some(lease), writes).await?;
-    Ok(change)
+    (reports, decisions)
 }
 
 async fn run(
@@ -41,39 +55,25 @@ async fn run(
     gate: &GateBinding,
     subject: Arc<wit::Change>,
     now: Timestamp,
-) -> (GateReport, Option<Decision>) {
-    let report = |verdict: Verdict, decision: DecisionId| GateReport {
-        plugin: gate.plugin.clone(),
-        mode: gate.mode,
-        verdict,
-        decision,
-        at: now,
-    };
-    let Some(plugin) = app.sandbox.shelf().get(&gate.plugin.digest) else {
-        let message = format!(
-            "plugin `{}` ({}) is not installed here any more; install it or propose the change again",
-            gate.plugin.name, gate.plugin.digest
-        );
-        return (
-            report(Verdict::unanswered("gate-missing", message), DecisionId::new(app.clock.uuid())),
-            None,
-        );
-    };
+) -> (GateReport, Decision) {
     let request = Request::Evaluate {
         change: subject,
         settings: gate.settings.to_string(),
         now: convert::instant(now),
     };
-    let called = call(app, change.tenant(), Some(&change.id), &plugin, request, now).await;
-    let verdict = match called.answer {
-        Ok(Response::Verdict(verdict)) => convert::verdict(verdict),
-        Ok(_) => {
-            Verdict::unanswered("gate-bad-answer", format!("gate `{}` gave no verdict", gate.plugin.name))
-        }
-        Err(error) => Verdict::unanswered(
-            error.code(),
-            format!("gate `{}` did not answer, so the change is denied: {error}", gate.plugin.name),
-        ),
+    let wanted = |response| match response {
+        Response::Verdict(verdict) => Some(convert::verdict(verdict)),
+        _ => None,
     };
-    (report(verdict, called.decision.id.clone()), Some(called.decision))
+    let (verdict, decision) = match call(Asking::about(app, change, now), &gate.plugin, request, wanted).await
+    {
+        Ok(Answered { answer, decision }) => (answer, decision),
+        Err(Failed { error, decision }) => {
+            let message =
+                format!("gate `{}` did not answer, so the change is denied: {error}", gate.plugin.name);
+            (Verdict::unanswered(error.code(), message), decision)
+        }
+    };
+    let (plugin, mode) = (gate.plugin.clone(), gate.mode);
+    (GateReport { plugin, mode, verdict, decision: decision.id.clone(), at: now }, decision)
 }

@@ -36,6 +36,9 @@ struct Checks {
     data_folder: Check,
     policies: Policies,
     plugins: Plugins,
+    trusted_keys: TrustedKeys,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bus: Option<Check>,
 }
 
 #[derive(Debug, Serialize)]
@@ -77,6 +80,15 @@ struct Refused {
     reason: String,
 }
 
+#[derive(Debug, Serialize)]
+struct TrustedKeys {
+    status: Status,
+    /// How many keys count now.
+    keys: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<&'static str>,
+}
+
 impl Readiness {
     /// True unless something failed. A degraded replica still takes requests: it denies what it cannot judge.
     pub(super) fn ready(&self) -> bool {
@@ -91,9 +103,17 @@ pub(super) async fn look(app: &App) -> Readiness {
         data_folder: data_folder(app).await,
         policies: policies(app),
         plugins: plugins(app),
+        trusted_keys: trusted_keys(app),
+        bus: app.bus.connected().map(bus),
     };
-    let parts =
-        [checks.database.status, checks.data_folder.status, checks.policies.status, checks.plugins.status];
+    let parts = [
+        checks.database.status,
+        checks.data_folder.status,
+        checks.policies.status,
+        checks.plugins.status,
+        checks.trusted_keys.status,
+        checks.bus.as_ref().map_or(Status::Ok, |bus| bus.status),
+    ];
     let status = if parts.contains(&Status::Failed) {
         Status::Failed
     } else if parts.contains(&Status::Degraded) {
@@ -113,6 +133,15 @@ async fn database(app: &App) -> Check {
         }
         Err(_) => Check { status: Status::Failed, detail: Some("the database does not answer in time") },
     }
+}
+
+/// Without Redis everything still works, only a little later: that is no reason to send requests elsewhere.
+fn bus(connected: bool) -> Check {
+    if connected {
+        return Check { status: Status::Ok, detail: None };
+    }
+    let detail = Some("Redis cannot be reached; revocations and wake-ups take seconds until it is back");
+    Check { status: Status::Degraded, detail }
 }
 
 /// Writes, and removes again: a full or read-only disk shows here before an upload fails.
@@ -171,4 +200,19 @@ fn plugins(app: &App) -> Plugins {
         .collect();
     let status = if refused.is_empty() && missing.is_empty() { Status::Ok } else { Status::Degraded };
     Plugins { status, loaded, refused, missing }
+}
+
+/// A key file that cannot be read takes nothing down, but a revocation in it has no effect either: somebody has to look.
+fn trusted_keys(app: &App) -> TrustedKeys {
+    let keys = app.trusted_keys.current().keys().count();
+    match app.trusted_keys.fault() {
+        None => TrustedKeys { status: Status::Ok, keys, detail: None },
+        Some(_) => TrustedKeys {
+            status: Status::Degraded,
+            keys,
+            detail: Some(
+                "the folder of trusted keys cannot be read; the last good keys count; the log says why",
+            ),
+        },
+    }
 }

@@ -45,7 +45,10 @@ impl From<Refusal> for Problem {
                 .with("field", "/digest")
                 .with("current", current.to_string()),
             Refusal::OwnChange { .. } => Problem::new(Kind::OwnChange, detail),
+            Refusal::NotTheAuthor { .. } => Problem::new(Kind::NotTheAuthor, detail),
+            Refusal::NotYourPermit { .. } => Problem::new(Kind::Denied, detail),
             Refusal::NotAPerson { .. } => Problem::new(Kind::NotAPerson, detail),
+            Refusal::SecondPersonNeeded { .. } => Problem::new(Kind::SecondPersonNeeded, detail),
             Refusal::AlreadyApproved { .. } => Problem::new(Kind::AlreadyApproved, detail),
             Refusal::Expired { .. } => Problem::new(Kind::Expired, detail),
             Refusal::NoReason { .. } => Problem::new(Kind::NoReason, detail).with("field", "/reason"),

@@ -79,6 +79,9 @@ kinds! {
         "The same key came with another body or for another path. Draw a new key for each thing that you want done.";
     IdempotencyInProgress = 409 "idempotency-in-progress", "The first sending is still being done",
         "A request with this key is being handled. Repeat it after a moment to get its answer.";
+    IdempotencyAnswerLost = 409 "idempotency-answer-lost", "It was done, and its answer is lost",
+        "The server did what the first sending asked for and stopped before it could keep the answer. `detail` names what \
+         it made or altered: read that. Sending it again with a new key would do it twice.";
     Stale = 412 "stale", "It was changed since you read it",
         "The revision in `If-Match` is not the current one, which is in `current`. Read it again, decide again.";
     Conflict = 409 "conflict", "Somebody else was faster",
@@ -93,8 +96,13 @@ kinds! {
         "Approvals bind to the exact content that was read. The change was revised since: read it again.";
     OwnChange = 409 "own-change", "Nobody approves their own change",
         "The author of a change cannot approve it, whatever their roles are. Ask somebody else.";
+    NotTheAuthor = 409 "not-the-author", "Only its author may do that",
+        "A change is revised by whoever proposed it. Ask them, or propose a change of your own.";
     NotAPerson = 409 "not-a-person", "Only persons approve",
         "Service accounts propose and operate; they cannot take responsibility.";
+    SecondPersonNeeded = 409 "second-person-needed", "It takes a second administrator",
+        "Keys and roles with which somebody approves or administers take two: one hands them out, another confirms. Ask an \
+         administrator who is neither.";
     AlreadyApproved = 409 "already-approved", "You approved this already",
         "One person counts once for a digest. Another person has to approve.";
     Expired = 409 "expired", "Its time is over",

@@ -42,6 +42,8 @@ fn every_refusal_of_the_domain_has_its_own_problem() {
     );
     check(Refusal::OwnChange { change: change() }, "409 own-change {}");
     check(Refusal::NotAPerson { change: change() }, "409 not-a-person {}");
+    let second = Refusal::SecondPersonNeeded { account: "acc_1".into(), name: "Ben".into() };
+    check(second, "409 second-person-needed {}");
     check(Refusal::AlreadyApproved { change: change(), name: "Ben".into(), at }, "409 already-approved {}");
     check(Refusal::Expired { change: change(), at }, "409 expired {}");
     check(Refusal::NoReason { verb: "pause", change: change() }, r#"422 no-reason {"field":"/reason"}"#);
@@ -70,7 +72,7 @@ fn every_error_of_a_flow_has_its_own_problem() {
         r#"409 plugin-unusable {"plugin":"canary"}"#,
     );
     let bundle = interlock_policy::BundleError::Absent { path: "schema.cedarschema" };
-    check(bundle, r#"422 bundle-refused {"faults":[]}"#);
+    check(FlowError::Bundle(bundle.into()), r#"422 bundle-refused {"faults":[]}"#);
     let decision = interlock_domain::DecisionId::new(uuid::Uuid::from_u128(1));
     let forbidding =
         Determining { id: "no-freeze".into(), reason: "it is frozen".into(), effect: Effect::Forbid };

@@ -43,7 +43,8 @@ pub(super) async fn observe(
     let path = request.uri().path().to_owned();
     let span = info_span!("request", method, route, trace_id = trace, tenant = Empty, account = Empty);
 
-    let limit = (route != api::UPLOAD).then(|| Duration::from_millis(app.config.server.request_timeout_ms));
+    let limit =
+        (!api::is_unhurried(&route)).then(|| Duration::from_millis(app.config.server.request_timeout_ms));
     let handled = problem::handling(path.clone(), guarded(limit, next.run(request)));
     let mut response = trace::with(trace.clone(), handled).instrument(span.clone()).await;
 
@@ -119,6 +120,16 @@ mod tests {
         assert_eq!(response.extensions().get(), Some(&Kind::Internal));
         let body = axum::body::to_bytes(response.into_body(), 10_000).await.unwrap();
         assert!(!String::from_utf8_lossy(&body).contains("hunter2"));
+    }
+
+    #[test]
+    fn uploads_and_costly_questions_may_take_their_time_and_nothing_else() {
+        for unhurried in ["artifacts/{name}/{version}", "ledger/verify", "decisions/{id}/replay"] {
+            assert!(api::is_unhurried(&format!("/v1/tenants/{{tenant}}/{unhurried}")), "{unhurried}");
+        }
+        for hurried in ["ledger/entries", "changes", "changes/{id}/approve", "artifacts/{id}"] {
+            assert!(!api::is_unhurried(&format!("/v1/tenants/{{tenant}}/{hurried}")), "{hurried}");
+        }
     }
 
     #[tokio::test]

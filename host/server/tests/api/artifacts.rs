@@ -105,3 +105,82 @@ async fn who_may_not_push_is_denied() {
     let viewer = app.person("Vic", &[Role::Viewer]).await;
     viewer.push("fw", "1.0", b"content", None).await.problem("denied");
 }
+
+/// The files of stored content.
+fn stored(app: &TestApp) -> Vec<std::path::PathBuf> {
+    let mut folders = vec![app.app.config.artifacts.dir.join("content")];
+    let mut files = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).into_iter().flatten() {
+            let path = entry.unwrap().path();
+            if path.is_dir() { folders.push(path) } else { files.push(path) }
+        }
+    }
+    files
+}
+
+/// A push whose content ends with something else.
+async fn push_while(
+    client: &Client,
+    content: &'static [u8],
+    last: impl Future<Output = ()> + Send + 'static,
+) -> Answer {
+    let (digest, length) = (digest_of(content), content.len().to_string());
+    let headers =
+        [("content-digest", digest.as_str()), ("content-length", &length), ("interlock-kind", "firmware")];
+    let body = Body::from_stream(futures::stream::once(async move {
+        last.await;
+        Ok::<_, std::io::Error>(content)
+    }));
+    client.send(Method::PUT, "/artifacts/fw/1.0", &headers, body).await
+}
+
+#[tokio::test]
+async fn content_that_is_gone_is_not_said_to_be_stored_and_pushing_it_again_heals_it() {
+    let (app, manager) = manager().await;
+    let first = manager.push("fw", "1.0", b"content", None).await.ok();
+    for file in stored(&app) {
+        std::fs::remove_file(file).unwrap();
+    }
+    // What is not the same is refused as before, and heals nothing.
+    manager.push("fw", "1.0", b"other", None).await.problem("exists");
+    assert_eq!(stored(&app).len(), 0);
+    let healed = manager.push("fw", "1.0", b"content", None).await;
+    assert_eq!((healed.status.as_u16(), &healed.ok()["id"]), (201, &first["id"]));
+    let tenant = interlock_server::testing::TENANT.parse().unwrap();
+    let artifact = app.app.store.artifact_by_version(&tenant, "fw", "1.0").await.unwrap().unwrap();
+    let content = interlock_server::flow::artifact::content(&app.app, &artifact, None).await.unwrap();
+    let content: Vec<bytes::Bytes> = futures::TryStreamExt::try_collect(content).await.unwrap();
+    assert_eq!(content.concat(), b"content");
+    assert_eq!(manager.push("fw", "1.0", b"content", None).await.status, 200);
+}
+
+#[tokio::test]
+async fn of_two_pushes_at_once_the_slower_is_answered_as_if_it_had_come_later_and_leaves_nothing() {
+    let (app, manager) = manager().await;
+    let faster = manager.clone();
+    let same = push_while(&manager, b"content", async move {
+        assert_eq!(faster.push("fw", "1.0", b"content", None).await.status, 201);
+    })
+    .await;
+    assert_eq!(same.status, 200, "{}", same.text());
+    assert_eq!(stored(&app).len(), 1);
+
+    let (app, manager) = self::manager().await;
+    let faster = manager.clone();
+    let other = push_while(&manager, b"content", async move {
+        assert_eq!(faster.push("fw", "1.0", b"other", None).await.status, 201);
+    })
+    .await;
+    other.problem("exists");
+    assert_eq!(stored(&app).len(), 1);
+}
+
+#[tokio::test]
+async fn content_is_kept_when_nobody_can_say_that_it_was_refused() {
+    let (app, manager) = manager().await;
+    let closing = app.app.clone();
+    let answer = push_while(&manager, b"content", async move { closing.store.close().await }).await;
+    assert!(answer.status.is_server_error(), "{}", answer.text());
+    assert_eq!(stored(&app).len(), 1, "a row without content would be worse than content without a row");
+}

@@ -93,3 +93,70 @@ async fn what_cannot_be_an_id_is_not_found() {
     operator.get("/devices/%22quoted%22").await.problem("not-found");
     operator.get("/devices/%FF").await.problem("not-found");
 }
+
+#[tokio::test]
+async fn a_device_leaves_production_only_by_an_administrators_hand() {
+    let app = TestApp::start().await;
+    let olga = app.person("Olga", &[Role::Operator, Role::ReleaseManager]).await;
+    olga.post("/devices", pump("pump-1")).await.ok();
+    let to = |environment: &str| Some(json!({ "environment": environment }));
+    let refused = olga.ask(Method::PATCH, "/devices/pump-1", &[], to("staging")).await.problem("denied");
+    assert_eq!(refused["policies"][0]["id"], "guardrails.guarded-move", "{refused}");
+    assert_eq!(olga.get("/devices/pump-1").await.ok()["environment"], "production");
+    olga.ask(Method::PATCH, "/devices/pump-1", &[], to("production")).await.ok();
+    let eva = app.person("Eva", &[Role::Administrator]).await;
+    let moved = eva.ask(Method::PATCH, "/devices/pump-1", &[], to("staging")).await.ok();
+    assert_eq!(moved["environment"], "staging");
+    // Back in is commissioning, and an operator's work.
+    olga.ask(Method::PATCH, "/devices/pump-1", &[], to("production")).await.ok();
+}
+
+#[tokio::test]
+async fn an_operator_of_one_environment_keeps_to_it() {
+    let app = TestApp::start().await;
+    let eva = app.person("Eva", &[Role::Administrator]).await;
+    let request = json!({
+        "name": "Otto", "kind": "user", "roles": [{ "role": "operator", "environment": "staging" }],
+        "scopes": ["read", "write"], "expires_in_ms": 60_000,
+    });
+    let key = eva.post("/keys", request).await.ok();
+    let otto = app.client("mercy", key["key"].as_str());
+    otto.post("/devices", pump("pump-1")).await.problem("denied");
+    let mut both = vec![pump("pump-1"), pump("pump-2")];
+    both[1]["environment"] = json!("staging");
+    otto.post("/devices:import", json!(both)).await.problem("denied");
+    otto.post("/devices", both[1].clone()).await.ok();
+    let move_in = Some(json!({ "environment": "production" }));
+    otto.ask(Method::PATCH, "/devices/pump-2", &[], move_in).await.problem("denied");
+    eva.post("/devices", pump("pump-1")).await.ok();
+    otto.ask(Method::PATCH, "/devices/pump-1", &[], Some(json!({ "site": "west" }))).await.problem("denied");
+    otto.ask(Method::DELETE, "/devices/pump-1", &[], None).await.problem("denied");
+    otto.get("/devices/pump-1").await.problem("denied");
+    otto.ask(Method::DELETE, "/devices/pump-2", &[], None).await.ok();
+}
+
+#[tokio::test]
+async fn what_a_device_could_never_show_or_is_too_long_is_refused_with_its_field() {
+    let (_app, operator) = operator().await;
+    let long = "x".repeat(129);
+    for (field, value) in [
+        ("token", "a token with spaces in it"),
+        ("token", "pässwört-pässwört-pässwört"),
+        ("token", "tab\tinside-the-token"),
+        ("token", "too-short"),
+        ("token", long.as_str()),
+        ("firmware", long.as_str()),
+        ("firmware", ""),
+        ("firmware", "1.0\n"),
+    ] {
+        let mut device = pump("pump-1");
+        device[field] = json!(value);
+        let problem = operator.post("/devices", device).await.problem("invalid");
+        assert_eq!(problem["field"], format!("/{field}"), "{value}");
+    }
+    let mut device = pump("pump-1");
+    device["token"] = json!("!token~with=every_kind+of/sign");
+    device["firmware"] = json!("1.0.0");
+    let registered = operator.post("/devices", device).await.ok();
+    assert_eq!(registered["firmware"], "1.0.0");
+}

@@ -14,7 +14,49 @@ async fn the_ledger_is_read_and_verified() {
     let newest = auditor.get("/ledger/entries?limit=1").await.ok();
     let verified = auditor.ask(Method::POST, "/ledger/verify", &[], None).await.ok();
     assert_eq!(verified["sound"], true, "{verified}");
+    assert_eq!((&verified["outcome"], &verified["advice"]), (&json!("sound"), &json!(null)));
     assert_eq!(verified["entries"].as_u64(), newest["items"][0]["index"].as_u64().map(|index| index + 1));
+    assert_eq!(verified["checkpoint"], checkpoint.text(), "reading and verifying are not recorded");
+}
+
+#[tokio::test]
+async fn verifying_proves_that_the_ledger_continues_a_remembered_checkpoint() {
+    let app = TestApp::start().await;
+    let auditor = app.person("Kim", &[Role::Auditor, Role::Operator]).await;
+    let remembered = auditor.get("/ledger/checkpoint").await.text();
+    auditor.post("/groups", json!({ "name": "lab" })).await.ok();
+    let verify = async |remembered: &str| {
+        let body = Some(json!({ "remembered": remembered }));
+        auditor.ask(Method::POST, "/ledger/verify", &[], body).await
+    };
+    let continued = verify(&remembered).await.ok();
+    assert_eq!(continued["outcome"], "sound", "{continued}");
+    let problem = verify("buy milk").await.problem("invalid");
+    assert_eq!(problem["field"], "/remembered");
+    let unknown = Some(json!({ "remember": "x" }));
+    auditor.ask(Method::POST, "/ledger/verify", &[], unknown).await.problem("invalid");
+
+    // The checkpoint of a ledger with another key and other entries, but of the same name.
+    let other = TestApp::start().await.person("Kim", &[Role::Auditor]).await.get("/ledger/checkpoint").await;
+    let forked = verify(&other.text()).await.ok();
+    assert_eq!((&forked["outcome"], &forked["sound"]), (&json!("tampered"), &json!(false)), "{forked}");
+    let findings =
+        forked["findings"].as_array().unwrap().iter().map(|finding| finding["what"].as_str().unwrap());
+    let expected = ["remembered checkpoint is refused", "log does not continue the remembered checkpoint"];
+    assert_eq!(findings.collect::<Vec<_>>(), expected);
+    assert!(forked["advice"].as_str().unwrap().starts_with("stop trusting this database"), "{forked}");
+}
+
+#[tokio::test]
+async fn verifying_may_take_longer_than_other_requests() {
+    let app = TestApp::configured(|config| config.server.request_timeout_ms = 1).await;
+    let auditor = app.person("Kim", &[Role::Auditor]).await;
+    for n in 0..30 {
+        app.person(&format!("Person {n}"), &[Role::Viewer]).await;
+    }
+    // Dozens of signatures, two dozen queries: never within a millisecond.
+    let verified = auditor.ask(Method::POST, "/ledger/verify", &[], None).await.ok();
+    assert!(verified["sound"] == true && verified["entries"].as_u64() >= Some(62), "{verified}");
 }
 
 #[tokio::test]

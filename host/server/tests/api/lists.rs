@@ -86,3 +86,74 @@ async fn a_parameter_that_does_not_fit_is_named() {
         assert_eq!(problem["parameter"], parameter, "{query}: {problem}");
     }
 }
+
+/// Somebody who holds a role in one environment only.
+async fn of_staging(app: &TestApp, admin: &Client, role: &str) -> Client {
+    let request = json!({
+        "name": format!("{role} of staging"), "kind": "user", "roles": [{ "role": role, "environment": "staging" }],
+        "scopes": ["read"], "expires_in_ms": 60_000,
+    });
+    let key = admin.post("/keys", request).await.ok();
+    app.client("mercy", key["key"].as_str())
+}
+
+#[tokio::test]
+async fn whoever_reads_in_one_environment_sees_that_of_every_list_and_no_more() {
+    let (app, admin) = with_pumps(7).await;
+    let vera = of_staging(&app, &admin, "viewer").await;
+    assert_eq!(
+        vera.get("/devices").await.ok()["items"],
+        json!([]),
+        "nothing is there, and that is no denial"
+    );
+    let staged: Vec<Value> = (0..5)
+        .map(|n| json!({ "id": format!("pump-{n:03}s"), "environment": "staging", "model": "x2" }))
+        .collect();
+    admin.post("/devices:import", staged.into()).await.ok();
+    let parts = all(&vera, "/devices?limit=2").await;
+    assert_eq!(parts.iter().map(Vec::len).collect::<Vec<_>>(), [2, 2, 1]);
+    assert!(parts.concat().iter().all(|device| device["environment"] == "staging"));
+    assert_eq!(all(&vera, "/devices?limit=9&environment=staging").await.concat().len(), 5);
+    vera.get("/devices?environment=production").await.problem("denied");
+    assert_eq!(vera.get("/changes").await.ok()["items"], json!([]));
+    vera.get("/changes?environment=production").await.problem("denied");
+    // What the whole tenant shares takes a role in the whole tenant.
+    vera.get("/decisions").await.problem("denied");
+    vera.get("/artifacts").await.problem("denied");
+    let stranger = app.person("Otto", &[]).await;
+    stranger.get("/devices").await.problem("denied");
+    stranger.get("/changes").await.problem("denied");
+    assert_eq!(all(&admin, "/devices?limit=5").await.concat().len(), 12);
+}
+
+#[tokio::test]
+async fn changes_and_their_decisions_are_seen_where_one_may_read() {
+    let app = TestApp::with_plugins().await;
+    let admin = app.person("Eva", &[Role::Administrator]).await;
+    let ana = app.person("Ana", &[Role::ReleaseManager]).await;
+    ana.push("fw", "2.0", b"content", None).await.ok();
+    let mut changes = Vec::new();
+    for environment in ["production", "staging", "production", "staging"] {
+        let id = format!("pump-{}", changes.len());
+        let device = json!({ "id": id, "environment": environment, "model": id });
+        admin.post("/devices", device).await.ok();
+        let proposal = json!({
+            "environment": environment, "title": "2.0", "artifacts": [{ "name": "fw", "version": "2.0" }],
+            "selector": { "model": id }, "strategy": { "plugin": "direct" },
+        });
+        changes.push(ana.post("/changes", proposal).await.ok()["id"].as_str().unwrap().to_owned());
+    }
+    let vera = of_staging(&app, &admin, "viewer").await;
+    let seen: Vec<Value> = all(&vera, "/changes?limit=1").await.concat();
+    let ids: Vec<&str> = seen.iter().filter_map(|change| change["id"].as_str()).collect();
+    assert_eq!(ids, [changes[3].as_str(), changes[1].as_str()]);
+    assert_eq!(all(&ana, "/changes?limit=3").await.concat().len(), 4);
+    let about = |change: &str| format!("/decisions?change={change}");
+    let decisions = vera.get(&about(&changes[1])).await.ok();
+    let id = decisions["items"][0]["id"].as_str().unwrap();
+    vera.get(&format!("/decisions/{id}")).await.ok();
+    vera.get(&about(&changes[0])).await.problem("denied");
+    let theirs = ana.get(&about(&changes[0])).await.ok();
+    let id = theirs["items"][0]["id"].as_str().unwrap();
+    vera.get(&format!("/decisions/{id}")).await.problem("denied");
+}

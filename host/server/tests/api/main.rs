@@ -1,16 +1,24 @@
 //! The HTTP API through the whole router, on a real store, under a clock that stands still.
 
+#![expect(clippy::unwrap_used, reason = "clippy allows it in test functions only, not in what they share")]
+
+mod accounts;
 mod artifacts;
 mod auth;
 mod bodies;
+mod bundle;
 mod changes;
+mod decisions;
 mod devices;
 mod document;
+mod gates;
 mod idempotency;
 mod keys;
 mod ledger;
 mod lists;
 mod ops;
 mod problems;
+mod replicas;
 mod serving;
+mod signatures;
 mod tenants;

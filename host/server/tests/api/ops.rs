@@ -36,6 +36,31 @@ async fn a_refused_plugin_is_named_with_its_reason_and_takes_down_nothing_else()
 }
 
 #[tokio::test]
+async fn a_second_plugin_of_one_name_is_refused_and_the_first_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    let built = interlock_server::testing::built_plugins();
+    std::fs::copy(built.join("signature.wasm"), folder.path().join("a-first.wasm")).unwrap();
+    // The same name, and other bytes: an empty custom section more.
+    let mut other = std::fs::read(built.join("signature.wasm")).unwrap();
+    other.extend([0, 2, 1, b'x']);
+    std::fs::write(folder.path().join("b-second.wasm"), other).unwrap();
+    let dir = folder.path().to_owned();
+    let app = TestApp::configured(|config| config.plugins.dir = dir).await;
+    let plugins = get(&app, "//ready").await.ok()["checks"]["plugins"].clone();
+    assert_eq!(plugins["loaded"].as_array().unwrap().len(), 1, "{plugins}");
+    let first = interlock_domain::Digest::of(std::fs::read(built.join("signature.wasm")).unwrap());
+    assert_eq!(plugins["loaded"][0]["digest"], first.to_string());
+    assert_eq!(
+        plugins["refused"],
+        json!([{
+            "file": "b-second.wasm",
+            "reason": "plugin `signature` is installed from `a-first.wasm` already; keep one of the two files",
+        }])
+    );
+    assert_eq!(plugins["status"], "degraded");
+}
+
+#[tokio::test]
 async fn a_server_without_its_database_is_alive_and_not_ready() {
     let app = TestApp::start().await;
     app.app.store.close().await;

@@ -144,10 +144,10 @@ async fn a_device_gets_only_what_it_is_offered() {
 async fn content_that_was_altered_at_rest_is_not_handed_out() {
     let (world, _) = World::offering().await;
     let (_, file) = world.offered().await;
-    let digest = world.artifact("2.0").await.digest;
-    let sealed = world.app.app.store.sealed(&TENANT.parse().unwrap(), &digest).await.unwrap().unwrap();
+    let artifact = world.artifact("2.0").await;
+    let sealed = world.app.app.store.sealed(&TENANT.parse().unwrap(), &artifact.id).await.unwrap().unwrap();
     let sealed = serde_json::from_value(sealed).unwrap();
-    world.app.app.vault.remove(&sealed, &digest).await.unwrap();
+    world.app.app.vault.remove(&sealed, &artifact.digest).await.unwrap();
     let answer = world.fetch(Method::GET, &file, &[]).await;
     assert_eq!(answer.status, 500);
     assert_eq!(answer.json()["errorCode"], "hawkbit.server.error.repo.genericError");

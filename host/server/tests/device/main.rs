@@ -10,6 +10,7 @@ mod world;
 use axum::http::{Method, StatusCode};
 use interlock_domain::{AssignmentState as S, DeviceHealth};
 use interlock_server::device::{router, spawn_seen_flush};
+use interlock_store::Window;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
@@ -366,6 +367,8 @@ async fn a_device_is_never_asked_for_its_consent() {
 #[tokio::test]
 async fn measurements_are_kept() {
     let (world, rollout) = World::offering().await;
+    let (action, _) = world.offered().await;
+    world.say(&action, "closed", "success").await;
     let body =
         json!({"samples": [{"metric": "error_rate", "value": 0.004}, {"metric": "latency_ms", "value": 12}]});
     world.ask(Method::POST, "/telemetry", body.to_string()).await.ok();
@@ -373,9 +376,9 @@ async fn measurements_are_kept() {
     let (from, to) = (world.app.app.clock.now(), world.app.app.clock.now().plus_millis(1));
     let store = &world.app.app.store;
     let tenant = TENANT.parse().unwrap();
-    let treated = interlock_domain::Cohort::Treatment;
-    let values = store.samples(&tenant, &change, treated, "error_rate", from, to, 10).await.unwrap();
-    assert_eq!(values, [0.004]);
+    let cohort = interlock_domain::Cohort::Treatment;
+    let window = Window { tenant: &tenant, change: &change, cohort, metric: "error_rate", from, to };
+    assert_eq!(store.thinned(&window, 10).await.unwrap(), (vec![0.004], 1));
 }
 
 #[tokio::test]

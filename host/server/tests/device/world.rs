@@ -148,13 +148,18 @@ impl World {
             rollout: None,
             rollback: None,
             note: None,
+            paused_by_safety: false,
             created_at: self.now(),
             expires_at: self.now(),
             updated_at: self.now(),
             revision: 1,
         };
         let below = targets.len() as u64;
-        let tasks = vec![Task::Assign { targets }, Task::ExposeRanks { below }];
+        // As the host does it when a stage is entered: how each version comes back, if its artifact is there.
+        let old =
+            self.app.app.store.artifact_by_version(&TENANT.parse().unwrap(), "pump-firmware", "1.0").await;
+        let back = old.unwrap().map(|old| ("1.0".to_owned(), old.digest)).into_iter().collect();
+        let tasks = vec![Task::Assign { targets }, Task::ExposeRanks { below, back }];
         let transition = Transition { change: change.clone(), from_revision: 0, events: vec![], tasks };
         self.write(Write::Change(Box::new(transition))).await;
         Rollout { change }
@@ -295,7 +300,12 @@ fn manifest(artifact: &Artifact, population: Digest) -> Manifest {
             size_bytes: artifact.size_bytes,
         }],
         selector: Selector { all: true, ..Selector::default() },
-        population: Population { size: 1, digest: population, groups: BTreeMap::new() },
+        population: Population {
+            size: 1,
+            digest: population,
+            groups: BTreeMap::new(),
+            models: BTreeMap::new(),
+        },
         strategy: StrategyBinding {
             plugin: PluginRef {
                 name: "direct".to_owned(),

@@ -136,6 +136,11 @@ impl World {
         self.store.commit(self.prepared(writes)).await
     }
 
+    /// As [`World::commit`], but at another time.
+    pub(crate) async fn commit_at(&self, ms: i64, writes: Vec<Write>) -> Result<Committed, StoreError> {
+        self.store.commit(Commit { now: at(ms), ..self.prepared(writes) }).await
+    }
+
     /// Registers pumps of these names.
     pub(crate) async fn pumps(&self, names: &[&str]) {
         self.commit(names.iter().map(|name| registered(pump(name))).collect()).await.unwrap();
@@ -189,7 +194,7 @@ impl World {
         let place = Resource::Environment {
             tenant: mercy(),
             environment: manifest.environment.clone(),
-            change_kind: ChangeKind::Release,
+            change_kind: Some(ChangeKind::Release),
         };
         let permit = self.decision(Action::ProposeChange, place, Facts::None).permit().unwrap();
         let draft = Draft { manifest, targets: targets.to_vec(), author: ana(), expires_after_ms: 1_000_000 };
@@ -272,6 +277,7 @@ pub(crate) fn account(name: &str, seed: u128) -> Account {
         roles: vec![],
         active: true,
         created_at: at(0),
+        hold: None,
     }
 }
 
@@ -285,6 +291,7 @@ pub(crate) fn admission() -> Facts {
         gates_passed: 0,
         gates_warned: 0,
         gates_failed: 0,
+        gates_holding: 0,
         gates_missing: 0,
         signature: SignatureOutcome::Verified,
         rollback_complete: true,
@@ -318,6 +325,7 @@ fn manifest(targets: &[DeviceId]) -> Manifest {
             size: targets.len() as u64,
             digest: Manifest::population_digest(targets),
             groups: BTreeMap::new(),
+            models: BTreeMap::new(),
         },
         strategy: StrategyBinding {
             plugin: PluginRef {

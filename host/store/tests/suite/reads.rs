@@ -1,8 +1,8 @@
 //! What is read back, and by whom it is not.
 
 use interlock_domain::{
-    AssignmentState, Credential, DecisionOutcome, DeviceHealth, DeviceState, Digest, Facts, Group, KeyId,
-    Progress, Resource, Scope, Selector, State, Task,
+    Artifact, Assignment, AssignmentState, Credential, DecisionOutcome, DeviceHealth, DeviceState, Digest,
+    Facts, Group, KeyId, Progress, Resource, Scope, Selector, State, Task, WaysBack,
 };
 use interlock_ledger::Entry;
 use interlock_store::{ChangeFilter, DecisionFilter, DeviceFilter, Page, StoreError, Write};
@@ -11,21 +11,26 @@ use uuid::Uuid;
 use crate::{fixture::*, on_both};
 
 on_both! {
-    a_poll_gives_the_device_and_its_oldest_live_assignment,
-    a_report_is_about_the_oldest_live_or_else_the_newest_reached_assignment,
+    a_poll_gives_the_device_and_its_newest_live_assignment,
+    a_report_is_about_the_live_or_else_the_newest_reached_assignment,
     progress_counts_every_target_once,
     silence_is_found_only_on_the_way_forward,
     changes_are_paged_newest_first_and_filtered,
-    live_changes_are_those_with_something_left_to_do,
+    live_changes_are_those_that_are_not_over,
+    changes_are_found_by_the_artifact_that_they_bring_whatever_became_of_them,
     devices_are_paged_filtered_and_chosen,
     a_group_is_unique_and_stays_while_devices_are_in_it,
-    an_artifact_is_found_by_id_name_and_content_in_its_tenant_only,
+    an_artifact_is_found_by_id_and_name_in_its_tenant_only,
+    the_same_artifact_once_more_is_only_sealed_anew,
+    a_target_is_shown_its_content_under_the_name_of_its_change,
     a_key_leads_to_its_account_until_it_is_revoked_once,
+    an_account_that_moved_on_meanwhile_is_not_written_over,
+    the_live_keys_of_an_account_are_its_own_and_not_revoked,
     a_decision_is_stored_as_the_text_that_its_entry_names,
     a_transition_without_events_still_checks_where_the_change_is,
 }
 
-async fn a_poll_gives_the_device_and_its_oldest_live_assignment(world: World) {
+async fn a_poll_gives_the_device_and_its_newest_live_assignment(world: World) {
     let device = "p1".parse().unwrap();
     assert_eq!(world.store.poll(&mercy(), &device).await.unwrap(), None);
     world.pumps(&["p1"]).await;
@@ -36,13 +41,13 @@ async fn a_poll_gives_the_device_and_its_oldest_live_assignment(world: World) {
         let assignment = world.assignment(change, "p1").await;
         world.commit(vec![forced(&assignment, AssignmentState::Confirming, at(2_000))]).await.unwrap();
     }
-    let live = (world.assignment(&old, "p1").await, State::RollingOut);
+    let live = (world.assignment(&new, "p1").await, State::RollingOut);
     assert_eq!(world.store.poll(&mercy(), &device).await.unwrap(), Some((pump("p1"), Some(live.clone()))));
     assert_eq!(world.store.live_assignment(&mercy(), &device).await.unwrap(), Some(live));
     assert_eq!(world.store.poll(&"grace".parse().unwrap(), &device).await.unwrap(), None);
 }
 
-async fn a_report_is_about_the_oldest_live_or_else_the_newest_reached_assignment(world: World) {
+async fn a_report_is_about_the_live_or_else_the_newest_reached_assignment(world: World) {
     world.pumps(&["p1"]).await;
     let device = "p1".parse().unwrap();
     let [first, second, third] =
@@ -96,7 +101,7 @@ async fn silence_is_found_only_on_the_way_forward(world: World) {
         world.commit(vec![forced(&world.assignment(&change, name).await, state, at(touched))]).await.unwrap();
     }
     let due = async |before, limit| {
-        let due = world.store.silent_due(&mercy(), &change.id, at(before), limit).await.unwrap();
+        let due = world.store.silent_due(&mercy(), &change.id, at(before), false, limit).await.unwrap();
         due.into_iter().map(|assignment| assignment.device.to_string()).collect::<Vec<_>>()
     };
     assert_eq!(due(21, 10).await, ["p2", "p1"]);
@@ -123,24 +128,31 @@ async fn changes_are_paged_newest_first_and_filtered(world: World) {
     assert_eq!(list(staging, None, 10).await, []);
 }
 
-async fn live_changes_are_those_with_something_left_to_do(world: World) {
+async fn live_changes_are_those_that_are_not_over(world: World) {
     world.pumps(&["p1"]).await;
-    let [running, over, returning] =
-        [world.admitted(&["p1"]).await, world.admitted(&["p1"]).await, world.admitted(&["p1"]).await];
+    let [running, over] = [world.admitted(&["p1"]).await, world.admitted(&["p1"]).await];
     let progress = Progress { verified: 1, ..Progress::default() };
-    let done = |change: &interlock_domain::Change| {
-        let completed = change.follow(&interlock_domain::Directive::Complete, &progress, at(3_000)).unwrap();
-        step(completed.unwrap())
-    };
-    world.commit(vec![done(&over), done(&returning)]).await.unwrap();
-    let left = forced(&world.assignment(&returning, "p1").await, AssignmentState::Restoring, at(3_000));
+    let completed = over.follow(&interlock_domain::Directive::Complete, &progress, at(3_000)).unwrap();
+    world.commit(vec![step(completed.unwrap())]).await.unwrap();
+    // What is on its way back stays on offer without anybody looking.
+    let left = forced(&world.assignment(&over, "p1").await, AssignmentState::Restoring, at(3_000));
     world.commit(vec![left]).await.unwrap();
-    let live: Vec<_> =
-        world.store.live_changes().await.unwrap().into_iter().map(|change| change.id).collect();
-    assert_eq!(live, [running.id, returning.id.clone()]);
-    let brought = world.store.completed_artifacts(&mercy(), "pump-firmware").await.unwrap();
-    assert_eq!(brought, [Digest::of("2.0")]);
-    assert_eq!(world.store.completed_artifacts(&mercy(), "other").await.unwrap(), []);
+    assert_eq!(world.store.live_changes().await.unwrap(), [(mercy(), running.id)]);
+}
+
+async fn changes_are_found_by_the_artifact_that_they_bring_whatever_became_of_them(world: World) {
+    world.pumps(&["p1"]).await;
+    let [admitted, over] = [world.admitted(&["p1"]).await, world.admitted(&["p1"]).await];
+    let proposed = world.proposal(&ids(&["p1"]));
+    let halted = over.halt("why".to_owned(), at(2_000)).unwrap();
+    let over = halted.change.clone();
+    world.commit(vec![step(halted), step(proposed.clone())]).await.unwrap();
+    let brings = async |tenant: &str, name: &str| {
+        world.store.changes_with_artifact(&tenant.parse().unwrap(), name).await.unwrap()
+    };
+    assert_eq!(brings("mercy", "pump-firmware").await, [admitted, over, proposed.change]);
+    assert_eq!(brings("mercy", "other").await, []);
+    assert_eq!(brings("grace", "pump-firmware").await, []);
 }
 
 async fn devices_are_paged_filtered_and_chosen(world: World) {
@@ -239,7 +251,7 @@ async fn a_group_is_unique_and_stays_while_devices_are_in_it(world: World) {
     assert_eq!(world.store.group(&mercy(), &group.name).await.unwrap(), None);
 }
 
-async fn an_artifact_is_found_by_id_name_and_content_in_its_tenant_only(world: World) {
+async fn an_artifact_is_found_by_id_and_name_in_its_tenant_only(world: World) {
     let artifact = world.push("2.0").await;
     world.push("3.0").await;
     let store = &world.store;
@@ -250,18 +262,67 @@ async fn an_artifact_is_found_by_id_name_and_content_in_its_tenant_only(world: W
         store.artifact_by_version(&mercy(), "pump-firmware", "2.0").await.unwrap(),
         Some(artifact.clone())
     );
-    assert_eq!(store.artifact_by_digest(&mercy(), &artifact.digest).await.unwrap(), Some(artifact.clone()));
-    assert_eq!(store.artifact_by_digest(&grace, &artifact.digest).await.unwrap(), None);
-    assert_eq!(
-        store.sealed(&mercy(), &artifact.digest).await.unwrap(),
-        Some(serde_json::json!({"wrapped": "2.0"}))
-    );
+    let seal = store.sealed(&mercy(), &artifact.id).await.unwrap();
+    assert_eq!(seal, Some(serde_json::json!({"wrapped": "2.0"})));
+    assert_eq!(store.sealed(&grace, &artifact.id).await.unwrap(), None);
     assert_eq!(store.artifacts(&mercy(), &Page::default()).await.unwrap().len(), 2);
     let again = Write::Artifact { artifact: Box::new(world.artifact("2.0")), sealed: serde_json::json!({}) };
     assert_eq!(
         world.commit(vec![again]).await.unwrap_err().to_string(),
         "artifact `pump-firmware 2.0` is there already"
     );
+}
+
+async fn the_same_artifact_once_more_is_only_sealed_anew(world: World) {
+    let artifact = world.push("2.0").await;
+    let anew = |artifact: &Artifact| Write::Artifact {
+        artifact: Box::new(artifact.clone()),
+        sealed: serde_json::json!({"wrapped": "anew"}),
+    };
+    world.commit(vec![anew(&artifact)]).await.unwrap();
+    let seal = world.store.sealed(&mercy(), &artifact.id).await.unwrap();
+    assert_eq!(seal, Some(serde_json::json!({"wrapped": "anew"})));
+    assert_eq!(world.store.artifacts(&mercy(), &Page::default()).await.unwrap(), [artifact.clone()]);
+    assert_eq!(world.kinds("mercy").await, ["artifact.pushed", "artifact.pushed"]);
+    // Under its id, but not what it was: that would alter an artifact.
+    let altered = Artifact { file_name: "other.swu".to_owned(), ..artifact };
+    let refused = world.commit(vec![anew(&altered)]).await;
+    assert!(matches!(refused, Err(StoreError::AlreadyExists { what: "artifact", .. })), "{refused:?}");
+}
+
+async fn a_target_is_shown_its_content_under_the_name_of_its_change(world: World) {
+    world.pumps(&["p1"]).await;
+    let copy = |name: &str, version: &str, of: &str| Artifact {
+        name: name.to_owned(),
+        version: version.to_owned(),
+        digest: Digest::of(of),
+        ..world.artifact(version)
+    };
+    // Copies under other names and versions came first.
+    let copies = [
+        copy("lamp-firmware", "2.0", "2.0"),
+        copy("pump-firmware", "9.9", "2.0"),
+        copy("lamp-firmware", "1.0", "1.0"),
+    ];
+    for copy in copies {
+        let sealed = serde_json::json!({});
+        world.commit(vec![Write::Artifact { artifact: Box::new(copy), sealed }]).await.unwrap();
+    }
+    let [old, new] = [world.push("1.0").await, world.push("2.0").await];
+    let change = world.admitted(&["p1"]).await;
+    let mut assignment = world.assignment(&change, "p1").await;
+    assignment.version_before = Some("1.0".to_owned());
+    let found = async |assignment: &Assignment, digest: &Digest| {
+        world.store.artifact_for(assignment, digest).await.unwrap()
+    };
+    assert_eq!(found(&assignment, &new.digest).await, Some(new.clone()));
+    assert_eq!(found(&assignment, &old.digest).await, Some(old.clone()));
+    assert_eq!(found(&assignment, &Digest::of("3.0")).await, None);
+    // The bytes are right, whatever the version was called.
+    assignment.version_before = None;
+    assert_eq!(found(&assignment, &old.digest).await.unwrap().digest, old.digest);
+    assignment.tenant = "grace".parse().unwrap();
+    assert_eq!(found(&assignment, &new.digest).await, None);
 }
 
 async fn a_key_leads_to_its_account_until_it_is_revoked_once(world: World) {
@@ -278,7 +339,10 @@ async fn a_key_leads_to_its_account_until_it_is_revoked_once(world: World) {
         revoked_at: None,
     };
     world
-        .commit(vec![Write::Account(Box::new(ana.clone())), Write::Credential(Box::new(key.clone()))])
+        .commit(vec![
+            Write::Account { account: Box::new(ana.clone()), from: None },
+            Write::Credential(Box::new(key.clone())),
+        ])
         .await
         .unwrap();
     assert_eq!(world.store.credential(&key.id).await.unwrap(), Some((key.clone(), ana.clone())));
@@ -290,13 +354,60 @@ async fn a_key_leads_to_its_account_until_it_is_revoked_once(world: World) {
     );
     let twice = world.commit(vec![Write::Credential(Box::new(revoked))]).await;
     assert!(matches!(twice, Err(StoreError::Conflict { what: "key", .. })));
-    let idle = interlock_domain::Account { active: false, ..ana };
-    world.commit(vec![Write::Account(Box::new(idle.clone()))]).await.unwrap();
+    let idle = interlock_domain::Account { active: false, ..ana.clone() };
+    let end = Write::Account { account: Box::new(idle.clone()), from: Some(Box::new(ana)) };
+    world.commit(vec![end]).await.unwrap();
     assert_eq!(world.store.accounts(&mercy()).await.unwrap(), [idle]);
     assert_eq!(
         world.kinds("mercy").await,
         ["account.written", "key.created", "key.revoked", "account.written"]
     );
+}
+
+async fn an_account_that_moved_on_meanwhile_is_not_written_over(world: World) {
+    let ana = account("Ana", 7);
+    let write = |account: &interlock_domain::Account, from: Option<&interlock_domain::Account>| {
+        vec![Write::Account { account: Box::new(account.clone()), from: from.cloned().map(Box::new) }]
+    };
+    world.commit(write(&ana, None)).await.unwrap();
+    let again = world.commit(write(&ana, None)).await;
+    assert!(matches!(again, Err(StoreError::AlreadyExists { what: "account", .. })), "{again:?}");
+    let ended = interlock_domain::Account { active: false, ..ana.clone() };
+    world.commit(write(&ended, Some(&ana))).await.unwrap();
+    // Derived from the account as it was before it was ended.
+    let renamed = interlock_domain::Account { name: "Ana S.".to_owned(), ..ana.clone() };
+    let late = world.commit(write(&renamed, Some(&ana))).await;
+    assert!(matches!(late, Err(StoreError::Conflict { what: "account", .. })), "{late:?}");
+    let unknown = account("Ben", 8);
+    let lost = world.commit(write(&unknown, Some(&unknown))).await;
+    assert!(matches!(lost, Err(StoreError::Conflict { what: "account", .. })), "{lost:?}");
+    assert_eq!(world.store.account(&mercy(), &ana.id).await.unwrap(), Some(ended.clone()));
+    assert_eq!(world.store.accounts_page(&mercy(), &Page::first(1)).await.unwrap(), [ended]);
+    let rest = Page { after: Some(ana.id.to_string()), limit: 1 };
+    assert_eq!(world.store.accounts_page(&mercy(), &rest).await.unwrap(), []);
+}
+
+async fn the_live_keys_of_an_account_are_its_own_and_not_revoked(world: World) {
+    let key = |number: u128, account: &interlock_domain::Account, revoked_at| Credential {
+        id: KeyId::new(Uuid::from_u128(number)),
+        tenant: mercy(),
+        account: account.id.clone(),
+        label: String::new(),
+        secret_sha256: format!("secret {number}"),
+        scopes: vec![Scope::Read],
+        created_at: at(0),
+        expires_at: at(9_000),
+        revoked_at,
+    };
+    let (ana, ben) = (account("Ana", 7), account("Ben", 8));
+    let mut writes: Vec<Write> = [&ana, &ben]
+        .map(|account| Write::Account { account: Box::new(account.clone()), from: None })
+        .to_vec();
+    let keys = [key(1, &ana, None), key(2, &ben, None), key(3, &ana, None)];
+    writes.extend(keys.iter().map(|key| Write::Credential(Box::new(key.clone()))));
+    world.commit(writes).await.unwrap();
+    world.commit(vec![Write::Credential(Box::new(key(3, &ana, Some(at(5)))))]).await.unwrap();
+    assert_eq!(world.store.live_credentials(&mercy(), &ana.id).await.unwrap(), [keys[0].clone()]);
 }
 
 async fn a_decision_is_stored_as_the_text_that_its_entry_names(world: World) {
@@ -331,7 +442,7 @@ async fn a_transition_without_events_still_checks_where_the_change_is(world: Wor
     world.pumps(&["p1"]).await;
     let change = world.admitted(&["p1"]).await;
     world.commit(vec![step(change.halt("why".to_owned(), at(2_000)).unwrap())]).await.unwrap();
-    let late = world.commit(vec![only(&change, Task::ExposeRanks { below: 1 })]).await;
+    let late = world.commit(vec![only(&change, Task::ExposeRanks { below: 1, back: WaysBack::new() })]).await;
     assert!(matches!(late, Err(StoreError::Conflict { what: "change", .. })));
     assert_eq!(world.assignment(&change, "p1").await.state, AssignmentState::Pending);
 }

@@ -56,6 +56,10 @@ shape! {
         rollback: Option<RollbackCause>,
         /// Why it stands still, was rejected or withdrawn.
         note: Option<String>,
+        /// True while somebody with clinical safety or regulatory has stopped it; absent otherwise. Only one of them who
+        /// is not the author resumes it.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        paused_by_safety: bool,
         /// When it was proposed.
         #[schema(example = "2026-11-20T18:00:00.000Z")]
         created_at: String,
@@ -146,6 +150,9 @@ shape! {
         digest: String,
         /// Their sites and groups (`site:north`, `group:canaries`) with how many targets each has.
         groups: BTreeMap<String, u64>,
+        /// Their hardware models with how many targets each has. Absent in changes from before this was recorded.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        models: BTreeMap<String, u64>,
     }
     /// The strategy that leads a rollout.
     StrategyBinding {

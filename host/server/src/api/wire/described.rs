@@ -46,7 +46,8 @@ fn full_change() -> Value {
             "artifacts": [{ "name": "fw", "version": "2.0", "digest": digest(), "size_bytes": 1 }],
             "selector": { "all": true, "groups": ["g"], "devices": ["p1"], "model": "x2", "hardware_revision": "b",
                 "sites": ["north"], "labels": { "ward": "icu" } },
-            "population": { "size": 1, "digest": digest(), "groups": { "site:north": 1 } },
+            "population": { "size": 1, "digest": digest(), "groups": { "site:north": 1 },
+                "models": { "x2": 1 } },
             "strategy": { "plugin": plugin(), "settings": { "hold_ms": 1 }, "plan": [
                 { "name": "shadow", "exposure": { "type": "shadow" }, "hold_ms": 1 },
                 { "name": "5 %", "exposure": { "type": "percent", "basis_points": 500 }, "hold_ms": 1 },
@@ -85,6 +86,9 @@ fn a_change_is_what_the_document_says() {
     bare["manifest"]["selector"] = json!({});
     bare["manifest"]["rollback"] = json!([{ "version": null, "artifact": null, "targets": 1 }]);
     check::<domain::Change, change::Change>(bare);
+    let mut stopped = full_change();
+    stopped["paused_by_safety"] = json!(true);
+    check::<domain::Change, change::Change>(stopped);
     let mut by_strategy = full_change();
     by_strategy["rollback"] = json!({ "type": "strategy", "reason": "unhealthy" });
     check::<domain::Change, change::Change>(by_strategy);
@@ -94,7 +98,7 @@ fn a_change_is_what_the_document_says() {
 fn an_assignment_and_progress_are_what_the_document_says() {
     check::<domain::Assignment, rollout::Assignment>(json!({
         "tenant": "mercy", "change": CHANGE, "device": "p1", "rank": 0, "state": "verified", "action": 2,
-        "artifact": digest(), "version": "2.0", "version_before": "1.0", "artifact_before": digest(), "touched_at": AT,
+        "artifact": digest(), "version": "2.0", "version_before": "1.0", "artifact_before": digest(), "begun": true, "answered_back": false, "touched_at": AT,
         "detail": "", "revision": 3,
     }));
     let progress = serde_json::to_value(domain::Progress::default()).unwrap();

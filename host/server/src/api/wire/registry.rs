@@ -156,6 +156,62 @@ impl From<domain::Credential> for Key {
     }
 }
 
+/// An account and whose it is.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Account {
+    /// Its id.
+    #[schema(value_type = String, example = "acc_0193470d5c5a7f3e8a6b2f8d9c1e4a74")]
+    id: AccountId,
+    /// `user` or `service`.
+    #[schema(value_type = String, example = "user")]
+    kind: domain::AccountKind,
+    /// The person behind it; of a program, who answers for it. Approvals count persons.
+    #[schema(value_type = String, example = "per_0193470d5c5a7f3e8a6b2f8d9c1e4a74")]
+    person: PersonId,
+    /// What the person or program is called.
+    name: String,
+    /// The roles that it holds.
+    #[schema(value_type = Vec<Object>)]
+    roles: Vec<RoleGrant>,
+    /// False once it may not act any more.
+    active: bool,
+    /// When it was made.
+    #[schema(value_type = String)]
+    created_at: Timestamp,
+    /// Why it may neither approve nor administer yet; absent (`null`) when one administrator alone never handed
+    /// out what takes two.
+    hold: Option<SigningHold>,
+}
+
+/// A key or role that takes two administrators.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct SigningHold {
+    /// The person who handed it out.
+    #[schema(value_type = String)]
+    by: PersonId,
+    /// The earliest end, whoever confirms.
+    #[schema(value_type = String)]
+    until: Timestamp,
+    /// The second administrator; absent (`null`) while nobody has confirmed.
+    #[schema(value_type = Option<String>)]
+    confirmed_by: Option<PersonId>,
+}
+
+impl From<domain::SigningHold> for SigningHold {
+    fn from(hold: domain::SigningHold) -> Self {
+        let domain::SigningHold { by, until, confirmed_by } = hold;
+        Self { by, until, confirmed_by }
+    }
+}
+
+impl From<domain::Account> for Account {
+    fn from(account: domain::Account) -> Self {
+        let domain::Account { id, tenant: _, kind, person, name, roles, active, created_at, hold } = account;
+        let hold = hold.map(SigningHold::from);
+        Self { id, kind, person, name, roles, active, created_at, hold }
+    }
+}
+
 /// A new key and, this once, its text.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct NewKey {
@@ -172,11 +228,14 @@ pub(crate) struct NewKey {
     /// The roles that the account holds.
     #[schema(value_type = Vec<Object>)]
     roles: Vec<RoleGrant>,
+    /// Why the account may neither approve nor administer yet; absent (`null`) when nothing holds it.
+    hold: Option<SigningHold>,
 }
 
 impl From<flow::key::NewKey> for NewKey {
     fn from(new: flow::key::NewKey) -> Self {
-        let domain::Account { person, name, roles, .. } = new.account;
-        Self { credential: new.credential.into(), key: Some(new.text), person, name, roles }
+        let domain::Account { person, name, roles, hold, .. } = new.account;
+        let hold = hold.map(SigningHold::from);
+        Self { credential: new.credential.into(), key: Some(new.text), person, name, roles, hold }
     }
 }

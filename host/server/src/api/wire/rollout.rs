@@ -3,14 +3,14 @@
 use super::{names, shape};
 
 names! {
-    /// The three answers, from best to worst.
-    Outcome { Pass, Warn, Fail }
+    /// The answers, from best to worst. `hold` is good, but not now.
+    Outcome { Pass, Warn, Hold, Fail }
     /// How much a finding weighs.
     Severity { Info, Warning, Critical }
     /// Where one target is. *Installed* is what its client says; *verified* is what it reports after that, healthy.
     AssignmentState {
-        Pending, Offered, Downloading, Installing, Installed, Verified, Failed, Silent, Cancelling, Confirming,
-        Restoring, RolledBack, RollbackFailed, Released,
+        Pending, Waiting, Offered, Downloading, Installing, Installed, Verified, Failed, Silent, Cancelling,
+        Confirming, Restoring, RolledBack, RollbackFailed, Released, Superseded,
     }
 }
 
@@ -83,6 +83,8 @@ shape! {
     Progress {
         /// Not reached yet.
         pending: u64,
+        /// Reached, but another change is at work on it.
+        waiting: u64,
         /// Reached, not started.
         offered: u64,
         /// Fetching the artifact.
@@ -105,6 +107,8 @@ shape! {
         rollback_failed: u64,
         /// Let go untouched when the rollout ended.
         released: u64,
+        /// Taken over by a later change.
+        superseded: u64,
     }
     /// One target in one rollout.
     Assignment {
@@ -129,6 +133,10 @@ shape! {
         version_before: Option<String>,
         /// Digest of the artifact that brings it back.
         artifact_before: Option<String>,
+        /// It fetched or installed something, so its report is still to come.
+        begun: bool,
+        /// It answered that it is done with coming back, well or not; what it reports next is the end of it.
+        answered_back: bool,
         /// When something last happened.
         touched_at: String,
         /// What it last said, for people.

@@ -1,0 +1,123 @@
+//! `interlock account`
+
+use clap::Subcommand;
+use interlock_domain::RoleGrant;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::key::role_grant;
+use crate::{
+    client::{Connection, Failure},
+    output::{self, Format, Outcome},
+};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Account {
+    /// List accounts and the persons behind them.
+    List,
+    /// Give an account these roles and no others.
+    Roles {
+        /// Its id.
+        id: String,
+        /// A role, or `role@environment`; may be repeated, and is left out to take all away.
+        #[arg(long = "role", value_parser = role_grant)]
+        roles: Vec<RoleGrant>,
+    },
+    /// Say, as the second administrator, that an account is in the right hands. Ask the person before.
+    Confirm {
+        /// Its id.
+        id: String,
+    },
+    /// End an account and its keys at once. What it approved no longer counts.
+    Deactivate {
+        /// Its id.
+        id: String,
+    },
+    /// Let an account act again. It needs a new key.
+    Activate {
+        /// Its id.
+        id: String,
+    },
+}
+
+const FIELDS: &[output::Column] = &[
+    ("id", "/id"),
+    ("name", "/name"),
+    ("kind", "/kind"),
+    ("person", "/person"),
+    ("roles", "/roles"),
+    ("active", "/active"),
+    ("handed out by", "/hold/by"),
+    ("confirmed by", "/hold/confirmed_by"),
+    ("held until", "/hold/until"),
+];
+
+impl Account {
+    pub(crate) async fn run(self, connection: &Connection, format: Format) -> Result<Outcome, Failure> {
+        let client = connection.client()?;
+        let verb = match self {
+            Account::List => {
+                let mut items = client.list("/accounts", 10_000).await?;
+                items.iter_mut().for_each(|account| readable(account, format));
+                let columns = [
+                    ("ID", "/id"),
+                    ("NAME", "/name"),
+                    ("KIND", "/kind"),
+                    ("PERSON", "/person"),
+                    ("ROLES", "/roles"),
+                    ("ACTIVE", "/active"),
+                    ("HANDED OUT BY", "/hold/by"),
+                    ("CONFIRMED BY", "/hold/confirmed_by"),
+                ];
+                output::list(&items, &columns, format)?;
+                return Ok(Outcome::Done);
+            }
+            Account::Roles { id, roles } => {
+                let path = format!("/accounts/{id}/roles");
+                let request = client.request(Method::PUT, &path).json(&json!({ "roles": roles }));
+                show(client.send(request).await?.body, format)?;
+                return Ok(Outcome::Done);
+            }
+            Account::Confirm { id } => format!("{id}/confirm"),
+            Account::Deactivate { id } => format!("{id}/deactivate"),
+            Account::Activate { id } => format!("{id}/activate"),
+        };
+        let body = client.post(&format!("/accounts/{verb}"), &json!({})).await?.body;
+        show(body, format)?;
+        Ok(Outcome::Done)
+    }
+}
+
+fn show(mut account: Value, format: Format) -> Result<(), Failure> {
+    readable(&mut account, format);
+    output::record(&account, FIELDS, format)
+}
+
+/// For people, roles as they are given on the command line: `viewer@staging`.
+fn readable(account: &mut Value, format: Format) {
+    if format != Format::Table {
+        return;
+    }
+    for grant in account["roles"].as_array_mut().into_iter().flatten() {
+        let role = grant["role"].as_str().unwrap_or_default();
+        *grant = match grant["environment"].as_str() {
+            Some(environment) => format!("{role}@{environment}").into(),
+            None => role.into(),
+        };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn people_read_roles_as_they_write_them() {
+        let grants = json!([{ "role": "viewer", "environment": "staging" }, { "role": "auditor" }]);
+        let mut account = json!({ "id": "acc_1", "roles": grants });
+        readable(&mut account, Format::Json);
+        assert_eq!(account["roles"], grants, "programs read what the API says");
+        readable(&mut account, Format::Table);
+        assert_eq!(output::at(&account, "/roles"), "viewer@staging, auditor");
+    }
+}

@@ -1,0 +1,296 @@
+//! A change for people: all that its digest stands for, and how far it has come. Approvers read this before they say yes.
+
+use serde_json::{Map, Value, json};
+
+use crate::output::{Column, at, lines, rows};
+
+/// The whole sheet.
+pub(super) fn sheet(change: &Value) -> String {
+    let waits = matches!(change["state"].as_str(), Some("gating" | "approving"));
+    let deadline: &[Column] = if waits { &[("expires", "/expires_at")] } else { &[] };
+    let parts = [
+        lines(change, &[super::FIELDS, deadline].concat()),
+        artifacts(change),
+        population(change),
+        plan(change),
+        gates(change),
+        health(change),
+        way_back(change),
+        approvals(change),
+        format!("progress: {}\n", progress_line(change)),
+    ];
+    let parts: Vec<String> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+    parts.join("\n")
+}
+
+/// Where targets are, in the order of their way. What a newer server knows besides comes last.
+const WAY: [&str; 14] = [
+    "pending",
+    "waiting",
+    "offered",
+    "downloading",
+    "installing",
+    "installed",
+    "verified",
+    "failed",
+    "silent",
+    "rolling_back",
+    "rolled_back",
+    "rollback_failed",
+    "released",
+    "superseded",
+];
+
+/// How many targets are where.
+pub(super) fn progress_line(change: &Value) -> String {
+    let progress = change.get("progress").and_then(Value::as_object);
+    let mut counts: Vec<(&String, u64)> = progress
+        .into_iter()
+        .flatten()
+        .filter_map(|(name, count)| Some((name, count.as_u64().filter(|count| *count > 0)?)))
+        .collect();
+    counts.sort_by_key(|(name, _)| WAY.iter().position(|known| known == name).unwrap_or(WAY.len()));
+    let parts: Vec<String> =
+        counts.into_iter().map(|(name, count)| format!("{count} {}", name.replace('_', " "))).collect();
+    if parts.is_empty() { "no targets yet".to_owned() } else { parts.join(", ") }
+}
+
+fn artifacts(change: &Value) -> String {
+    let columns =
+        [("ARTIFACT", "/name"), ("VERSION", "/version"), ("BYTES", "/size_bytes"), ("DIGEST", "/digest")];
+    rows(list(change, "/manifest/artifacts"), &columns)
+}
+
+/// Who is meant, as it was asked for and as it was resolved.
+fn population(change: &Value) -> String {
+    let selector = change.pointer("/manifest/selector").and_then(Value::as_object);
+    let chosen: Vec<String> = selector
+        .into_iter()
+        .flatten()
+        .map(|(name, value)| match value {
+            Value::Bool(_) => "every device of the environment".to_owned(),
+            Value::Object(labels) => format!("{} {}", name.replace('_', " "), counted(labels, "=")),
+            _ => format!("{} {}", name.replace('_', " "), at(value, "")),
+        })
+        .collect();
+    let mut text = format!(
+        "population: {} targets ({})\n  {}\n",
+        at(change, "/manifest/population/size"),
+        chosen.join("; "),
+        at(change, "/manifest/population/digest")
+    );
+    for part in ["groups", "models"] {
+        let counts = change.pointer(&format!("/manifest/population/{part}")).and_then(Value::as_object);
+        if let Some(counts) = counts.filter(|counts| !counts.is_empty()) {
+            text.push_str(&format!("  {}\n", counted(counts, " ")));
+        }
+    }
+    text
+}
+
+fn counted(values: &Map<String, Value>, sign: &str) -> String {
+    let parts: Vec<String> =
+        values.iter().map(|(name, value)| format!("{name}{sign}{}", at(value, ""))).collect();
+    parts.join(", ")
+}
+
+/// The stages as the strategy planned them, with when they were entered.
+fn plan(change: &Value) -> String {
+    let entered = list(change, "/rollout/stages");
+    let stages: Vec<Value> = list(change, "/manifest/strategy/plan")
+        .iter()
+        .enumerate()
+        .map(|(index, stage)| {
+            let record = entered.iter().find(|record| record["index"] == index);
+            json!({
+                "number": index + 1,
+                "name": stage["name"],
+                "reaches": reach(&stage["exposure"]),
+                "holds": duration(&stage["hold_ms"]),
+                "entered": record.map(|record| &record["entered_at"]),
+            })
+        })
+        .collect();
+    let mut columns =
+        vec![("STAGE", "/number"), ("NAME", "/name"), ("REACHES", "/reaches"), ("HOLDS", "/holds")];
+    if !entered.is_empty() {
+        columns.push(("ENTERED", "/entered"));
+    }
+    let strategy = change.pointer("/manifest/strategy").unwrap_or(&Value::Null);
+    format!("strategy: {}\n{}", plugin(strategy), rows(&stages, &columns))
+}
+
+fn reach(exposure: &Value) -> String {
+    match exposure["type"].as_str() {
+        Some("shadow") => "nobody (shadow)".to_owned(),
+        Some("percent") => percent(exposure["basis_points"].as_u64().unwrap_or(0)),
+        Some("groups") => at(exposure, "/names"),
+        Some("all") => "everybody".to_owned(),
+        _ => exposure.to_string(),
+    }
+}
+
+/// 500 is `5 %`, 250 is `2.5 %`, 25 is `0.25 %`.
+fn percent(basis_points: u64) -> String {
+    let text = format!("{}.{:02}", basis_points / 100, basis_points % 100);
+    format!("{} %", text.trim_end_matches('0').trim_end_matches('.'))
+}
+
+/// In the largest unit that says it exactly.
+fn duration(ms: &Value) -> String {
+    let ms = ms.as_u64().unwrap_or(0);
+    let units = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "min"), (1_000, "s"), (1, "ms")];
+    match units.iter().find(|(unit, _)| ms > 0 && ms.is_multiple_of(*unit)) {
+        Some((unit, name)) => format!("{} {name}", ms / unit),
+        None => "0 s".to_owned(),
+    }
+}
+
+/// Every gate that is bound, also one that has not judged this digest yet.
+fn gates(change: &Value) -> String {
+    let reports = list(change, "/gates");
+    let bound: Vec<Value> = list(change, "/manifest/gates")
+        .iter()
+        .map(|gate| {
+            let report = reports.iter().find(|report| report["plugin"]["name"] == gate["plugin"]["name"]);
+            let findings = report.map(|report| findings(&report["verdict"])).unwrap_or_default();
+            json!({
+                "gate": format!("{} {}", at(gate, "/plugin/name"), at(gate, "/plugin/version")),
+                "mode": gate["mode"],
+                "outcome": report.map_or("not yet".into(), |report| report["verdict"]["outcome"].clone()),
+                "settings": settings(gate),
+                "findings": findings,
+                "decision": report.map(|report| &report["decision"]),
+            })
+        })
+        .collect();
+    if bound.is_empty() {
+        return "gates: none is bound\n".to_owned();
+    }
+    let columns = [
+        ("GATE", "/gate"),
+        ("MODE", "/mode"),
+        ("VERDICT", "/outcome"),
+        ("SETTINGS", "/settings"),
+        ("FINDINGS", "/findings"),
+        ("DECISION", "/decision"),
+    ];
+    rows(&bound, &columns)
+}
+
+/// What watches the rollout, and what it said last.
+fn health(change: &Value) -> String {
+    let verdicts = list(change, "/rollout/health");
+    let checks: Vec<Value> = list(change, "/manifest/health")
+        .iter()
+        .map(|check| {
+            let verdict = verdicts.iter().find(|verdict| verdict["check"] == check["plugin"]["name"]);
+            json!({
+                "check": format!("{} {}", at(check, "/plugin/name"), at(check, "/plugin/version")),
+                "outcome": verdict.map_or("not yet".into(), |verdict| verdict["outcome"].clone()),
+                "settings": settings(check),
+                "findings": verdict.map(findings).unwrap_or_default(),
+            })
+        })
+        .collect();
+    let pace = format!(
+        "judged every {}; a target without progress for {} counts as failed\n",
+        duration(&change["manifest"]["judge_every_ms"]),
+        duration(&change["manifest"]["silent_after_ms"])
+    );
+    if checks.is_empty() {
+        return format!("health checks: none\n{pace}");
+    }
+    let columns = [
+        ("HEALTH CHECK", "/check"),
+        ("VERDICT", "/outcome"),
+        ("SETTINGS", "/settings"),
+        ("FINDINGS", "/findings"),
+    ];
+    format!("{}{pace}", rows(&checks, &columns))
+}
+
+/// What every target runs now, and what would bring it back.
+fn way_back(change: &Value) -> String {
+    let ways: Vec<Value> = list(change, "/manifest/rollback")
+        .iter()
+        .map(|way| {
+            json!({
+                "now": way["version"].as_str().unwrap_or("unknown"),
+                "targets": way["targets"],
+                "back": way["artifact"].as_str().unwrap_or("no way back: this version is not stored"),
+            })
+        })
+        .collect();
+    rows(&ways, &[("RUNS NOW", "/now"), ("TARGETS", "/targets"), ("WAY BACK", "/back")])
+}
+
+/// What persons said; what was said of an older digest no longer counts.
+fn approvals(change: &Value) -> String {
+    let said: Vec<Value> = list(change, "/approvals")
+        .iter()
+        .map(|approval| {
+            let mut said = approval.clone();
+            let counts = approval["digest"] == change["digest"];
+            said["counts"] = if counts { "yes" } else { "no: an older digest" }.into();
+            said
+        })
+        .collect();
+    if said.is_empty() {
+        return String::new();
+    }
+    let columns = [
+        ("PERSON", "/name"),
+        ("MEANING", "/meaning"),
+        ("ROLES", "/roles"),
+        ("AT", "/at"),
+        ("REASON", "/reason"),
+        ("COUNTS", "/counts"),
+    ];
+    rows(&said, &columns)
+}
+
+fn findings(verdict: &Value) -> String {
+    let each: Vec<String> = list(verdict, "/findings")
+        .iter()
+        .map(|finding| format!("{}: {}", at(finding, "/code"), at(finding, "/message")))
+        .collect();
+    each.join("; ")
+}
+
+/// `canary 1.0.0 {"stages":[…]}`
+fn plugin(binding: &Value) -> String {
+    let name = format!("{} {}", at(binding, "/plugin/name"), at(binding, "/plugin/version"));
+    format!("{name} {}", settings(binding)).trim_end().to_owned()
+}
+
+/// Empty when nothing was set.
+fn settings(binding: &Value) -> String {
+    match binding.get("settings") {
+        None | Some(Value::Null) => String::new(),
+        Some(Value::Object(settings)) if settings.is_empty() => String::new(),
+        Some(settings) => settings.to_string(),
+    }
+}
+
+fn list<'a>(value: &'a Value, pointer: &str) -> &'a [Value] {
+    value.pointer(pointer).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_and_durations_are_said_exactly() {
+        let shares = [(500, "5 %"), (250, "2.5 %"), (25, "0.25 %"), (10_000, "100 %"), (0, "0 %")];
+        for (basis_points, text) in shares {
+            assert_eq!(percent(basis_points), text);
+        }
+        let durations =
+            [(0, "0 s"), (250, "250 ms"), (90_000, "90 s"), (600_000, "10 min"), (86_400_000, "1 d")];
+        for (ms, text) in durations {
+            assert_eq!(duration(&json!(ms)), text);
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! Accounts and who may confirm them.
+
+use uuid::Uuid;
+
+use super::*;
+
+fn noon() -> Timestamp {
+    Timestamp::from_millis(1_795_176_000_000)
+}
+
+fn person(number: u128) -> PersonId {
+    PersonId::new(Uuid::from_u128(number))
+}
+
+fn held(role: Role, environment: Option<&str>) -> RoleGrant {
+    RoleGrant { role, environment: environment.map(|name| name.parse().unwrap()) }
+}
+
+fn account(number: u128, roles: &[Role]) -> Account {
+    Account {
+        id: AccountId::new(Uuid::from_u128(number)),
+        tenant: "mercy".parse().unwrap(),
+        kind: AccountKind::User,
+        person: person(number),
+        name: format!("Person {number}"),
+        roles: roles.iter().map(|&role| held(role, None)).collect(),
+        active: true,
+        created_at: noon(),
+        hold: None,
+    }
+}
+
+fn admin(number: u128) -> Actor {
+    account(number, &[Role::Administrator]).actor("key:test".to_owned())
+}
+
+#[test]
+fn what_takes_two_is_held_until_a_second_person_confirms_and_nothing_else_is() {
+    for role in Role::ALL {
+        let made = account(9, &[role]).handed_out(&person(1), noon());
+        let takes_two = matches!(role, Role::ClinicalSafety | Role::Regulatory | Role::Administrator);
+        assert_eq!(made.hold.is_some(), takes_two, "{role}");
+        if let Some(hold) = &made.hold {
+            assert!(hold.lasts(noon().plus_millis(365 * SIGNING_HOLD_MS)), "time alone ends nothing");
+            let confirmed = made.confirm(&admin(2)).unwrap();
+            assert!(!confirmed.hold.unwrap().lasts(noon()));
+        }
+    }
+}
+
+#[test]
+fn neither_who_handed_it_out_nor_whose_it_is_confirms() {
+    let made = account(9, &[Role::Regulatory]).handed_out(&person(1), noon());
+    for number in [1, 9] {
+        let refused = made.confirm(&admin(number)).unwrap_err();
+        assert!(refused.to_string().contains("ask another administrator"), "{refused}");
+    }
+}
+
+#[test]
+fn a_reset_holds_for_a_day_whoever_confirms() {
+    let reset = account(9, &[Role::ClinicalSafety]).reset(&person(1), noon()).confirm(&admin(2)).unwrap();
+    let hold = reset.hold.unwrap();
+    assert!(hold.lasts(noon().plus_millis(SIGNING_HOLD_MS - 1)));
+    assert!(!hold.lasts(noon().plus_millis(SIGNING_HOLD_MS)));
+}
+
+#[test]
+fn only_a_further_role_that_takes_two_holds_an_account() {
+    let mut ben = account(9, &[Role::ClinicalSafety]);
+    ben.roles.push(held(Role::Regulatory, Some("staging")));
+    let with = |roles: Vec<RoleGrant>| ben.with_roles(roles, &person(1), noon()).hold.is_some();
+    assert!(!with(vec![held(Role::Viewer, None)]), "fewer");
+    assert!(!with(vec![held(Role::ClinicalSafety, Some("production"))]), "the same in fewer places");
+    assert!(with(vec![held(Role::Regulatory, Some("production"))]), "the same elsewhere");
+    assert!(with(vec![held(Role::Regulatory, None)]), "the same everywhere");
+    assert!(with(vec![held(Role::Administrator, None)]), "another");
+}
+
+#[test]
+fn confirming_what_is_not_held_alters_nothing() {
+    let ben = account(9, &[Role::ClinicalSafety]);
+    assert_eq!(ben.confirm(&admin(9)).unwrap(), ben);
+}
+
+#[test]
+fn an_account_of_before_holds_reads_as_one_without() {
+    let text = serde_json::to_string(&account(9, &[Role::Viewer])).unwrap();
+    assert!(!text.contains("hold"), "{text}");
+    assert_eq!(serde_json::from_str::<Account>(&text).unwrap(), account(9, &[Role::Viewer]));
+}

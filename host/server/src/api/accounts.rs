@@ -1,0 +1,87 @@
+//! Accounts: whose they are, what they may do, and whether they may still act.
+
+use std::sync::Arc;
+
+use axum::{Json, extract::State};
+use interlock_domain::AccountId;
+
+use super::{
+    at::At,
+    auth::{Admin, Caller, Read},
+    list::{Everything, Items, Listing, Paging},
+    payload::Payload,
+    wire,
+};
+use crate::{
+    App,
+    flow::account::{self, RolesRequest},
+    problem::Problem,
+};
+
+/// List accounts by id, with the persons behind them
+#[utoipa::path(get, path = "/accounts", tag = "keys", security(("key" = ["read"])), params(Paging),
+    responses((status = 200, description = "A part of the list", body = Items<wire::Account>)))]
+pub(super) async fn list(
+    State(app): State<Arc<App>>,
+    caller: Caller<Read>,
+    listing: Listing<Everything>,
+) -> Result<Json<Items<wire::Account>>, Problem> {
+    let found = account::list(&app, &caller.actor, &listing.page()).await?;
+    Ok(listing.answer(found, |account| account.id.to_string()))
+}
+
+/// Give an account other roles
+///
+/// A further role that takes two administrators (`clinical_safety`, `regulatory`, `administrator`) is not used before
+/// the second one has confirmed the account and 24 hours are over.
+#[utoipa::path(put, path = "/accounts/{id}/roles", tag = "keys", security(("key" = ["admin"])),
+    request_body = RolesRequest, params(("id" = String, Path, description = "The account")),
+    responses((status = 200, description = "The account as it is now", body = wire::Account)))]
+pub(super) async fn grant(
+    State(app): State<Arc<App>>,
+    caller: Caller<Admin>,
+    At(id): At<AccountId>,
+    Payload(request): Payload<RolesRequest>,
+) -> Result<Json<wire::Account>, Problem> {
+    Ok(Json(account::grant(&app, &caller.actor, &id, request).await?.into()))
+}
+
+/// Confirm, as the second administrator, that an account is in the right hands
+///
+/// Ask the person before. Neither who handed out the key or the role nor the person themselves can confirm it.
+#[utoipa::path(post, path = "/accounts/{id}/confirm", tag = "keys", security(("key" = ["admin"])),
+    params(("id" = String, Path, description = "The account")),
+    responses((status = 200, description = "The account as it is now", body = wire::Account)))]
+pub(super) async fn confirm(
+    State(app): State<Arc<App>>,
+    caller: Caller<Admin>,
+    At(id): At<AccountId>,
+) -> Result<Json<wire::Account>, Problem> {
+    Ok(Json(account::confirm(&app, &caller.actor, &id).await?.into()))
+}
+
+/// End an account and its keys at once
+///
+/// What it approved no longer counts for what has not begun.
+#[utoipa::path(post, path = "/accounts/{id}/deactivate", tag = "keys", security(("key" = ["admin"])),
+    params(("id" = String, Path, description = "The account")),
+    responses((status = 200, description = "The account as it is now", body = wire::Account)))]
+pub(super) async fn deactivate(
+    State(app): State<Arc<App>>,
+    caller: Caller<Admin>,
+    At(id): At<AccountId>,
+) -> Result<Json<wire::Account>, Problem> {
+    Ok(Json(account::deactivate(&app, &caller.actor, &id).await?.into()))
+}
+
+/// Let an account act again, with a new key
+#[utoipa::path(post, path = "/accounts/{id}/activate", tag = "keys", security(("key" = ["admin"])),
+    params(("id" = String, Path, description = "The account")),
+    responses((status = 200, description = "The account as it is now", body = wire::Account)))]
+pub(super) async fn activate(
+    State(app): State<Arc<App>>,
+    caller: Caller<Admin>,
+    At(id): At<AccountId>,
+) -> Result<Json<wire::Account>, Problem> {
+    Ok(Json(account::activate(&app, &caller.actor, &id).await?.into()))
+}

@@ -1,0 +1,116 @@
+//! Accounts: who holds which roles, who may act, and in whose hands an account is.
+//!
+//! One administrator alone makes nobody an approver or an administrator: [`confirm`] is the second one's word.
+
+use interlock_domain::{
+    Account, AccountId, Action, Actor, Credential, KeyId, PersonId, RoleGrant, Timestamp,
+};
+use interlock_store::{Page, Write};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    ask::{may_read, permit},
+    change::tenant,
+};
+use crate::{App, FlowError, bus::Note};
+
+/// Other roles for an account.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RolesRequest {
+    /// All roles that it holds from now on.
+    #[schema(value_type = Vec<Object>)]
+    pub roles: Vec<RoleGrant>,
+}
+
+/// The accounts of the tenant, by id.
+pub async fn list(app: &App, who: &Actor, page: &Page) -> Result<Vec<Account>, FlowError> {
+    may_read(app, who, Action::ReadKey, tenant(who)).await?;
+    Ok(app.store.accounts_page(&who.tenant, page).await?)
+}
+
+/// Gives an account other roles. A further one that takes two holds it until a second administrator confirms.
+pub async fn grant(
+    app: &App,
+    who: &Actor,
+    id: &AccountId,
+    request: RolesRequest,
+) -> Result<Account, FlowError> {
+    let mut roles = request.roles;
+    roles.sort();
+    roles.dedup();
+    alter(app, who, id, Action::GrantRoles, |account, by, now| Ok(account.with_roles(roles, by, now))).await
+}
+
+/// Says, as the second administrator, that an account is in the hands of the person whose it is.
+pub async fn confirm(app: &App, who: &Actor, id: &AccountId) -> Result<Account, FlowError> {
+    alter(app, who, id, Action::ConfirmAccount, |account, _, _| Ok(account.confirm(who)?)).await
+}
+
+/// Ends an account and its keys at once. What it approved no longer counts.
+pub async fn deactivate(app: &App, who: &Actor, id: &AccountId) -> Result<Account, FlowError> {
+    let end = |account: &Account| Account { active: false, ..account.clone() };
+    alter(app, who, id, Action::DeactivateAccount, |account, _, _| Ok(end(account))).await
+}
+
+/// Lets an account act again, with a new key: those that it had have ended.
+pub async fn activate(app: &App, who: &Actor, id: &AccountId) -> Result<Account, FlowError> {
+    let begin = |account: &Account| Account { active: true, ..account.clone() };
+    alter(app, who, id, Action::ActivateAccount, |account, _, _| Ok(begin(account))).await
+}
+
+async fn alter(
+    app: &App,
+    who: &Actor,
+    id: &AccountId,
+    action: Action,
+    altered: impl FnOnce(&Account, &PersonId, Timestamp) -> Result<Account, FlowError>,
+) -> Result<Account, FlowError> {
+    let now = app.clock.now();
+    let (_, decision) = permit(app, who, action, tenant(who), None, now).await?;
+    let from = app.store.account(&who.tenant, id).await?;
+    let from = from.ok_or_else(|| FlowError::NotFound { what: "account", id: id.to_string() })?;
+    let account = altered(&from, &who.person, now)?;
+    if account == from {
+        return Ok(account);
+    }
+    let mut writes = vec![Write::Decision(Box::new(decision))];
+    // Also when it begins to act again: a key may have been made in the moment in which it ended.
+    let acts_otherwise = account.active != from.active;
+    writes.push(Write::Account { account: Box::new(account.clone()), from: Some(Box::new(from)) });
+    let known = if acts_otherwise {
+        end_keys(app, &account, now, &mut writes).await?
+    } else {
+        ids(&app.store.live_credentials(&who.tenant, id).await?)
+    };
+    app.commit(who, now, writes).await?;
+    // What is cached of a key tells of its account too.
+    forget(app, &known);
+    Ok(account)
+}
+
+/// Ends every key that an account has.
+pub(super) async fn end_keys(
+    app: &App,
+    account: &Account,
+    now: Timestamp,
+    writes: &mut Vec<Write>,
+) -> Result<Vec<KeyId>, FlowError> {
+    let live = app.store.live_credentials(&account.tenant, &account.id).await?;
+    let known = ids(&live);
+    let ended = live.into_iter().map(|key| Credential { revoked_at: Some(now), ..key });
+    writes.extend(ended.map(|key| Write::Credential(Box::new(key))));
+    Ok(known)
+}
+
+/// Drops what is cached of keys, here and on the other replicas.
+pub(super) fn forget(app: &App, keys: &[KeyId]) {
+    for key in keys {
+        app.keys.forget(key);
+        app.bus.tell(Note::KeyRevoked { key: key.clone() });
+    }
+}
+
+fn ids(keys: &[Credential]) -> Vec<KeyId> {
+    keys.iter().map(|key| key.id.clone()).collect()
+}

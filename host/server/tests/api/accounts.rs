@@ -1,0 +1,312 @@
+//! Persons behind accounts: who counts as whom, and what takes two administrators.
+
+use axum::http::Method;
+use interlock_domain::{Role, Scope};
+use interlock_server::testing::{Client, TENANT, TestApp, built_plugins};
+use serde_json::{Value, json};
+
+const DAY_MS: i64 = 24 * 3_600_000;
+
+/// A hospital without gates, with a pump in production and one in staging, and an artifact for both.
+async fn hospital() -> TestApp {
+    let app = TestApp::configured(|config| {
+        config.plugins.dir = built_plugins();
+        config.plugins.cache_dir = built_plugins().with_file_name("interlock-plugins-compiled");
+        config.gates.clear();
+    })
+    .await;
+    let admin = app.person("Setup", &[Role::Administrator]).await;
+    let pump = |id: &str, environment: &str| json!({ "id": id, "environment": environment, "model": "x2" });
+    let pumps = json!([pump("pump-1", "production"), pump("pump-2", "staging")]);
+    admin.post("/devices:import", pumps).await.ok();
+    let pusher = app.person("Pusher", &[Role::ReleaseManager]).await;
+    pusher.push("fw", "2.0", b"content", None).await.ok();
+    app
+}
+
+async fn propose(by: &Client, environment: &str) -> Value {
+    let proposal = json!({
+        "environment": environment, "title": "2.0", "artifacts": [{ "name": "fw", "version": "2.0" }],
+        "selector": { "model": "x2" }, "strategy": { "plugin": "direct" },
+    });
+    by.post("/changes", proposal).await.ok()
+}
+
+fn of(thing: &Value, noun: &str, verb: &str) -> String {
+    format!("/{noun}/{}{verb}", thing["id"].as_str().unwrap())
+}
+
+fn approval(change: &Value) -> Value {
+    json!({ "digest": change["digest"], "meaning": "review", "reason": "read it" })
+}
+
+fn request(name: &str, roles: &[&str]) -> Value {
+    let roles: Vec<Value> = roles.iter().map(|role| json!({ "role": role })).collect();
+    json!({ "name": name, "kind": "user", "roles": roles, "scopes": ["read", "write", "admin"], "expires_in_ms": 30 * DAY_MS })
+}
+
+fn with(mut request: Value, more: Value) -> Value {
+    request.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    request
+}
+
+/// The account of this name.
+async fn account(admin: &Client, name: &str) -> Value {
+    let accounts = admin.get("/accounts?limit=200").await.ok();
+    let found = accounts["items"].as_array().unwrap().iter().find(|account| account["name"] == name);
+    found.unwrap_or_else(|| panic!("there is no {name}: {accounts}")).clone()
+}
+
+/// Why it is denied: the policies that decided.
+#[track_caller]
+fn denied_by(answer: &interlock_server::testing::Answer) -> Vec<String> {
+    let problem = answer.problem("denied");
+    problem["policies"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|policy| policy["id"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+#[tokio::test]
+async fn nobody_approves_what_their_own_program_proposed() {
+    let app = hospital().await;
+    let eva = app.person("Eva", &[Role::Administrator]).await;
+    let ana = app.person("Ana", &[Role::ClinicalSafety]).await;
+    let owner = account(&eva, "Ana").await["person"].clone();
+    let program = with(request("ci", &["release_manager"]), json!({ "kind": "service", "owner": owner }));
+    let made = eva.post("/keys", program).await.ok();
+    assert_eq!(made["person"], owner, "a program is its owner's");
+    let ci = app.client(TENANT, made["key"].as_str());
+    let change = propose(&ci, "production").await;
+    assert_eq!(change["author"], owner);
+    let refused = ana.post(&of(&change, "changes", "/approve"), approval(&change)).await;
+    assert_eq!(denied_by(&refused), ["approvals.not-the-author"]);
+    let ben = app.person("Ben", &[Role::ClinicalSafety]).await;
+    ben.post(&of(&change, "changes", "/approve"), approval(&change)).await.ok();
+}
+
+#[tokio::test]
+async fn two_accounts_of_one_person_are_one_person() {
+    let app = hospital().await;
+    let eva = app.person("Eva", &[Role::Administrator]).await;
+    let ana = app.person("Ana", &[Role::ReleaseManager]).await;
+    let person = account(&eva, "Ana").await["person"].clone();
+    let second = with(request("Ana (clinic)", &["clinical_safety"]), json!({ "person": person }));
+    let made = eva.post("/keys", second).await.ok();
+    assert_eq!(made["person"], person);
+    let ines = app.person("Ines", &[Role::Administrator]).await;
+    let clinic = account(&eva, "Ana (clinic)").await;
+    ines.post(&of(&clinic, "accounts", "/confirm"), json!({})).await.ok();
+    let change = propose(&ana, "production").await;
+    let also_ana = app.client(TENANT, made["key"].as_str());
+    let refused = also_ana.post(&of(&change, "changes", "/approve"), approval(&change)).await;
+    assert_eq!(denied_by(&refused), ["approvals.not-the-author"]);
+}
+
+#[tokio::test]
+async fn whose_a_key_is_must_be_said_and_must_be_somebody() {
+    let app = TestApp::start().await;
+    let eva = app.person("Eva", &[Role::Administrator]).await;
+    let person = account(&eva, "Eva").await["person"].clone();
+    let nobody = json!(format!("per_{}", "0".repeat(32)));
+    let program = with(request("ci", &["release_manager"]), json!({ "kind": "service" }));
+    for (wrong, field) in [
+        (program.clone(), "/owner"),
+        (with(program.clone(), json!({ "owner": nobody })), "/owner"),
+        (with(program.clone(), json!({ "owner": person, "person": person })), "/person"),
+        (with(request("Ana", &[]), json!({ "owner": person })), "/owner"),
+        (with(request("Ana", &[]), json!({ "person": nobody })), "/person"),
+        (with(request("Ana", &[]), json!({ "reset": true })), "/reset"),
+        (with(request("Ana", &[]), json!({ "label": "x".repeat(201) })), "/label"),
+        (with(request("Ana", &[]), json!({ "label": "a\nb" })), "/label"),
+    ] {
+        assert_eq!(eva.post("/keys", wrong.clone()).await.problem("invalid")["field"], field, "{wrong}");
+    }
+    eva.post("/keys", with(program, json!({ "owner": person }))).await.ok();
+    let other = app.person("Otto", &[Role::Viewer]).await;
+    drop(other);
+    let otto = account(&eva, "Otto").await["person"].clone();
+    let stolen = with(request("ci", &[]), json!({ "kind": "service", "owner": otto }));
+    assert_eq!(eva.post("/keys", stolen).await.problem("invalid")["field"], "/owner");
+}
+
+#[tokio::test]
+async fn one_administrator_alone_makes_no_approver_and_no_second_administrator() {
+    let app = hospital().await;
+    let eva = app.person("Eva", &[Role::Administrator]).await;
+    let ana = app.person("Ana", &[Role::ReleaseManager]).await;
+    let change = propose(&ana, "production").await;
+    let made = eva.post("/keys", request("Ben", &["clinical_safety"])).await.ok();
+    let ben = app.client(TENANT, made["key"].as_str());
+    let approve = of(&change, "changes", "/approve");
+    assert_eq!(denied_by(&ben.post(&approve, approval(&change)).await), ["guardrails.second-administrator"]);
+    let account_of_ben = account(&eva, "Ben").await;
+    let confirm = of(&account_of_ben, "accounts", "/confirm");
+    // Not she who made it, not a puppet of hers, and not time.
+    eva.post(&confirm, json!({})).await.problem("second-person-needed");
+    let puppet = eva.post("/keys", request("Puppet", &["administrator"])).await.ok();
+    let puppet = app.client(TENANT, puppet["key"].as_str());
+    for (path, body) in [(&confirm, json!({})), (&"/keys".to_owned(), request("Zed", &["regulatory"]))] {
+        assert_eq!(denied_by(&puppet.post(path, body).await), ["guardrails.second-administrator"]);
+    }
+    app.clock.advance(2 * DAY_MS);
+    assert_eq!(denied_by(&ben.post(&approve, approval(&change)).await), ["guardrails.second-administrator"]);
+    let ines = app.person("Ines", &[Role::Administrator]).await;
+    let confirmed = ines.post(&confirm, json!({})).await.ok();
+    assert!(confirmed["hold"]["confirmed_by"].is_string(), "{confirmed}");
+    ben.post(&approve, approval(&change)).await.ok();
+}
+
+#[tokio::test]
+async fn a_further_key_never_alters_roles_and_for_an_approver_is_a_reset() {
+    let app = hospital().await;
+    let eva = app.person("Eva", &[Role::Administrator]).await;
+    let ines = app.person("Ines", &[Role::Administrator]).await;
+    let ana = app.person("Ana", &[Role::ReleaseManager]).await;
+    let ben = app.person("Ben", &[Role::ClinicalSafety]).await;
+    let change = propose(&ana, "production").await;
+    let more = request("Ben", &["clinical_safety", "regulatory"]);
+    assert_eq!(eva.post("/keys", more).await.problem("invalid")["field"], "/roles");
+    let promoted = request("Ana", &["regulatory"]);
+    assert_eq!(eva.post("/keys", promoted).await.problem("invalid")["field"], "/roles");
+    assert_eq!(eva.post("/keys", request("Ben", &[])).await.problem("invalid")["field"], "/reset");
+    ben.get("/changes").await.ok();
+    // Who is no approver gets further keys as before, and so does an administrator for themselves.
+    eva.post("/keys", request("Ana", &[])).await.ok();
+    eva.post("/keys", request("Eva", &["administrator"])).await.ok();
+
+    let made = eva.post("/keys", with(request("Ben", &[]), json!({ "reset": true }))).await.ok();
+    assert_eq!(made["roles"], json!([{ "role": "clinical_safety" }]));
+    ben.get("/changes").await.problem("unauthenticated");
+    let account_of_ben = account(&eva, "Ben").await;
+    ines.post(&of(&account_of_ben, "accounts", "/confirm"), json!({})).await.ok();
+    let ben = app.client(TENANT, made["key"].as_str());
+    let approve = of(&change, "changes", "/approve");
+    assert_eq!(denied_by(&ben.post(&approve, approval(&change)).await), ["guardrails.second-administrator"]);
+    app.clock.advance(DAY_MS - 1);
+    assert_eq!(denied_by(&ben.post(&approve, approval(&change)).await), ["guardrails.second-administrator"]);
+    app.clock.advance(1);
+    ben.post(&approve, approval(&change)).await.ok();
+}
+
+#[tokio::test]
+async fn roles_are_altered_by_their_own_verb_and_those_that_take_two_wait() {
+    let app = TestApp::start().await;
+    let eva = app.person("Eva", &[Role::Administrator]).await;
+    app.person("Ben", &[Role::ClinicalSafety]).await;
+    let ben = account(&eva, "Ben").await;
+    let put = async |roles: Value| {
+        eva.ask(Method::PUT, &of(&ben, "accounts", "/roles"), &[], Some(json!({ "roles": roles }))).await
+    };
+    let fewer = put(json!([{ "role": "clinical_safety", "environment": "production" }])).await.ok();
+    assert_eq!(fewer["hold"], Value::Null, "{fewer}");
+    let more = put(json!([{ "role": "clinical_safety" }])).await.ok();
+    assert_eq!(more["hold"]["confirmed_by"], Value::Null, "{more}");
+    assert!(more["hold"]["by"].is_string(), "{more}");
+    let manager = app.person("Ana", &[Role::ReleaseManager]).await;
+    let own = of(&account(&eva, "Ana").await, "accounts", "/roles");
+    manager.ask(Method::PUT, &own, &[], Some(json!({ "roles": [] }))).await.problem("denied");
+}
+
+/// Fault A6: an approval counts only while its giver may still give it.
+#[tokio::test]
+async fn who_is_deactivated_acts_no_more_and_what_they_approved_no_longer_counts() {
+    let app = hospital().await;
+    let eva = app.person("Eva", &[Role::Administrator]).await;
+    let ana = app.person("Ana", &[Role::ReleaseManager]).await;
+    let ben = app.person("Ben", &[Role::ClinicalSafety]).await;
+    let change = propose(&ana, "production").await;
+    app.reconcile().await;
+    ben.post(&of(&change, "changes", "/approve"), approval(&change)).await.ok();
+    let missing = async || {
+        let explained = ana.get(&of(&change, "changes", "/explain")).await.ok();
+        assert_eq!(explained["state"], "approving", "{explained}");
+        explained["next"]["reasons"].to_string().contains("approvals.guarded-clinical-safety")
+    };
+    assert!(!missing().await);
+    let account_of_ben = account(&eva, "Ben").await;
+    let ended = eva.post(&of(&account_of_ben, "accounts", "/deactivate"), json!({})).await.ok();
+    assert_eq!(ended["active"], false);
+    assert!(missing().await, "the approval of somebody who left still counts");
+    ben.get("/changes").await.problem("unauthenticated");
+    let keys = eva.get("/keys?limit=200").await.ok();
+    let of_ben: Vec<&Value> = keys["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|key| key["account"] == account_of_ben["id"])
+        .collect();
+    assert!(of_ben.iter().all(|key| key["revoked_at"].is_string()), "{of_ben:?}");
+    // A new key does not bring the account back, here or on the machine.
+    let again = with(request("Ben", &[]), json!({ "reset": true }));
+    assert_eq!(eva.post("/keys", again.clone()).await.problem("invalid")["field"], "/name");
+    let request = serde_json::from_value(again).unwrap();
+    let locally =
+        interlock_server::flow::key::create_locally(&app.app, &TENANT.parse().unwrap(), request).await;
+    assert!(locally.unwrap_err().to_string().contains("activate it first"));
+    let active = eva.post(&of(&account_of_ben, "accounts", "/activate"), json!({})).await.ok();
+    assert_eq!(active["active"], true);
+    ben.get("/changes").await.problem("unauthenticated");
+}
+
+#[tokio::test]
+async fn a_reset_also_holds_what_was_approved_before() {
+    let app = hospital().await;
+    let eva = app.person("Eva", &[Role::Administrator]).await;
+    let ana = app.person("Ana", &[Role::ReleaseManager]).await;
+    let ben = app.person("Ben", &[Role::ClinicalSafety]).await;
+    let change = propose(&ana, "production").await;
+    app.reconcile().await;
+    ben.post(&of(&change, "changes", "/approve"), approval(&change)).await.ok();
+    eva.post("/keys", with(request("Ben", &[]), json!({ "reset": true }))).await.ok();
+    let explained = ana.get(&of(&change, "changes", "/explain")).await.ok();
+    let reasons = explained["next"]["reasons"].to_string();
+    assert!(reasons.contains("approvals.guarded-clinical-safety"), "{reasons}");
+}
+
+#[tokio::test]
+async fn only_administrators_touch_accounts_and_other_tenants_have_none() {
+    let app = TestApp::start().await;
+    let eva = app.person("Eva", &[Role::Administrator]).await;
+    let ben = app.person("Ben", &[Role::ClinicalSafety]).await;
+    let id = account(&eva, "Eva").await;
+    for verb in ["/confirm", "/deactivate", "/activate"] {
+        ben.post(&of(&id, "accounts", verb), json!({})).await.problem("denied");
+        let nobody = json!({ "id": format!("acc_{}", "0".repeat(32)) });
+        eva.post(&of(&nobody, "accounts", verb), json!({})).await.problem("not-found");
+    }
+    ben.get("/accounts").await.problem("denied");
+    let scopes = [Scope::Read, Scope::Write, Scope::Admin];
+    let user = interlock_domain::AccountKind::User;
+    let sam = app.with_key("elsewhere", user, "Sam", &Role::ALL, &scopes).await;
+    sam.post(&of(&id, "accounts", "/deactivate"), json!({})).await.problem("not-found");
+    let first = eva.get("/accounts?limit=1").await.ok();
+    let next = format!("/accounts?limit=1&cursor={}", first["next_cursor"].as_str().unwrap());
+    assert_ne!(eva.get(&next).await.ok()["items"][0]["id"], first["items"][0]["id"]);
+}
+
+#[tokio::test]
+async fn what_clinical_safety_stopped_neither_author_nor_operator_resumes() {
+    let app = hospital().await;
+    let ana = app.person("Ana", &[Role::ReleaseManager, Role::Operator, Role::ClinicalSafety]).await;
+    let oda = app.person("Oda", &[Role::Operator]).await;
+    let ben = app.person("Ben", &[Role::ClinicalSafety]).await;
+    let cleo = app.person("Cleo", &[Role::Regulatory]).await;
+    let change = propose(&ana, "staging").await;
+    for _ in 0..4 {
+        app.reconcile().await;
+    }
+    assert_eq!(ana.get(&of(&change, "changes", "")).await.ok()["state"], "rolling_out");
+    let reason = json!({ "reason": "alarms on ward 3" });
+    let (pause, resume) = (of(&change, "changes", "/pause"), of(&change, "changes", "/resume"));
+    ben.post(&pause, reason.clone()).await.ok();
+    for who in [&ana, &oda] {
+        assert_eq!(denied_by(&who.post(&resume, reason.clone()).await), ["guardrails.safety-resumes"]);
+    }
+    cleo.post(&resume, reason.clone()).await.ok();
+    // What an operator stopped, an operator lets go on.
+    oda.post(&pause, reason.clone()).await.ok();
+    oda.post(&resume, reason).await.ok();
+}

@@ -1,0 +1,603 @@
+//! Whatever is altered behind the store's back, the audit names it; whatever the store itself writes, it finds sound.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use interlock_domain::{
+    AccountId, Action, Change, Credential, Facts, Group, KeyId, Resource, Scope, State, Timestamp,
+};
+use interlock_ledger::{Remembered, Verdict};
+use interlock_store::{Audit, Note, Store, StoreError, Write, testing};
+use uuid::Uuid;
+
+use crate::{fixture::*, on_both};
+
+on_both! {
+    what_nobody_touched_is_sound,
+    a_log_without_entries_and_head_is_unverifiable,
+    a_wiped_log_leaves_rows_that_no_entry_records,
+    entries_without_a_head_are_found,
+    a_head_that_is_smaller_or_larger_than_the_log_is_found,
+    a_head_that_says_something_else_than_the_entries_is_found,
+    a_row_that_is_gone_is_found_in_every_table,
+    a_row_that_no_entry_names_is_found_in_every_table,
+    an_altered_row_is_found_in_every_table,
+    an_altered_column_is_found_in_every_table,
+    a_role_granted_in_the_database_is_found,
+    a_group_that_was_removed_and_is_there_is_found,
+    a_change_set_back_to_an_earlier_state_is_found,
+    a_change_that_its_events_do_not_lead_to_is_found,
+    a_projection_that_differs_from_its_entry_is_found,
+    an_entry_before_the_first_is_found,
+    a_payload_that_is_erased_or_damaged_is_found_at_its_entry,
+    a_log_cut_off_with_its_head_is_found_by_a_remembered_checkpoint,
+    what_happens_meanwhile_is_no_finding,
+    a_store_opened_to_read_alters_nothing,
+}
+
+async fn audit(world: &World, remembered: Option<&Remembered>) -> Audit {
+    world.store.audit("mercy", remembered, |_| {}).await.unwrap()
+}
+
+/// What an audit finds: `index: what`, or `what` alone where it is about no entry.
+async fn found(world: &World) -> Vec<String> {
+    listed(&audit(world, None).await)
+}
+
+fn listed(audit: &Audit) -> Vec<String> {
+    let line = |what: &str, idx: Option<u64>| idx.map_or(what.to_owned(), |idx| format!("{idx}: {what}"));
+    audit.report.findings.iter().map(|finding| line(&finding.what, finding.idx)).collect()
+}
+
+/// Lets SQL at the entries, as whoever owns the database can.
+async fn unlock(world: &World) {
+    let sqlite = "DROP TRIGGER ledger_entries_stay; DROP TRIGGER ledger_entries_fixed";
+    let postgres = "DROP TRIGGER ledger_entries_stay ON ledger_entries;
+                    DROP TRIGGER ledger_entries_fixed ON ledger_entries";
+    world.raw(sqlite, postgres).await.unwrap();
+}
+
+/// The place of the last entry of this type.
+async fn last(world: &World, kind: &str) -> usize {
+    world.kinds("mercy").await.iter().rposition(|entry| entry == kind).unwrap()
+}
+
+/// One row in each table, and a change that was admitted.
+async fn hospital(world: &World) -> Change {
+    let group = Group {
+        tenant: mercy(),
+        name: "lab".parse().unwrap(),
+        description: String::new(),
+        created_at: at(0),
+    };
+    let key = Credential {
+        id: KeyId::new(Uuid::from_u128(7)),
+        tenant: mercy(),
+        account: AccountId::new(Uuid::from_u128(1)),
+        label: "test".to_owned(),
+        secret_sha256: "00".to_owned(),
+        scopes: vec![Scope::Read],
+        created_at: at(0),
+        expires_at: at(1_000_000),
+        revoked_at: None,
+    };
+    let decision = world.decision(Action::ReadLedger, Resource::Ledger { tenant: mercy() }, Facts::None);
+    let mut device = pump("p1");
+    device.groups = vec!["lab".parse().unwrap()];
+    let writes = vec![
+        Write::Group(group),
+        registered(device),
+        Write::Account { account: Box::new(account("Ana", 1)), from: None },
+        Write::Credential(Box::new(key)),
+        Write::Decision(Box::new(decision)),
+    ];
+    world.commit(writes).await.unwrap();
+    world.push("2.0").await;
+    world.admitted(&["p1"]).await
+}
+
+/// The table, what its row is called, and the type of the entry that last recorded it.
+const TABLES: [(&str, &str, &str); 7] = [
+    ("changes", "change", "change.admitted"),
+    ("devices", "device", "device.registered"),
+    ("groups", "group", "group.created"),
+    ("artifacts", "artifact", "artifact.pushed"),
+    ("accounts", "account", "account.written"),
+    ("credentials", "key", "key.created"),
+    ("decisions", "decision", "decision.policy"),
+];
+
+/// Asserts that exactly this was found of one row of a table, whatever the row's id.
+#[track_caller]
+fn one_row(found: &[String], idx: Option<usize>, before: &str, after: &str) {
+    let [found] = found else { panic!("{found:#?}") };
+    let place = idx.map_or(String::new(), |idx| format!("{idx}: "));
+    assert!(
+        found.starts_with(&format!("{place}{before} `")) && found.ends_with(&format!("` {after}")),
+        "{found}"
+    );
+}
+
+async fn what_nobody_touched_is_sound(world: World) {
+    hospital(&world).await;
+    let mut steps = Vec::new();
+    let audit = world.store.audit("mercy", None, |step| steps.push(step)).await.unwrap();
+    assert_eq!(listed(&audit), [""; 0]);
+    let head = world.store.head("mercy").await.unwrap().unwrap();
+    assert_eq!(
+        (audit.report.verdict(), audit.report.entries, audit.report.root),
+        (Verdict::Sound, head.size, head.root)
+    );
+    assert_eq!((audit.rows_compared, audit.changes_rebuilt, audit.checkpoint), (7, 1, head.checkpoint));
+    assert_eq!(steps.len(), 1 + TABLES.len(), "{steps:?}");
+}
+
+async fn a_log_without_entries_and_head_is_unverifiable(world: World) {
+    for _ in ["no head", "the head that a refused first commit leaves behind"] {
+        let audit = audit(&world, None).await;
+        assert_eq!(audit.report.verdict(), Verdict::Unverifiable);
+        assert_eq!(listed(&audit), ["log is empty, so that there is nothing to verify"]);
+        assert!(audit.report.findings[0].expected.contains("check the tenant and the data folder"));
+        let mut unknown = pump("p1");
+        unknown.revision = 2;
+        let update = Write::Device { device: Box::new(unknown), event: "device.reported", from_revision: 1 };
+        assert!(matches!(world.commit(vec![update]).await, Err(StoreError::Conflict { .. })));
+    }
+}
+
+async fn a_wiped_log_leaves_rows_that_no_entry_records(world: World) {
+    hospital(&world).await;
+    unlock(&world).await;
+    world.tamper("DELETE FROM ledger_entries; DELETE FROM ledger_heads").await.unwrap();
+    let audit = audit(&world, None).await;
+    assert_eq!(audit.report.verdict(), Verdict::Tampered);
+    let mut found = listed(&audit);
+    assert_eq!(found.pop().unwrap(), "log is empty, so that there is nothing to verify");
+    assert_eq!(found.len(), TABLES.len(), "{found:#?}");
+    for (found, (_, object, _)) in found.iter().zip(TABLES) {
+        one_row(std::slice::from_ref(found), None, object, "has no entry");
+    }
+}
+
+async fn entries_without_a_head_are_found(world: World) {
+    world.pumps(&["p1", "p2"]).await;
+    world.tamper("DELETE FROM ledger_heads").await.unwrap();
+    assert_eq!(found(&world).await, ["log has entries but no head"]);
+}
+
+async fn a_head_that_is_smaller_or_larger_than_the_log_is_found(world: World) {
+    world.pumps(&["p1", "p2"]).await;
+    let sizes = "head and its checkpoint have different sizes";
+    world.tamper("UPDATE ledger_heads SET size = 0").await.unwrap();
+    assert_eq!(found(&world).await, ["0: head is smaller than the log", sizes]);
+    world.tamper("UPDATE ledger_heads SET size = 1").await.unwrap();
+    assert_eq!(found(&world).await, ["1: head is smaller than the log", sizes]);
+    world.tamper("UPDATE ledger_heads SET size = 3").await.unwrap();
+    assert_eq!(found(&world).await, ["2: head is larger than the log", sizes]);
+    world.tamper("UPDATE ledger_heads SET size = 2").await.unwrap();
+    unlock(&world).await;
+    world
+        .tamper("DELETE FROM ledger_entries WHERE idx = 1; DELETE FROM devices WHERE id = 'p2'")
+        .await
+        .unwrap();
+    assert_eq!(found(&world).await, ["1: head is larger than the log", "1: entries are missing at the end"]);
+}
+
+async fn a_head_that_says_something_else_than_the_entries_is_found(world: World) {
+    world.pumps(&["p1", "p2"]).await;
+    world.tamper("CREATE TABLE aside AS SELECT * FROM ledger_heads").await.unwrap();
+    for (alter, what) in [
+        ("UPDATE ledger_heads SET root = prev", "head has another root than the log"),
+        ("UPDATE ledger_heads SET prev = root", "head names another last entry"),
+        ("UPDATE ledger_heads SET frontier = root", "head would continue another tree"),
+        ("UPDATE ledger_heads SET checkpoint = 'x'", "checkpoint is refused"),
+        ("UPDATE ledger_heads SET checkpoint = ''", "checkpoint is refused"),
+    ] {
+        world.tamper(alter).await.unwrap();
+        assert_eq!(found(&world).await, [what], "{alter}");
+        world.tamper("DELETE FROM ledger_heads; INSERT INTO ledger_heads SELECT * FROM aside").await.unwrap();
+    }
+    // A checkpoint that the log did sign, earlier.
+    world.pumps(&["p3"]).await;
+    world.tamper("UPDATE ledger_heads SET checkpoint = (SELECT checkpoint FROM aside)").await.unwrap();
+    assert_eq!(found(&world).await, ["head and its checkpoint have different sizes"]);
+}
+
+async fn a_row_that_is_gone_is_found_in_every_table(world: World) {
+    hospital(&world).await;
+    for (table, object, kind) in TABLES {
+        let (aside, restore) = set_aside(table);
+        world.tamper(aside).await.unwrap();
+        world.tamper(removed(table)).await.unwrap();
+        one_row(&found(&world).await, Some(last(&world, kind).await), object, "is gone");
+        world.tamper(restore).await.unwrap();
+    }
+    assert_eq!(found(&world).await, [""; 0]);
+}
+
+fn removed(table: &str) -> &'static str {
+    match table {
+        "changes" => "DELETE FROM changes",
+        "devices" => "DELETE FROM devices",
+        "groups" => "DELETE FROM groups",
+        "artifacts" => "DELETE FROM artifacts",
+        "accounts" => "DELETE FROM accounts",
+        "credentials" => "DELETE FROM credentials",
+        _ => "DELETE FROM decisions",
+    }
+}
+
+/// Sets the rows of a table aside, and puts them back.
+fn set_aside(table: &str) -> (&'static str, &'static str) {
+    macro_rules! aside {
+        ($table:literal) => {
+            (
+                concat!("CREATE TABLE aside_", $table, " AS SELECT * FROM ", $table),
+                concat!("DELETE FROM ", $table, "; INSERT INTO ", $table, " SELECT * FROM aside_", $table),
+            )
+        };
+    }
+    match table {
+        "changes" => aside!("changes"),
+        "devices" => aside!("devices"),
+        "groups" => aside!("groups"),
+        "artifacts" => aside!("artifacts"),
+        "accounts" => aside!("accounts"),
+        "credentials" => aside!("credentials"),
+        _ => aside!("decisions"),
+    }
+}
+
+async fn a_row_that_no_entry_names_is_found_in_every_table(world: World) {
+    hospital(&world).await;
+    for ((_, object, _), (add, remove)) in TABLES.into_iter().zip([
+        (
+            "INSERT INTO changes SELECT 'chg_x', tenant, environment, state, is_final, revision, digest, body FROM changes",
+            "DELETE FROM changes WHERE id = 'chg_x'",
+        ),
+        (
+            "INSERT INTO devices SELECT tenant, 'x', environment, model, site, state, health, firmware, revision, body
+             FROM devices",
+            "DELETE FROM devices WHERE id = 'x'",
+        ),
+        ("INSERT INTO groups SELECT tenant, 'x', body FROM groups", "DELETE FROM groups WHERE name = 'x'"),
+        (
+            "INSERT INTO artifacts SELECT 'art_x', tenant, name, 'x', digest, body, sealed FROM artifacts",
+            "DELETE FROM artifacts WHERE id = 'art_x'",
+        ),
+        ("INSERT INTO accounts SELECT 'acc_x', tenant, body FROM accounts", "DELETE FROM accounts WHERE id = 'acc_x'"),
+        (
+            "INSERT INTO credentials SELECT 'key_x', tenant, account, revoked_ms, body FROM credentials",
+            "DELETE FROM credentials WHERE id = 'key_x'",
+        ),
+        (
+            "INSERT INTO decisions SELECT 'dec_x', tenant, change_id, outcome, body FROM decisions",
+            "DELETE FROM decisions WHERE id = 'dec_x'",
+        ),
+    ]) {
+        world.tamper(add).await.unwrap();
+        one_row(&found(&world).await, None, object, "has no entry");
+        world.tamper(remove).await.unwrap();
+    }
+}
+
+async fn an_altered_row_is_found_in_every_table(world: World) {
+    hospital(&world).await;
+    for ((_, object, kind), alter) in TABLES.into_iter().zip([
+        "UPDATE changes SET body = replace(body, '\"note\":null', '\"note\":\"x\"')",
+        "UPDATE devices SET body = replace(body, '\"hardware_revision\":\"b\"', '\"hardware_revision\":\"c\"')",
+        "UPDATE groups SET body = replace(body, '\"description\":\"\"', '\"description\":\"x\"')",
+        "UPDATE artifacts SET body = replace(body, '\"size_bytes\":3', '\"size_bytes\":4')",
+        "UPDATE accounts SET body = replace(body, '\"active\":true', '\"active\":false')",
+        "UPDATE credentials SET body = replace(body, '\"secret_sha256\":\"00\"', '\"secret_sha256\":\"01\"')",
+        "UPDATE decisions SET body = replace(body, '\"elapsed_us\":7', '\"elapsed_us\":8')",
+    ]) {
+        world.tamper(alter).await.unwrap();
+        let idx = last(&world, kind).await;
+        let found: Vec<String> =
+            found(&world).await.into_iter().filter(|found| found.contains(&format!(": {object} `"))).collect();
+        // A change is its digest, the digest beside it, and the fold of its events.
+        let (first, more) = found.split_first().unwrap();
+        one_row(std::slice::from_ref(first), Some(idx), object, "is not what its newest entry says");
+        assert_eq!(more.len(), usize::from(object == "change"), "{more:#?}");
+    }
+}
+
+async fn an_altered_column_is_found_in_every_table(world: World) {
+    hospital(&world).await;
+    for (table, object, kind, column, alter) in [
+        ("changes", "change", "change.admitted", "environment", "UPDATE changes SET environment = 'x'"),
+        ("changes", "change", "change.admitted", "state", "UPDATE changes SET state = 'completed'"),
+        ("changes", "change", "change.admitted", "is_final", "UPDATE changes SET is_final = 1"),
+        ("changes", "change", "change.admitted", "revision", "UPDATE changes SET revision = 9"),
+        ("changes", "change", "change.admitted", "digest", "UPDATE changes SET digest = 'x'"),
+        ("changes", "change", "change.admitted", "tenant", "UPDATE changes SET tenant = 'grace'"),
+        ("devices", "device", "device.registered", "environment", "UPDATE devices SET environment = 'x'"),
+        ("devices", "device", "device.registered", "model", "UPDATE devices SET model = 'x'"),
+        ("devices", "device", "device.registered", "site", "UPDATE devices SET site = 'x'"),
+        ("devices", "device", "device.registered", "state", "UPDATE devices SET state = 'retired'"),
+        ("devices", "device", "device.registered", "health", "UPDATE devices SET health = 'critical'"),
+        ("devices", "device", "device.registered", "firmware", "UPDATE devices SET firmware = NULL"),
+        ("devices", "device", "device.registered", "revision", "UPDATE devices SET revision = 9"),
+        ("artifacts", "artifact", "artifact.pushed", "name", "UPDATE artifacts SET name = 'x'"),
+        ("artifacts", "artifact", "artifact.pushed", "version", "UPDATE artifacts SET version = 'x'"),
+        ("artifacts", "artifact", "artifact.pushed", "digest", "UPDATE artifacts SET digest = 'x'"),
+        ("artifacts", "artifact", "artifact.pushed", "tenant", "UPDATE artifacts SET tenant = 'grace'"),
+        ("accounts", "account", "account.written", "tenant", "UPDATE accounts SET tenant = 'grace'"),
+        ("credentials", "key", "key.created", "account", "UPDATE credentials SET account = 'acc_x'"),
+        ("credentials", "key", "key.created", "revoked_ms", "UPDATE credentials SET revoked_ms = 1"),
+        ("credentials", "key", "key.created", "tenant", "UPDATE credentials SET tenant = 'grace'"),
+        ("decisions", "decision", "decision.policy", "outcome", "UPDATE decisions SET outcome = 'deny'"),
+        ("decisions", "decision", "decision.policy", "change_id", "UPDATE decisions SET change_id = 'x'"),
+        ("decisions", "decision", "decision.policy", "tenant", "UPDATE decisions SET tenant = 'grace'"),
+    ] {
+        let (aside, restore) = set_aside(table);
+        // It is there from the column before, when this is not the table's first.
+        let _ = world.tamper(aside).await;
+        world.tamper(alter).await.unwrap();
+        let what = format!("`{column}` of {object}");
+        one_row(&found(&world).await, Some(last(&world, kind).await), &what, "is not what its body says");
+        world.tamper(restore).await.unwrap();
+    }
+    let (device, change) = (last(&world, "device.registered").await, last(&world, "change.admitted").await);
+    world.tamper("DELETE FROM device_groups").await.unwrap();
+    one_row(&found(&world).await, Some(device), "`device_groups` of device", "is not what its body says");
+    world.tamper("INSERT INTO device_groups VALUES ('mercy', 'p1', 'lab')").await.unwrap();
+    world.tamper("UPDATE change_artifacts SET digest = 'x'").await.unwrap();
+    one_row(&found(&world).await, Some(change), "`change_artifacts` of change", "is not what its body says");
+}
+
+async fn a_role_granted_in_the_database_is_found(world: World) {
+    hospital(&world).await;
+    world
+        .tamper("UPDATE accounts SET body = replace(body, '\"roles\":[]', '\"roles\":[{\"role\":\"administrator\"}]')")
+        .await
+        .unwrap();
+    let audit = audit(&world, None).await;
+    assert_eq!(audit.report.verdict(), Verdict::Tampered);
+    let idx = last(&world, "account.written").await;
+    one_row(&listed(&audit), Some(idx), "account", "is not what its newest entry says");
+    // What the store writes afterwards is what counts: the newest entry, not the first.
+    let id = AccountId::new(Uuid::from_u128(1));
+    let from = world.store.account(&mercy(), &id).await.unwrap().map(Box::new);
+    let account = Box::new(account("Ana", 1));
+    world.commit(vec![Write::Account { account, from }]).await.unwrap();
+    assert_eq!(found(&world).await, [""; 0]);
+}
+
+async fn a_group_that_was_removed_and_is_there_is_found(world: World) {
+    let name: interlock_domain::GroupName = "lab".parse().unwrap();
+    let group = Group { tenant: mercy(), name: name.clone(), description: String::new(), created_at: at(0) };
+    world.commit(vec![Write::Group(group)]).await.unwrap();
+    world.tamper("CREATE TABLE aside AS SELECT * FROM groups").await.unwrap();
+    world.commit(vec![Write::GroupRemoved { tenant: mercy(), name }]).await.unwrap();
+    assert_eq!(found(&world).await, [""; 0]);
+    world.tamper("INSERT INTO groups SELECT * FROM aside").await.unwrap();
+    assert_eq!(found(&world).await, ["1: group `lab` was removed and is there"]);
+}
+
+async fn a_change_set_back_to_an_earlier_state_is_found(world: World) {
+    let change = hospital(&world).await;
+    let (aside, restore) = set_aside("changes");
+    world.tamper(aside).await.unwrap();
+    world.commit(vec![step(change.halt("why".to_owned(), at(3_000)).unwrap())]).await.unwrap();
+    world.tamper(restore).await.unwrap();
+    let idx = last(&world, "rollout.paused").await;
+    let id = &change.id;
+    assert_eq!(
+        found(&world).await,
+        [
+            format!("{idx}: change `{id}` is not what its newest entry says"),
+            format!("{idx}: change `{id}` is not what its events say"),
+        ]
+    );
+}
+
+async fn a_change_that_its_events_do_not_lead_to_is_found(world: World) {
+    let change = hospital(&world).await;
+    // The row and its digests agree with each other; only the fold tells that the step in between was another.
+    world
+        .raw(
+            "UPDATE ledger_entries SET payload = CAST(replace(CAST(payload AS TEXT), '\"at\":\"1970-01-01T00:00:01.002Z\"', \
+             '\"at\":\"1970-01-01T00:00:09.000Z\"') AS BLOB) WHERE kind = 'change.admitted'",
+            "UPDATE ledger_entries SET payload = convert_to(replace(convert_from(payload, 'UTF8'), \
+             '\"at\":\"1970-01-01T00:00:01.002Z\"', '\"at\":\"1970-01-01T00:00:09.000Z\"'), 'UTF8') \
+             WHERE kind = 'change.admitted'",
+        )
+        .await
+        .unwrap();
+    let idx = last(&world, "change.admitted").await;
+    let found = found(&world).await;
+    assert!(found.contains(&format!("{idx}: payload does not have the entry's digest")), "{found:#?}");
+    assert!(
+        found.contains(&format!("{idx}: change `{}` is not what its events say", change.id)),
+        "{found:#?}"
+    );
+}
+
+async fn a_projection_that_differs_from_its_entry_is_found(world: World) {
+    world.pumps(&["p1", "p2"]).await;
+    unlock(&world).await;
+    for (field, alter, restore, beside) in [
+        (
+            "kind",
+            "UPDATE ledger_entries SET kind = 'device.reported' WHERE idx = 1",
+            "UPDATE ledger_entries SET kind = 'device.registered' WHERE idx = 1",
+            &[][..],
+        ),
+        (
+            "object_kind",
+            "UPDATE ledger_entries SET object_kind = 'pump' WHERE idx = 1",
+            "UPDATE ledger_entries SET object_kind = 'device' WHERE idx = 1",
+            &["device `p2` has no entry"],
+        ),
+        (
+            "object_id",
+            "UPDATE ledger_entries SET object_id = 'p3' WHERE idx = 1",
+            "UPDATE ledger_entries SET object_id = 'p2' WHERE idx = 1",
+            &["1: device `p3` is gone", "device `p2` has no entry"],
+        ),
+        (
+            "at_ms",
+            "UPDATE ledger_entries SET at_ms = at_ms + 1 WHERE idx = 1",
+            "UPDATE ledger_entries SET at_ms = at_ms - 1 WHERE idx = 1",
+            &[],
+        ),
+    ] {
+        world.tamper(alter).await.unwrap();
+        let found = found(&world).await;
+        let (first, more) = found.split_first().unwrap();
+        assert_eq!(*first, format!("1: projection `{field}` is not what the entry says"));
+        assert_eq!(more, beside);
+        world.tamper(restore).await.unwrap();
+    }
+    assert_eq!(found(&world).await, [""; 0]);
+}
+
+async fn an_entry_before_the_first_is_found(world: World) {
+    world.pumps(&["p1"]).await;
+    world
+        .tamper(
+            "INSERT INTO ledger_entries SELECT log, -1, kind, object_kind, object_id, at_ms, body, leaf_hash, payload
+             FROM ledger_entries",
+        )
+        .await
+        .unwrap();
+    assert_eq!(found(&world).await, ["entry stands before the first"]);
+}
+
+async fn a_payload_that_is_erased_or_damaged_is_found_at_its_entry(world: World) {
+    let change = hospital(&world).await;
+    let (id, idx) = (&change.id, last(&world, "change.gates_passed").await);
+    world
+        .tamper("UPDATE ledger_entries SET payload = NULL WHERE kind = 'change.gates_passed'")
+        .await
+        .unwrap();
+    let erased = audit(&world, None).await;
+    assert_eq!(erased.report.verdict(), Verdict::Unverifiable);
+    assert_eq!(
+        listed(&erased),
+        [
+            format!("{idx}: payload is not kept"),
+            format!("{idx}: change `{id}` cannot be rebuilt because this event's payload is not kept"),
+        ]
+    );
+    world
+        .tamper("UPDATE ledger_entries SET payload = body WHERE kind = 'change.gates_passed'")
+        .await
+        .unwrap();
+    let damaged = audit(&world, None).await;
+    assert_eq!(damaged.report.verdict(), Verdict::Tampered);
+    assert_eq!(
+        listed(&damaged),
+        [
+            format!("{idx}: payload does not have the entry's digest"),
+            format!("{idx}: change `{id}` cannot be rebuilt because this event's payload is damaged"),
+        ]
+    );
+}
+
+fn note(text: &str) -> Write {
+    Write::Note(Note {
+        kind: "server.started",
+        object_kind: "server",
+        object_id: "node-test".to_owned(),
+        payload: serde_json::json!({ "text": text }),
+    })
+}
+
+async fn a_log_cut_off_with_its_head_is_found_by_a_remembered_checkpoint(world: World) {
+    world.pumps(&["p1"]).await;
+    let first = Remembered::parse(audit(&world, None).await.checkpoint.as_bytes()).unwrap();
+    unlock(&world).await;
+    world.tamper("CREATE TABLE aside AS SELECT * FROM ledger_heads").await.unwrap();
+    world.commit(vec![note("one"), note("two")]).await.unwrap();
+    let second = audit(&world, Some(&first)).await;
+    assert_eq!(listed(&second), [""; 0]);
+    let second = Remembered::parse(second.checkpoint.as_bytes()).unwrap();
+    assert_eq!((first.checkpoint().size, second.checkpoint().size), (1, 3));
+
+    let cut = "DELETE FROM ledger_entries WHERE idx >= 1;
+               DELETE FROM ledger_heads; INSERT INTO ledger_heads SELECT * FROM aside";
+    world.tamper(cut).await.unwrap();
+    // The database alone is in perfect order.
+    assert_eq!(found(&world).await, [""; 0]);
+    assert_eq!(
+        listed(&audit(&world, Some(&second)).await),
+        ["1: log is shorter than the remembered checkpoint"]
+    );
+    world.commit(vec![note("three"), note("four"), note("five")]).await.unwrap();
+    assert_eq!(listed(&audit(&world, Some(&first)).await), [""; 0]);
+    assert_eq!(
+        listed(&audit(&world, Some(&second)).await),
+        ["log does not continue the remembered checkpoint"]
+    );
+}
+
+async fn what_happens_meanwhile_is_no_finding(world: World) {
+    let names: Vec<String> = (0..6).map(|n| format!("p{n}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    world.pumps(&names).await;
+    let mut changes = Vec::new();
+    for name in &names {
+        changes.push(world.admitted(&[name]).await);
+    }
+    let done = AtomicBool::new(false);
+    let busy = async {
+        for round in 0..40 {
+            for (change, name) in changes.iter_mut().zip(&names) {
+                let now: Timestamp = at(5_000 + round);
+                let ana = account("Ana", 1).actor("key:test".to_owned());
+                let (action, command) = match change.state {
+                    State::Paused => (Action::ResumeRollout, interlock_domain::Command::Resume),
+                    _ => (Action::PauseRollout, interlock_domain::Command::Pause),
+                };
+                let permit = world.decision(action, change.resource(), Facts::None).permit().unwrap();
+                let stepped = change.decide(&command, &ana, "why not", &permit, now).unwrap();
+                *change = stepped.change.clone();
+                let mut device = pump(name);
+                device.revision = u64::try_from(round).unwrap() + 2;
+                let from_revision = device.revision - 1;
+                let device =
+                    Write::Device { device: Box::new(device), event: "device.reported", from_revision };
+                world.commit(vec![step(stepped), device]).await.unwrap();
+            }
+        }
+        done.store(true, Ordering::Relaxed);
+    };
+    let audits = async {
+        let mut audits = 0;
+        while !done.load(Ordering::Relaxed) {
+            assert_eq!(found(&world).await, [""; 0]);
+            audits += 1;
+        }
+        audits
+    };
+    let ((), audits) = tokio::join!(busy, audits);
+    assert!(audits > 1, "nothing was audited while it changed");
+    assert_eq!(found(&world).await, [""; 0]);
+}
+
+async fn a_store_opened_to_read_alters_nothing(world: World) {
+    hospital(&world).await;
+    let expected = audit(&world, None).await;
+    let reader = Store::open_to_read(world.database.options(), testing::keys()).await.unwrap();
+    assert_eq!(reader.audit("mercy", None, |_| {}).await.unwrap(), expected);
+    assert!(reader.commit(world.prepared(vec![registered(pump("p9"))])).await.is_err());
+    reader.close().await;
+    world.store.close().await;
+    let Some(file) = world.database.url.strip_prefix("sqlite:") else { return };
+    let folder = std::path::Path::new(file).parent().unwrap();
+    let files = || {
+        let files = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().file_name());
+        files.collect::<std::collections::BTreeSet<_>>()
+    };
+    let before = files();
+    let reader = Store::open_to_read(world.database.options(), testing::keys()).await.unwrap();
+    assert_eq!(reader.audit("mercy", None, |_| {}).await.unwrap(), expected);
+    reader.close().await;
+    assert_eq!(files(), before);
+    let nowhere = interlock_store::Options::at(format!("sqlite:{}", folder.join("typo.db").display()));
+    let error = Store::open_to_read(nowhere, testing::keys()).await.unwrap_err();
+    assert!(matches!(error, StoreError::Missing { what: "database", .. }), "{error}");
+    assert_eq!(files(), before);
+}
