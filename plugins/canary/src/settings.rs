@@ -33,18 +33,6 @@ pub struct StageSettings {
     pub hold_secs: u64,
 }
 
-/// What to do while a health check warns.
-#[settings]
-#[derive(Copy, PartialEq, Eq)]
-pub enum OnWarning {
-    /// Stay in the stage until the warning is over or an operator promotes.
-    Wait,
-    /// Pause and call a person.
-    Pause,
-    /// Go on as if all were well.
-    Continue,
-}
-
 impl Settings {
     /// Stages must rise strictly and end with everybody.
     fn check(&self) -> Vec<SettingsProblem> {

@@ -30,6 +30,9 @@
 //! [`evidence`]. Nothing else works in the sandbox, so nothing else is offered here. The same code runs natively
 //! in `cargo test`, where `testing` plays the host.
 
+// The macros name this crate by its name, also when they are used in it.
+extern crate self as interlock_plugin_sdk;
+
 pub mod evidence;
 pub mod logging;
 mod plugin;
@@ -39,6 +42,7 @@ mod situation;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod testing;
 mod verdict;
+mod walk;
 
 #[doc(hidden)]
 #[expect(clippy::allow_attributes, reason = "generated from wit/")]
@@ -56,6 +60,7 @@ pub use interlock_plugin_sdk_macros::{gate, health, settings, strategy};
 pub use plugin::{Gate, Health, Plugin, Strategy};
 pub use ratio::percent;
 pub use settings::Settings;
+pub use walk::{OnWarning, Walk};
 
 pub use bindings::health::{Aggregation, Observation, Query, Series};
 pub use bindings::interlock::plugin::types::{
@@ -77,9 +82,9 @@ pub mod prelude {
     pub use crate::logging;
     pub use crate::{
         Aggregation, Artifact, Change, ChangeKind, Directive, Exposure, Fault, Finding, Gate, Group, Health,
-        HealthVerdict, Instant, Millis, Observation, Outcome, Plugin, Population, Progress, Query,
+        HealthVerdict, Instant, Millis, Observation, OnWarning, Outcome, Plugin, Population, Progress, Query,
         RollbackTarget, Series, Settings, SettingsProblem, Severity, Situation, Stage, Strategy, Verdict,
-        percent,
+        Walk, percent,
     };
     pub use crate::{gate, health, settings, strategy};
 }
