@@ -24,9 +24,7 @@ enum Format {
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     plugins::build_all(None)?;
     let plugins = workspace::target_dir().join("interlock-plugins");
-    build(&["-p", "interlock-cli", "-p", "interlock-tests", "--bins"])?;
-    build(&["-p", "interlock-sandbox", "--example", "call_cost"])?;
-    build(&["-p", "interlock-policy", "--example", "ask_cost"])?;
+    build()?;
     let release = workspace::target_dir().join("release");
     let mut sandbox = Command::new(release.join("examples/call_cost"));
     sandbox.arg(plugins.join("size-limit.wasm")).args(["--output", "json"]);
@@ -52,9 +50,23 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-fn build(what: &[&str]) -> Result<()> {
+/// In one go: apart, each would compile its dependencies anew, with features of its own.
+fn build() -> Result<()> {
     let mut build = workspace::cargo(".");
-    build.args(["build", "--release", "--quiet"]).args(what);
+    build.args(["build", "--release", "--quiet"]);
+    for package in ["interlock-cli", "interlock-tests", "interlock-sandbox", "interlock-policy"] {
+        build.args(["-p", package]);
+    }
+    build.args([
+        "--bin",
+        "interlock",
+        "--bin",
+        "interlock-bench",
+        "--example",
+        "call_cost",
+        "--example",
+        "ask_cost",
+    ]);
     ensure!(build.status().context("cannot run cargo")?.success(), "the build failed");
     Ok(())
 }
