@@ -34,7 +34,7 @@ impl Redis {
             .arg(dir.path().join("redis.sock"))
             .stdout(Stdio::null())
             .spawn()
-            .expect("Debian's `redis-server` is installed");
+            .unwrap_or_else(|error| panic!("no `redis-server` (Debian's package of this name): {error}"));
         Self { child, dir }
     }
 

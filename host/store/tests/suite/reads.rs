@@ -282,7 +282,10 @@ async fn the_same_artifact_once_more_is_only_sealed_anew(world: World) {
     world.commit(vec![anew(&artifact)]).await.unwrap();
     let seal = world.store.sealed(&mercy(), &artifact.id).await.unwrap();
     assert_eq!(seal, Some(serde_json::json!({"wrapped": "anew"})));
-    assert_eq!(world.store.artifacts(&mercy(), &Page::default()).await.unwrap(), [artifact.clone()]);
+    assert_eq!(
+        world.store.artifacts(&mercy(), &Page::default()).await.unwrap(),
+        std::slice::from_ref(&artifact)
+    );
     assert_eq!(world.kinds("mercy").await, ["artifact.pushed", "artifact.pushed"]);
     // Under its id, but not what it was: that would alter an artifact.
     let altered = Artifact { file_name: "other.swu".to_owned(), ..artifact };
