@@ -7,9 +7,9 @@ use crate::{
     db::{Conn, execute, fetch_optional, text},
 };
 
-/// A request that was begun so long ago and did nothing died with its server; whoever repeats it may do it anew. Should
-/// it be alive after all, only one of the two commits can mark it.
-const ABANDONED_AFTER_MS: i64 = 300_000;
+/// A request that was begun so long ago and did nothing most likely died with its server; whoever repeats it may do it
+/// anew. It need not be certain: should it be alive after all, only one of the two commits can mark the key.
+const ABANDONED_AFTER_MS: i64 = 10_000;
 
 /// A request that did what it was asked for and kept no answer for so long lost it in a crash.
 const ANSWER_LOST_AFTER_MS: i64 = 10_000;

@@ -119,7 +119,7 @@ async fn keep(asked: Asked, app: &App, response: Response) -> Response {
     }
     if passing {
         if let Err(error) = app.store.idempotency_abandon(&key, &principal).await {
-            warn!(%error, "an idempotency key could not be let go; it lets go of itself in a few minutes");
+            warn!(%error, "an idempotency key could not be let go; it lets go of itself in some seconds");
         }
         return response;
     }
@@ -136,7 +136,7 @@ async fn keep(asked: Asked, app: &App, response: Response) -> Response {
     };
     let text = serde_json::to_string(&answer).unwrap_or_default();
     if let Err(error) = app.store.idempotency_finish(&key, &principal, parts.status.as_u16(), &text).await {
-        warn!(%error, "an answer could not be kept; a repeat finds the request in progress for a few minutes");
+        warn!(%error, "an answer could not be kept; a repeat finds that it was done and not what it was answered");
     }
     Response::from_parts(parts, Body::from(body))
 }
