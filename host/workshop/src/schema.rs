@@ -167,7 +167,12 @@ mod tests {
                 format!("{} | {} | {default} | {} | {}", row.name, row.kind, row.range, row.meaning)
             })
             .collect();
-        insta::assert_snapshot!(text.join("\n"), @"");
+        insta::assert_snapshot!(text.join("\n"), @r#"
+        stages | list of object | required | at least 1 items | 
+        stages[].percent_bp | integer |  | 1 to 10000 | 
+        ceiling | integer | null | at least 0 | How much is too much.
+        on_warning | "wait" | "pause" | "wait" |  |
+        "#);
     }
 
     #[test]

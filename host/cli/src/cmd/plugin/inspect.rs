@@ -12,6 +12,9 @@ use crate::{
     output::{self, Format, Outcome},
 };
 
+/// How much of a default the table shows.
+const DEFAULT_CHARS_MAX: usize = 40;
+
 #[derive(Debug, Args)]
 pub(crate) struct Inspect {
     /// A component, or the name of a plugin that is installed on the server.
@@ -80,11 +83,17 @@ fn print(body: &Value, format: Format) -> Result<(), Failure> {
     Ok(())
 }
 
-/// A setting that must be given says so where its default would stand.
+/// A setting that must be given says so where its default would stand. A long default is cut: JSON has all of it.
 fn with_default(mut row: Value) -> Value {
     let required = row.get("required").and_then(Value::as_bool) == Some(true);
-    if let Some(default) = row.get_mut("default").filter(|default| default.is_null() && required) {
-        *default = "required".into();
+    if let Some(default) = row.get_mut("default") {
+        match default.as_str() {
+            None if required => *default = "required".into(),
+            Some(text) if text.chars().count() > DEFAULT_CHARS_MAX => {
+                *default = text.chars().take(DEFAULT_CHARS_MAX).chain(['…']).collect::<String>().into();
+            }
+            _ => {}
+        }
     }
     row
 }
