@@ -59,12 +59,23 @@ fn each_heavy_dependency_has_one_room() {
     for (heavy, room) in
         [("sqlx", "store"), ("wasmtime", "sandbox"), ("cedar-policy", "policy"), ("object_store", "vault")]
     {
-        for krate in ["domain", "ledger", "policy", "sandbox", "store", "vault", "server", "cli", "emulator"]
-        {
+        for krate in [
+            "domain", "ledger", "policy", "sandbox", "store", "vault", "server", "cli", "emulator",
+            "workshop",
+        ] {
             let known = dependencies(krate);
             assert_eq!(known.contains(&heavy.to_owned()), krate == room, "{heavy} in interlock-{krate}");
         }
     }
+}
+
+#[test]
+fn the_workshop_needs_neither_server_nor_policies_nor_a_clock() {
+    let known = dependencies("workshop");
+    for other in ["interlock-server", "interlock-policy", "interlock-store", "reqwest", "axum", "clap"] {
+        assert!(!known.contains(&other.to_owned()), "interlock-workshop depends on {other}");
+    }
+    never("host/workshop/src", &["::now()", "std::net"]);
 }
 
 #[test]

@@ -6,7 +6,9 @@ use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
+use serde_json::Value;
 
+use crate::plugins::BuiltPlugin;
 use crate::{plugins, programs, workspace};
 
 /// What `cargo xtask test` takes.
@@ -64,6 +66,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let mut counts = Counts::default();
     for dir in WORKSPACES {
         counts.add(tests(&nextest, dir)?);
+    }
+    for plugin in &built {
+        counts.add(cases(plugin)?);
     }
     for dir in WORKSPACES {
         counts.add(doc_tests(dir)?);
@@ -172,6 +177,27 @@ fn tests(nextest: &Path, dir: &str) -> Result<Counts> {
         Some(counts) if status.success() || counts.failed > 0 => Ok(counts),
         _ => bail!("the tests of {} did not run; the lines above say why", name(dir)),
     }
+}
+
+/// Runs the cases that stand beside a plugin, with the program that its author uses. A plugin without cases fails.
+fn cases(plugin: &BuiltPlugin) -> Result<Counts> {
+    let name = plugin.name();
+    println!("testing the cases of {name}");
+    let folders = ["plugins", "examples/plugins"].map(|dir| workspace::root().join(dir).join(&*name));
+    let file = folders.iter().map(|folder| folder.join("cases.yaml")).find(|file| file.is_file());
+    let file = file.with_context(|| format!("plugin `{name}` has no `cases.yaml` beside it; write one"))?;
+    let mut command = Command::new(workspace::target_dir().join("debug").join("interlock"));
+    command.args(["--output", "json", "plugin", "test"]).arg(&plugin.path).arg(&file).stdout(Stdio::piped());
+    let output = command.spawn().context("cannot start the program")?.wait_with_output()?;
+    let report: Value = serde_json::from_slice(&output.stdout)
+        .with_context(|| format!("the cases of {name} did not run; the lines above say why"))?;
+    let count = |key: &str| report[key].as_u64().unwrap_or_default();
+    let counts = Counts { passed: count("passed"), failed: count("failed") };
+    if !output.status.success() {
+        println!("{report:#}");
+        ensure!(counts.failed > 0, "the cases of {name} test nothing");
+    }
+    Ok(counts)
 }
 
 /// Runs the examples in a workspace's documentation: the guide for plugins is one of them.

@@ -9,4 +9,5 @@ pub(crate) mod device;
 pub(crate) mod fleet;
 pub(crate) mod key;
 pub(crate) mod ledger;
+pub(crate) mod plugin;
 pub(crate) mod serve;

@@ -6,6 +6,7 @@ use interlock_domain::IdError;
 use interlock_emulator::FleetError;
 use interlock_server::{FlowError, StartError, config::ConfigError};
 use interlock_vault::SigningError;
+use interlock_workshop::WorkshopError;
 use serde_json::Value;
 
 /// How a command ends: the exit codes that `docs/cli.md` promises.
@@ -83,6 +84,11 @@ fn exit_of(error: &dyn Any) -> Exit {
         match error {
             // The machine did not do its part; everything else is a file that holds no signing key.
             SigningError::Generate | SigningError::Sign => Exit::Failed,
+            _ => Exit::Usage,
+        }
+    } else if let Some(error) = error.downcast_ref::<WorkshopError>() {
+        match error {
+            WorkshopError::File { source, .. } => exit_of_io(source),
             _ => Exit::Usage,
         }
     } else if let Some(FleetError::Server { .. } | FleetError::Token { .. }) = error.downcast_ref() {

@@ -62,6 +62,9 @@ enum Command {
     /// Check, show and reload the policy bundle.
     #[command(subcommand)]
     Bundle(cmd::bundle::Bundle),
+    /// Check, try and test plugins while they are written, and look at installed ones.
+    #[command(subcommand)]
+    Plugin(cmd::plugin::Plugin),
     /// Print completions for a shell.
     Completions {
         /// Which shell.
@@ -104,6 +107,7 @@ async fn run(cli: Cli) -> Result<Outcome, client::Failure> {
         Command::Decision(decision) => decision.run(&connection, output).await,
         Command::Ledger(ledger) => ledger.run(&connection, output).await,
         Command::Bundle(bundle) => bundle.run(&connection, output).await,
+        Command::Plugin(plugin) => plugin.run(&connection, output).await,
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "interlock", &mut std::io::stdout());
             Ok(Outcome::Done)

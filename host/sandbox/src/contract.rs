@@ -13,8 +13,8 @@ const PACKAGE: &str = "interlock:plugin/";
 const IMPORTS: [&str; 3] = ["types", "logging", "evidence"];
 
 /// Interfaces and their functions, by what makes a world this world.
-const EVERY_WORLD: (&str, &[&str]) = ("plugin", &["describe", "check-settings"]);
-const WORLDS: [(PluginKind, &str, &[&str]); 3] = [
+pub(crate) const EVERY_WORLD: (&str, &[&str]) = ("plugin", &["describe", "check-settings"]);
+pub(crate) const WORLDS: [(PluginKind, &str, &[&str]); 3] = [
     (PluginKind::ComplianceGate, "gate", &["evaluate"]),
     (PluginKind::HealthCheck, "health", &["needs", "judge"]),
     (PluginKind::RolloutStrategy, "strategy", &["plan", "advance"]),
@@ -126,7 +126,7 @@ impl Typed<'_> {
     }
 }
 
-fn may_import(name: &str) -> bool {
+pub(crate) fn may_import(name: &str) -> bool {
     if let Some(interface) = contract_interface(name) {
         return IMPORTS.contains(&interface);
     }
@@ -137,7 +137,7 @@ fn may_import(name: &str) -> bool {
 }
 
 /// `gate` of `interlock:plugin/gate@1.4.2`. Any 1.x is ours: later ones only add.
-fn contract_interface(name: &str) -> Option<&str> {
+pub(crate) fn contract_interface(name: &str) -> Option<&str> {
     let (interface, version) = name.strip_prefix(PACKAGE)?.split_once('@')?;
     version.starts_with("1.").then_some(interface)
 }

@@ -21,6 +21,7 @@
 //! # }
 //! ```
 
+mod anatomy;
 mod answer;
 #[doc(hidden)]
 pub mod bare;
@@ -42,6 +43,7 @@ mod state;
 mod transcript;
 pub mod types;
 
+pub use anatomy::{Examination, Part, Place};
 pub use error::{PluginError, SandboxError};
 pub use evidence::{
     Document, Ending, EvidenceAnswer, EvidenceLookup, EvidenceSource, NoEvidence, RecordedEvidence, Refusal,

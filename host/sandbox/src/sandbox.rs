@@ -174,17 +174,12 @@ impl Sandbox {
     /// # Errors
     /// Each reason apart; nothing is kept of a component that fails.
     pub async fn install(&self, wasm: Vec<u8>) -> Result<Arc<Plugin>, InstallError> {
-        let bytes = wasm.len() as u64;
-        let component_bytes_max = self.limits().component_bytes_max;
-        if bytes > component_bytes_max {
-            return Err(InstallError::TooLarge { bytes, component_bytes_max });
-        }
         let digest = Digest::of(&wasm);
         if let Some(plugin) = self.shelf.get(&digest) {
             self.shelf.keep(&plugin);
             return Ok(plugin);
         }
-        let component = self.compile(digest, wasm).await?;
+        let component = self.compile_bounded(digest, wasm).await?;
         let plugin = Arc::new(self.accept(digest, &component).await?);
         self.shelf.keep(&plugin);
         Ok(plugin)
@@ -220,6 +215,20 @@ impl Sandbox {
         Ok(Arc::new(self.accept(found, &component).await?))
     }
 
+    /// Refuses what is too large before anybody looks at it.
+    pub(crate) async fn compile_bounded(
+        &self,
+        digest: Digest,
+        wasm: Vec<u8>,
+    ) -> Result<Component, InstallError> {
+        let bytes = wasm.len() as u64;
+        let component_bytes_max = self.limits().component_bytes_max;
+        if bytes > component_bytes_max {
+            return Err(InstallError::TooLarge { bytes, component_bytes_max });
+        }
+        self.compile(digest, wasm).await
+    }
+
     /// On a thread of its own and never more than `compile_concurrency` of them: a component that is slow to compile
     /// delays other installations, and no call.
     async fn compile(&self, digest: Digest, wasm: Vec<u8>) -> Result<Component, InstallError> {
@@ -245,7 +254,7 @@ impl Sandbox {
         }
     }
 
-    async fn accept(&self, digest: Digest, component: &Component) -> Result<Plugin, InstallError> {
+    pub(crate) async fn accept(&self, digest: Digest, component: &Component) -> Result<Plugin, InstallError> {
         let kind = contract::inspect(&self.machine.engine, component)?;
         contract::typecheck(&self.machine.engine, component, kind)?;
         let runner = self

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod fake;
+mod plugin;
 
 use fake::{Body, FakeServer, run};
 use serde_json::{Value, json};
