@@ -229,3 +229,6 @@ pub(crate) fn snake(value: &impl serde::Serialize) -> String {
 fn json(value: &impl serde::Serialize) -> String {
     serde_json::to_string(value).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests;

@@ -73,8 +73,11 @@ fn json(value: &impl serde::Serialize) -> Result<Value, Failure> {
     serde_json::to_value(value).map_err(Failure::local)
 }
 
-/// `1.3 ms`
+/// `87 µs`, `1.3 ms`
 fn time(micros: u64) -> String {
+    if micros < 1000 {
+        return format!("{micros} µs");
+    }
     format!("{}.{} ms", micros / 1000, micros % 1000 / 100)
 }
 
