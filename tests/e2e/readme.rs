@@ -27,8 +27,11 @@ case "$*" in
 esac
 "#;
 
-/// Until the gates have judged, for half a minute at most.
-const JUDGED: &str = "for try in $(seq 150); do interlock change show $change | grep -q 'state  *approving' && break; sleep 0.2; done";
+/// What a person waits for with a `sleep`, and the line that tells that it is there. A busy test machine may need longer.
+const WAITS: [(&str, &str, &str); 2] = [
+    ("sleep 2 ", "interlock device show pump-0001", "firmware  *1.0.0"),
+    ("sleep 3 ", "interlock change show $change", "state  *approving"),
+];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().unwrap()
@@ -51,9 +54,16 @@ fn the_lines_for_a_server_of_your_own_work_from_a_clone() {
         TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
     );
     assert!(lines.contains("127.0.0.1:8080"), "the server listens elsewhere now");
-    // A person waits a moment; a busy test machine may need a longer one.
-    assert!(lines.contains("\nsleep 3 "), "nothing gives the gates time");
-    let lines = lines.replace("127.0.0.1:8080", &address).replace("\nsleep 3 ", &format!("\n{JUDGED} "));
+    let mut lines = lines.replace("127.0.0.1:8080", &address);
+    for (sleep, look, sign) in WAITS {
+        let sleep = format!("\n{sleep}");
+        assert!(lines.contains(&sleep), "nothing waits with`{sleep}`");
+        // Half a minute at most.
+        let wait = format!(
+            "\nfor try in $(seq 150); do {look} | grep '{sign}' > /dev/null && break; sleep 0.2; done "
+        );
+        lines = lines.replace(&sleep, &wait);
+    }
     let script = format!("set -eu -o pipefail\ntrap 'kill $(jobs -p)' EXIT\n{lines}");
 
     let home = tempfile::tempdir().unwrap();
