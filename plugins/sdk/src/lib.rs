@@ -34,7 +34,9 @@
 extern crate self as interlock_plugin_sdk;
 
 pub mod evidence;
+mod levels;
 pub mod logging;
+mod observation;
 mod plugin;
 mod ratio;
 mod settings;
@@ -57,6 +59,7 @@ pub mod bindings;
 pub mod export;
 
 pub use interlock_plugin_sdk_macros::{gate, health, settings, strategy};
+pub use levels::Levels;
 pub use plugin::{Gate, Health, Plugin, Strategy};
 pub use ratio::percent;
 pub use settings::Settings;
@@ -82,9 +85,9 @@ pub mod prelude {
     pub use crate::logging;
     pub use crate::{
         Aggregation, Artifact, Change, ChangeKind, Directive, Exposure, Fault, Finding, Gate, Group, Health,
-        HealthVerdict, Instant, Millis, Observation, OnWarning, Outcome, Plugin, Population, Progress, Query,
-        RollbackTarget, Series, Settings, SettingsProblem, Severity, Situation, Stage, Strategy, Verdict,
-        Walk, percent,
+        HealthVerdict, Instant, Levels, Millis, Observation, OnWarning, Outcome, Plugin, Population,
+        Progress, Query, RollbackTarget, Series, Settings, SettingsProblem, Severity, Situation, Stage,
+        Strategy, Verdict, Walk, percent,
     };
     pub use crate::{gate, health, settings, strategy};
 }

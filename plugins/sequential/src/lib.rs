@@ -65,10 +65,7 @@ impl Health for Sequential {
 
 /// A count of targets as the host states it. Anything but a count is a fault, which is a deny.
 fn counted(observations: &[Observation], id: &str) -> Result<u64, Fault> {
-    let observation = observations
-        .iter()
-        .find(|observation| observation.query.id == id)
-        .ok_or_else(|| Fault::Evidence(format!("the host did not answer the query `{id}`")))?;
+    let observation = Observation::of(observations, id)?;
     let value = observation.treatment.value.unwrap_or(0.0);
     // Beyond 2^53 an f64 no longer counts; no fleet is that large.
     if value.is_finite() && (0.0..9e15).contains(&value) && value.fract() == 0.0 {

@@ -89,7 +89,7 @@ impl Health for Silence {
 }
 
 fn silent_targets(observations: &[Observation], settings: &Settings) -> Result<Option<Finding>, Fault> {
-    let count = |id| Ok(observed(observations, id)?.treatment.value.unwrap_or(0.0));
+    let count = |id| Ok(Observation::of(observations, id)?.treatment.value.unwrap_or(0.0));
     let (exposed, silent) = (count(EXPOSED)?, count(SILENT)?);
     if !(exposed.is_finite() && silent.is_finite()) {
         let message = "the host's counts of targets are not numbers";
@@ -118,7 +118,7 @@ fn quiet_metric(
     metric: &str,
     settings: &Settings,
 ) -> Result<Option<Finding>, Fault> {
-    let observed = observed(observations, metric)?;
+    let observed = Observation::of(observations, metric)?;
     let (Some(treated), Some(usual)) = (rate(&observed.treatment), rate(&observed.control)) else {
         // Nobody was treated, or nobody is left to compare with.
         return Ok(None);
@@ -145,13 +145,6 @@ fn rate(series: &Series) -> Option<f64> {
 
 fn rounded(value: f64) -> f64 {
     (value * 10.0).round() / 10.0
-}
-
-fn observed<'a>(observations: &'a [Observation], id: &str) -> Result<&'a Observation, Fault> {
-    observations
-        .iter()
-        .find(|observation| observation.query.id == id)
-        .ok_or_else(|| Fault::Evidence(format!("the host did not answer the query `{id}`")))
 }
 
 #[cfg(test)]

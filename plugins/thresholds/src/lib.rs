@@ -7,7 +7,7 @@ mod metric;
 mod settings;
 
 use metric::Metric;
-pub use settings::{Levels, Settings};
+pub use settings::Settings;
 
 /// The ids of the queries that count targets.
 const EXPOSED: &str = "exposed";
@@ -34,7 +34,7 @@ impl Health for Thresholds {
     fn judge(observations: &[Observation], settings: &Settings, _now: Instant) -> Result<Verdict, Fault> {
         let mut findings = Vec::new();
         for metric in &Metric::ALL {
-            findings.extend(metric.judge(observed(observations, metric.name)?, settings));
+            findings.extend(metric.judge(Observation::of(observations, metric.name)?, settings));
         }
         findings.extend(judge_failures(observations, settings)?);
         Ok(findings.into_iter().collect())
@@ -44,7 +44,7 @@ impl Health for Thresholds {
 /// The share of the exposed targets that failed or fell silent. No control: its targets were offered nothing.
 fn judge_failures(observations: &[Observation], settings: &Settings) -> Result<Option<Finding>, Fault> {
     // A count without a sample is none: the host counts what happened, and nothing did.
-    let count = |id| Ok(observed(observations, id)?.treatment.value.unwrap_or(0.0));
+    let count = |id| Ok(Observation::of(observations, id)?.treatment.value.unwrap_or(0.0));
     let (exposed, lost) = (count(EXPOSED)?, count(FAILED)? + count(SILENT)?);
     let finding = if !(exposed.is_finite() && lost.is_finite()) {
         Some(Finding::critical("failures-not-a-number", "the host's counts of targets are not numbers"))
@@ -63,13 +63,6 @@ fn judge_failures(observations: &[Observation], settings: &Settings) -> Result<O
 /// Too little was seen to say anything.
 fn unjudged(code: &str, message: String, settings: &Settings) -> Finding {
     if settings.require_samples { Finding::critical(code, message) } else { Finding::info(code, message) }
-}
-
-fn observed<'a>(observations: &'a [Observation], id: &str) -> Result<&'a Observation, Fault> {
-    observations
-        .iter()
-        .find(|observation| observation.query.id == id)
-        .ok_or_else(|| Fault::Evidence(format!("the host did not answer the query `{id}`")))
 }
 
 #[cfg(test)]

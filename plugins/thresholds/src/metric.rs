@@ -2,7 +2,7 @@
 
 use interlock_plugin_sdk::prelude::*;
 
-use crate::settings::{Levels, Settings};
+use crate::settings::Settings;
 use crate::unjudged;
 
 /// A metric that devices report.
@@ -110,14 +110,16 @@ pub(crate) fn against_levels(
     show: fn(f64) -> String,
 ) -> Option<Finding> {
     let Levels { warning, critical } = levels;
-    if value >= critical as f64 {
-        let message = format!("{described}; it is critical from {} on", show(critical as f64));
-        Some(Finding::critical(&format!("{code}-critical"), message))
-    } else if value >= warning as f64 {
-        let message = format!("{described}; it is worrying from {} on", show(warning as f64));
-        Some(Finding::warning(&format!("{code}-warning"), message))
-    } else {
-        None
+    let (warning, critical) = (show(warning as f64), show(critical as f64));
+    match levels.reached(value)? {
+        Severity::Critical => {
+            let message = format!("{described}; it is critical from {critical} on");
+            Some(Finding::critical(&format!("{code}-critical"), message))
+        }
+        Severity::Warning | Severity::Info => {
+            let message = format!("{described}; it is worrying from {warning} on");
+            Some(Finding::warning(&format!("{code}-warning"), message))
+        }
     }
 }
 

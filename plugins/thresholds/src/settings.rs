@@ -31,30 +31,15 @@ pub struct Settings {
     pub window_secs: u64,
 }
 
-/// From where on a value warns and fails. A value at the level counts.
-#[settings]
-#[derive(Copy, PartialEq, Eq)]
-pub struct Levels {
-    /// From here on the verdict warns.
-    pub warning: u64,
-    /// From here on the verdict fails.
-    pub critical: u64,
-}
-
 impl Settings {
     fn check(&self) -> Vec<SettingsProblem> {
         let levels = [
-            ("error_rate_bp", self.error_rate_bp),
-            ("latency_ms", self.latency_ms),
-            ("failures_bp", self.failures_bp),
+            ("/error_rate_bp", self.error_rate_bp),
+            ("/latency_ms", self.latency_ms),
+            ("/failures_bp", self.failures_bp),
         ];
-        let mut problems = Vec::new();
-        for (name, Levels { warning, critical }) in levels {
-            if warning > critical {
-                let message = format!("must not be above `critical`, which is {critical}");
-                problems.push(SettingsProblem::at(format!("/{name}/warning"), message));
-            }
-        }
+        let mut problems: Vec<SettingsProblem> =
+            levels.into_iter().filter_map(|(path, levels)| levels.problem(path)).collect();
         if self.min_samples == 0 {
             problems.push(SettingsProblem::at("/min_samples", "must be at least 1"));
         }
