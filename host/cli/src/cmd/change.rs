@@ -5,7 +5,8 @@ mod watch;
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum, builder::PossibleValue};
+use interlock_domain::State as ChangeState;
 use serde_json::{Value, json};
 
 use crate::{
@@ -47,11 +48,40 @@ pub(crate) enum Change {
         /// Its id.
         id: String,
     },
-    /// Watch a change until it ends. Exit code 0 when it completed, 1 when it did not.
+    /// Watch a change until it ends, or gets where you want it. Exit code 0 when it completed or got there, 1 when it ended
+    /// otherwise.
     Watch {
         /// Its id.
         id: String,
+        /// Stop watching in this state, for example `approving`; may be repeated.
+        #[arg(long, value_name = "STATE")]
+        until: Vec<State>,
     },
+}
+
+/// A state of a change, as people name it on the command line.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct State(ChangeState);
+
+impl ValueEnum for State {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[
+            State(ChangeState::Gating),
+            State(ChangeState::Approving),
+            State(ChangeState::RollingOut),
+            State(ChangeState::Paused),
+            State(ChangeState::RollingBack),
+            State(ChangeState::RolledBack),
+            State(ChangeState::Completed),
+            State(ChangeState::Rejected),
+            State(ChangeState::Cancelled),
+            State(ChangeState::Expired),
+        ]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(PossibleValue::new(self.0.as_str()))
+    }
 }
 
 #[derive(Debug, Args)]
@@ -167,7 +197,7 @@ impl Change {
                 let body = client.get(&format!("/changes/{id}/explain")).await?.body;
                 explain(&body, format)?;
             }
-            Change::Watch { id } => return watch::watch(&client, &id, format).await,
+            Change::Watch { id, until } => return watch::watch(&client, &id, &until, format).await,
         }
         Ok(Outcome::Done)
     }

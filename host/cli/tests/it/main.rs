@@ -214,6 +214,29 @@ async fn a_watched_change_is_told_line_by_line_where_there_is_no_terminal() {
 }
 
 #[tokio::test]
+async fn a_change_is_watched_until_it_is_where_it_is_waited_for() {
+    let server = FakeServer::start().await;
+    let way =
+        |states: &[&str]| states.iter().map(|state| (200, Body::Json(change(state)))).collect::<Vec<_>>();
+    for (states, until, code) in [
+        (&["gating", "approving"][..], &["approving"][..], 0),
+        (&["gating", "rejected"], &["approving", "rejected"], 0),
+        // It ended, and never was there.
+        (&["gating", "rejected"], &["approving"], 1),
+        (&["completed"], &["paused"], 1),
+    ] {
+        server.answers(way(states));
+        let wanted = until.iter().flat_map(|state| ["--until", state]);
+        let arguments: Vec<&str> = ["change", "watch", "chg_1"].into_iter().chain(wanted).collect();
+        let run = server.run(&arguments, "").await;
+        assert_eq!(run.code, code, "{states:?} until {until:?}: {run:?}");
+    }
+    let run = server.run(&["change", "watch", "chg_1", "--until", "approved"], "").await;
+    assert_eq!(run.code, 2, "{run:?}");
+    assert!(run.stderr.contains("approving"), "the states that there are: {run:?}");
+}
+
+#[tokio::test]
 async fn a_statement_that_is_signed_without_a_server_names_the_models_that_it_is_for() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("fw.swu").to_str().unwrap().to_owned();

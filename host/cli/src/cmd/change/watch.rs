@@ -1,4 +1,4 @@
-//! `interlock change watch`: a line whenever something moves, until the change ends.
+//! `interlock change watch`: a line whenever something moves, until the change ends or gets where it is waited for.
 
 use std::{
     io::{IsTerminal as _, stderr},
@@ -7,7 +7,7 @@ use std::{
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::{FIELDS, sheet::progress_line};
+use super::{FIELDS, State, sheet::progress_line};
 use crate::{
     client::{Client, Failure},
     output::{self, Format, Outcome},
@@ -18,7 +18,12 @@ const EVERY: Duration = Duration::from_millis(500);
 /// Nothing more happens by itself after these.
 const ENDS: [&str; 5] = ["completed", "rolled_back", "rejected", "cancelled", "expired"];
 
-pub(super) async fn watch(client: &Client, id: &str, format: Format) -> Result<Outcome, Failure> {
+pub(super) async fn watch(
+    client: &Client,
+    id: &str,
+    until: &[State],
+    format: Format,
+) -> Result<Outcome, Failure> {
     let progress = Progress::new();
     let mut last = String::new();
     loop {
@@ -29,10 +34,13 @@ pub(super) async fn watch(client: &Client, id: &str, format: Format) -> Result<O
             progress.say(&line);
             last = line;
         }
-        if ENDS.contains(&state.as_str()) {
+        let there = until.iter().any(|wanted| wanted.0.as_str() == state);
+        if there || ENDS.contains(&state.as_str()) {
             progress.end();
             output::record(&change, FIELDS, format)?;
-            return Ok(if state == "completed" { Outcome::Done } else { Outcome::Refused });
+            // Whoever waits for another state did not get it, not even by completion.
+            let good = there || (until.is_empty() && state == "completed");
+            return Ok(if good { Outcome::Done } else { Outcome::Refused });
         }
         tokio::time::sleep(EVERY).await;
     }
