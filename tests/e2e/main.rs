@@ -8,3 +8,4 @@ mod program;
 mod readme;
 mod refusals;
 mod swupdate;
+mod transcript;
