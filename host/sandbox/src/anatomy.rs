@@ -8,7 +8,7 @@ use wasmtime::Engine;
 use wasmtime::component::Component;
 use wasmtime::component::types::ComponentItem;
 
-use crate::contract::{EVERY_WORLD, WORLDS, contract_interface, may_import};
+use crate::contract::{EVERY_WORLD, VERSION, WORLDS, contract_interface, may_import, newer};
 use crate::{InstallError, Plugin, Sandbox};
 
 /// A component that was looked at, and what became of it.
@@ -25,7 +25,7 @@ pub struct Examination {
 /// One import or export, or one that is missing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Part {
-    /// `interlock:plugin/gate@1.0.0#evaluate`; an import without its functions.
+    /// `interlock:plugin/gate@1.1.0#evaluate`; an import without its functions, unless one of them is why it is listed.
     pub name: String,
     /// What it is to the contract.
     pub place: Place,
@@ -41,6 +41,8 @@ pub enum Place {
     StandIn,
     /// An import that no plugin may have.
     Foreign,
+    /// A function of the contract that this host is too old to have.
+    Newer,
     /// An export that the host calls.
     Export,
     /// An export that nobody calls.
@@ -80,6 +82,7 @@ fn parts(engine: &Engine, component: &Component) -> Vec<Part> {
             part(name.to_owned(), place)
         })
         .collect();
+    parts.extend(newer(engine, component).into_iter().map(|name| part(name, Place::Newer)));
     let mut exported = Vec::new();
     for (name, export) in ty.exports(engine) {
         let expected = contract_interface(name).and_then(functions);
@@ -128,7 +131,7 @@ fn missing(exported: &[Part]) -> Vec<Part> {
         .flat_map(|(interface, names)| names.iter().map(move |name| (interface, *name)))
         .filter(|(interface, name)| !has(interface, Some(name)))
         .map(|(interface, name)| Part {
-            name: format!("interlock:plugin/{interface}@1.0.0#{name}"),
+            name: format!("interlock:plugin/{interface}@{VERSION}#{name}"),
             place: Place::Missing,
         })
         .collect()

@@ -37,6 +37,14 @@ impl evidence::Host for Nothing {
     ) -> Result<std::result::Result<evidence::Document, evidence::Refusal>> {
         Ok(Err(evidence::Refusal::NotFound))
     }
+
+    async fn fetch_many(
+        &mut self,
+        _source: String,
+        keys: Vec<String>,
+    ) -> Result<Vec<std::result::Result<evidence::Document, evidence::Refusal>>> {
+        Ok(keys.into_iter().map(|_| Err(evidence::Refusal::NotFound)).collect())
+    }
 }
 
 impl Sandbox {

@@ -10,7 +10,11 @@ use crate::types::{Change, Description, Fault, PluginKind, Population, SettingsP
 use crate::{InstallError, inert};
 
 const PACKAGE: &str = "interlock:plugin/";
-const IMPORTS: [&str; 3] = ["types", "logging", "evidence"];
+/// The version of the contract that this host serves, with all before it that have the same first number.
+pub(crate) const VERSION: &str = "1.1.0";
+/// What plugins may import, with the functions that this host has.
+const IMPORTS: [(&str, &[&str]); 3] =
+    [("types", &[]), ("logging", &["log"]), ("evidence", &["fetch", "fetch-many"])];
 
 /// Interfaces and their functions, by what makes a world this world.
 pub(crate) const EVERY_WORLD: (&str, &[&str]) = ("plugin", &["describe", "check-settings"]);
@@ -24,7 +28,8 @@ pub(crate) const WORLDS: [(PluginKind, &str, &[&str]); 3] = [
 /// nobody calls them.
 ///
 /// # Errors
-/// Names every import that is neither of the contract nor of the WASI stand-in, or every function that is missing.
+/// Names every import that is neither of the contract nor of the WASI stand-in, every function that this host is too old
+/// to have, or every function that is missing.
 pub(crate) fn inspect(engine: &Engine, component: &Component) -> Result<PluginKind, InstallError> {
     let ty = component.component_type();
     let foreign: Vec<String> = ty
@@ -35,6 +40,10 @@ pub(crate) fn inspect(engine: &Engine, component: &Component) -> Result<PluginKi
         .collect();
     if !foreign.is_empty() {
         return Err(InstallError::ForeignImports { names: foreign });
+    }
+    let names = newer(engine, component);
+    if !names.is_empty() {
+        return Err(InstallError::NewerContract { names, version: VERSION });
     }
     let functions = |interface: &str| {
         ty.exports(engine).find_map(|(name, export)| match export.ty {
@@ -59,6 +68,25 @@ pub(crate) fn inspect(engine: &Engine, component: &Component) -> Result<PluginKi
         .map(|(interface, name)| format!("{PACKAGE}{interface}#{name}"))
         .collect();
     if missing.is_empty() { Ok(kind) } else { Err(InstallError::MissingExports { kind, names: missing }) }
+}
+
+/// The functions of our own interfaces that the component imports and this host does not have:
+/// `interlock:plugin/evidence@1.2.0#list`.
+pub(crate) fn newer(engine: &Engine, component: &Component) -> Vec<String> {
+    let ty = component.component_type();
+    let mut names = Vec::new();
+    for (name, import) in ty.imports(engine) {
+        let ours = contract_interface(name).and_then(|ours| IMPORTS.iter().find(|(known, _)| *known == ours));
+        let (Some((_, known)), ComponentItem::ComponentInstance(instance)) = (ours, import.ty) else {
+            continue;
+        };
+        for (function, item) in instance.exports(engine) {
+            if matches!(item.ty, ComponentItem::ComponentFunc(_)) && !known.contains(&function) {
+                names.push(format!("{name}#{function}"));
+            }
+        }
+    }
+    names
 }
 
 /// Whether every function of the world has the type that the contract gives it. wasmtime would say so at the first
@@ -128,7 +156,7 @@ impl Typed<'_> {
 
 pub(crate) fn may_import(name: &str) -> bool {
     if let Some(interface) = contract_interface(name) {
-        return IMPORTS.contains(&interface);
+        return IMPORTS.iter().any(|(known, _)| *known == interface);
     }
     let wasi = name.strip_prefix("wasi:").and_then(|rest| rest.split_once('/'));
     wasi.is_some_and(|(package, rest)| {

@@ -63,6 +63,18 @@ pub enum InstallError {
         /// All of them.
         names: Vec<String>,
     },
+    /// It needs functions of the contract that this host is too old to have.
+    #[error(
+        "the component needs {}, and this server has version {version} of the contract: update the server, or build the \
+         component for {version}",
+        list(names)
+    )]
+    NewerContract {
+        /// All of them.
+        names: Vec<String>,
+        /// The newest version that is served here.
+        version: &'static str,
+    },
     /// It is no plugin.
     #[error("the component exports none of `gate`, `health` and `strategy` of `interlock:plugin@1`")]
     NoWorld,

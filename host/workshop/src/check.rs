@@ -103,6 +103,7 @@ const fn why(place: Place) -> &'static str {
         Place::Import => "import that the host provides",
         Place::StandIn => "import that is inert here: no files, no network, a clock that stands still",
         Place::Foreign => "import that no plugin may have: ask for evidence instead",
+        Place::Newer => "import of a newer contract, which this host does not have",
         Place::Export => "export that the host calls",
         Place::Extra => "export that nobody calls: harmless",
         Place::Missing => "missing: the host calls it",

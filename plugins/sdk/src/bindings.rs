@@ -9,9 +9,9 @@ wit_bindgen::generate!({
     inline: r#"
         package interlock:sdk;
         world imports {
-            import interlock:plugin/types@1.0.0;
-            import interlock:plugin/logging@1.0.0;
-            import interlock:plugin/evidence@1.0.0;
+            import interlock:plugin/types@1.1.0;
+            import interlock:plugin/logging@1.1.0;
+            import interlock:plugin/evidence@1.1.0;
         }
     "#,
     world: "interlock:sdk/imports",
@@ -24,9 +24,9 @@ wit_bindgen::generate!({
 pub mod plugin {
     wit_bindgen::generate!({
         path: "../../wit",
-        inline: "package interlock:sdk; world plugin-half { export interlock:plugin/plugin@1.0.0; }",
+        inline: "package interlock:sdk; world plugin-half { export interlock:plugin/plugin@1.1.0; }",
         world: "interlock:sdk/plugin-half",
-        with: { "interlock:plugin/types@1.0.0": crate::bindings::interlock::plugin::types },
+        with: { "interlock:plugin/types@1.1.0": crate::bindings::interlock::plugin::types },
         pub_export_macro: true,
         default_bindings_module: "interlock_plugin_sdk::bindings::plugin",
     });
@@ -37,9 +37,9 @@ pub mod plugin {
 pub mod gate {
     wit_bindgen::generate!({
         path: "../../wit",
-        inline: "package interlock:sdk; world gate-half { export interlock:plugin/gate@1.0.0; }",
+        inline: "package interlock:sdk; world gate-half { export interlock:plugin/gate@1.1.0; }",
         world: "interlock:sdk/gate-half",
-        with: { "interlock:plugin/types@1.0.0": crate::bindings::interlock::plugin::types },
+        with: { "interlock:plugin/types@1.1.0": crate::bindings::interlock::plugin::types },
         pub_export_macro: true,
         default_bindings_module: "interlock_plugin_sdk::bindings::gate",
     });
@@ -50,9 +50,9 @@ pub mod gate {
 pub mod health {
     wit_bindgen::generate!({
         path: "../../wit",
-        inline: "package interlock:sdk; world health-half { export interlock:plugin/health@1.0.0; }",
+        inline: "package interlock:sdk; world health-half { export interlock:plugin/health@1.1.0; }",
         world: "interlock:sdk/health-half",
-        with: { "interlock:plugin/types@1.0.0": crate::bindings::interlock::plugin::types },
+        with: { "interlock:plugin/types@1.1.0": crate::bindings::interlock::plugin::types },
         additional_derives: [PartialEq],
         pub_export_macro: true,
         default_bindings_module: "interlock_plugin_sdk::bindings::health",
@@ -64,9 +64,9 @@ pub mod health {
 pub mod strategy {
     wit_bindgen::generate!({
         path: "../../wit",
-        inline: "package interlock:sdk; world strategy-half { export interlock:plugin/strategy@1.0.0; }",
+        inline: "package interlock:sdk; world strategy-half { export interlock:plugin/strategy@1.1.0; }",
         world: "interlock:sdk/strategy-half",
-        with: { "interlock:plugin/types@1.0.0": crate::bindings::interlock::plugin::types },
+        with: { "interlock:plugin/types@1.1.0": crate::bindings::interlock::plugin::types },
         additional_derives: [PartialEq],
         pub_export_macro: true,
         default_bindings_module: "interlock_plugin_sdk::bindings::strategy",

@@ -15,6 +15,16 @@ pub fn fetch(source: &str, key: &str) -> Result<Document, Refusal> {
     return crate::testing::fetch(source, key);
 }
 
+/// What `source` holds under each of `keys`, in their order: quicker than one after the other, because the host may ask for
+/// several at a time. Each key counts as a look-up. Since 1.1 of the contract: an older host refuses a plugin that
+/// calls this.
+pub fn fetch_many(source: &str, keys: &[String]) -> Vec<Result<Document, Refusal>> {
+    #[cfg(target_arch = "wasm32")]
+    return crate::bindings::interlock::plugin::evidence::fetch_many(source, keys);
+    #[cfg(not(target_arch = "wasm32"))]
+    return keys.iter().map(|key| crate::testing::fetch(source, key)).collect();
+}
+
 /// The JSON document that `source` holds under `key`. Anything but a document that reads as `T` is a fault,
 /// which the host treats as a deny.
 pub fn json<T: DeserializeOwned>(source: &str, key: &str) -> Result<T, Fault> {

@@ -21,6 +21,15 @@ fn a_document_reads_as_the_type_that_is_asked_for() {
 }
 
 #[test]
+fn many_documents_come_in_the_order_of_their_keys() {
+    let evidence = Evidence::new().json("sizes", "pump", "1").json("sizes", "lamp", "2");
+    let keys = ["lamp", "none", "pump"].map(String::from);
+    let found = evidence.during(|| evidence::fetch_many("sizes", &keys));
+    let contents: Vec<_> = found.into_iter().map(|answer| answer.map(|document| document.content)).collect();
+    assert_eq!(contents, [Ok(b"2".to_vec()), Err(Refusal::NotFound), Ok(b"1".to_vec())]);
+}
+
+#[test]
 fn every_refusal_is_a_fault_that_says_why() {
     assert_eq!(
         refused(Refusal::NotFound),

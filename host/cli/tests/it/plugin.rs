@@ -52,7 +52,7 @@ const WRONG: &str = "cases: [{ name: hopes, settings: { max_bytes: 1 }, expect: 
 async fn a_component_is_checked_without_a_server() {
     let good = plugin(&["check", &built("size-limit")]).await;
     assert_eq!(good.code, 0, "{good:?}");
-    assert!(good.stdout.contains("interlock:plugin/gate@1.0.0#evaluate"), "{good:?}");
+    assert!(good.stdout.contains("interlock:plugin/gate@1.1.0#evaluate"), "{good:?}");
     assert!(good.stdout.ends_with("good: a server would install it\n"), "{good:?}");
 
     let folder = Folder::new();

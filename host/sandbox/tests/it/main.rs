@@ -10,5 +10,6 @@ mod install;
 mod limits;
 mod replay;
 mod support;
+mod versions;
 mod wasi;
 mod worlds;

@@ -90,7 +90,7 @@ impl Guest {
 
     pub fn export(&mut self, interface: &str, function: &str, signature: &str, body: &str) {
         self.exports += &format!(
-            "(func (export \"interlock:plugin/{interface}@1.0.0#{function}\") {signature} {body})\n"
+            "(func (export \"interlock:plugin/{interface}@1.1.0#{function}\") {signature} {body})\n"
         );
     }
 
@@ -154,7 +154,7 @@ impl Guest {
             String::new()
         } else {
             format!(
-                "(func (export \"interlock:plugin/plugin@1.0.0#check-settings\") (param i32 i32) (result i32)
+                "(func (export \"interlock:plugin/plugin@1.1.0#check-settings\") (param i32 i32) (result i32)
                    (i32.const {empty_list}))"
             )
         };
@@ -180,7 +180,7 @@ impl Guest {
                  (if (i32.gt_s (local.get $missing) (i32.const 0))
                    (then (if (i32.eq (memory.grow (local.get $missing)) (i32.const -1)) (then (unreachable)))))
                  (local.get $at))
-               (func (export \"interlock:plugin/plugin@1.0.0#describe\") (result i32) {describe})
+               (func (export \"interlock:plugin/plugin@1.1.0#describe\") (result i32) {describe})
                {check}
                {exports}
                {fields})"
@@ -209,9 +209,9 @@ pub fn passing() -> Guest {
     Guest::gate("$pass")
 }
 
-pub const LOG: &str = r#"(import "interlock:plugin/logging@1.0.0" "log" (func $log (param i32 i32 i32)))"#;
+pub const LOG: &str = r#"(import "interlock:plugin/logging@1.1.0" "log" (func $log (param i32 i32 i32)))"#;
 pub const FETCH: &str =
-    r#"(import "interlock:plugin/evidence@1.0.0" "fetch" (func $fetch (param i32 i32 i32 i32 i32)))"#;
+    r#"(import "interlock:plugin/evidence@1.1.0" "fetch" (func $fetch (param i32 i32 i32 i32 i32)))"#;
 
 /// An expression for the `now` that the gate was called with.
 pub fn now() -> String {
