@@ -60,13 +60,30 @@ fn each_heavy_dependency_has_one_room() {
         [("sqlx", "store"), ("wasmtime", "sandbox"), ("cedar-policy", "policy"), ("object_store", "vault")]
     {
         for krate in [
-            "domain", "ledger", "policy", "sandbox", "store", "vault", "server", "cli", "emulator",
+            "domain",
+            "ledger",
+            "policy",
+            "sandbox",
+            "store",
+            "vault",
+            "server",
+            "cli",
+            "emulator",
             "workshop",
+            "toolchain",
         ] {
             let known = dependencies(krate);
             assert_eq!(known.contains(&heavy.to_owned()), krate == room, "{heavy} in interlock-{krate}");
         }
     }
+}
+
+#[test]
+fn the_toolchain_is_light_enough_for_xtask() {
+    let known = dependencies("toolchain");
+    let ours = known.iter().filter(|name| name.starts_with("interlock-")).count();
+    assert_eq!(ours, 0, "interlock-toolchain would bring the sandbox's compiler into every `cargo xtask`");
+    never("host/toolchain/src", &["::now()", "std::net", "async fn"]);
 }
 
 #[test]

@@ -4,6 +4,8 @@ use clap::{Parser, Subcommand};
 
 mod bench;
 mod demo;
+mod examples;
+mod languages;
 mod plugins;
 mod programs;
 mod test;

@@ -5,12 +5,13 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
+use interlock_toolchain::componentize;
+use interlock_toolchain::rust::TARGET;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
-use wit_component::{ComponentEncoder, DecodedWasm};
+use wit_component::DecodedWasm;
 
-use crate::toolchain::{TARGET, Toolchain};
-use crate::workspace;
+use crate::{examples, toolchain, workspace};
 
 /// What `cargo xtask plugins` takes.
 #[derive(clap::Args)]
@@ -18,6 +19,9 @@ pub(crate) struct Arguments {
     /// Where the components go [default: `interlock-plugins` in the cargo target folder]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// Also build the examples in Python, JavaScript and C, into `interlock-examples` in the cargo target folder
+    #[arg(long)]
+    examples: bool,
 }
 
 /// A component, ready to install.
@@ -28,10 +32,12 @@ pub(crate) struct BuiltPlugin {
     pub(crate) digest: String,
     /// Size of the component.
     pub(crate) size_bytes: u64,
+    /// The folder of its crate.
+    pub(crate) folder: PathBuf,
 }
 
 impl BuiltPlugin {
-    /// The name of the folder that holds its crate: `canary`.
+    /// What it is called: `canary`.
     pub(crate) fn name(&self) -> Cow<'_, str> {
         self.path.file_stem().unwrap_or_default().to_string_lossy()
     }
@@ -42,6 +48,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     for plugin in build_all(arguments.out.as_deref())? {
         println!("{:<20} {:>8} {}", plugin.name(), plugin.size_bytes, plugin.digest);
     }
+    if arguments.examples {
+        for path in examples::build_all()? {
+            println!("{}", path.display());
+        }
+    }
     Ok(())
 }
 
@@ -51,13 +62,14 @@ pub(crate) fn build_all(out: Option<&Path>) -> Result<Vec<BuiltPlugin>> {
     fs::create_dir_all(&out).with_context(|| format!("cannot create `{}`", out.display()))?;
     let crates = crates()?;
     let modules = compile(&crates)?;
-    crates.iter().map(|plugin| componentize(plugin, &modules, &out)).collect()
+    crates.iter().map(|plugin| install(plugin, &modules, &out)).collect()
 }
 
 /// A crate of the plugin workspace that yields a wasm module.
 struct PluginCrate {
-    /// The name of its folder.
+    /// Its package without what all are called.
     name: String,
+    folder: PathBuf,
     package: String,
     library: String,
 }
@@ -75,10 +87,12 @@ fn crates() -> Result<Vec<PluginCrate>> {
             let library = list(&package["targets"])
                 .find(|target| list(&target["kind"]).any(|kind| kind == "cdylib"))?["name"]
                 .as_str()?;
-            let folder = Path::new(package["manifest_path"].as_str()?).parent()?;
+            let folder = Path::new(package["manifest_path"].as_str()?).parent()?.to_owned();
+            let package = package["name"].as_str()?.to_owned();
             Some(PluginCrate {
-                name: folder.file_name()?.to_str()?.to_owned(),
-                package: package["name"].as_str()?.to_owned(),
+                name: package.strip_prefix("interlock-plugin-").unwrap_or(&package).to_owned(),
+                folder,
+                package,
                 library: library.replace('-', "_"),
             })
         })
@@ -97,7 +111,7 @@ fn compile(crates: &[PluginCrate]) -> Result<PathBuf> {
     let target_dir = workspace::target_dir().join("wasm");
     let mut build = workspace::cargo("plugins");
     build.args(["build", "--quiet", "--release"]).env("CARGO_TARGET_DIR", &target_dir);
-    Toolchain::find()?.configure(&mut build);
+    toolchain::find_or_install()?.configure(&mut build, &workspace::root());
     for plugin in crates {
         build.args(["--package", &plugin.package]);
     }
@@ -107,7 +121,7 @@ fn compile(crates: &[PluginCrate]) -> Result<PathBuf> {
 }
 
 /// Makes a component of a module, unless `out` already holds the one of this very module.
-fn componentize(plugin: &PluginCrate, modules: &Path, out: &Path) -> Result<BuiltPlugin> {
+fn install(plugin: &PluginCrate, modules: &Path, out: &Path) -> Result<BuiltPlugin> {
     let module = modules.join(&plugin.library).with_extension("wasm");
     let path = out.join(&plugin.name).with_extension("wasm");
     let built_at = fs::metadata(&module)
@@ -128,13 +142,14 @@ fn componentize(plugin: &PluginCrate, modules: &Path, out: &Path) -> Result<Buil
         fs::rename(&unfinished, &path)?;
         component
     };
-    Ok(BuiltPlugin { digest: digest(&component), size_bytes: component.len() as u64, path })
+    let folder = plugin.folder.clone();
+    Ok(BuiltPlugin { digest: digest(&component), size_bytes: component.len() as u64, path, folder })
 }
 
 /// The component of a core module, if it is a plugin: it imports nothing but what Interlock provides, and exports what
 /// one of the worlds asks for.
 fn encode(module: &[u8]) -> Result<Vec<u8>> {
-    let component = ComponentEncoder::default().validate(true).module(module)?.encode()?;
+    let component = componentize(module)?;
     let DecodedWasm::Component(resolve, world) = wit_component::decode(&component)? else {
         bail!("the encoder made no component");
     };
@@ -156,7 +171,7 @@ fn encode(module: &[u8]) -> Result<Vec<u8>> {
     Ok(component)
 }
 
-fn digest(content: &[u8]) -> String {
+pub(crate) fn digest(content: &[u8]) -> String {
     let hex: String = Sha256::digest(content).iter().map(|byte| format!("{byte:02x}")).collect();
     format!("sha256:{hex}")
 }

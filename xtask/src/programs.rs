@@ -85,7 +85,7 @@ pub(crate) fn cargo_tool(name: &str, version: &str) -> Result<PathBuf> {
 }
 
 /// Where built tools are kept: beside the build output.
-fn tools_dir() -> PathBuf {
+pub(crate) fn tools_dir() -> PathBuf {
     let target = workspace::target_dir();
     target.parent().map_or_else(|| target.clone(), Path::to_path_buf).join("tools")
 }
@@ -101,12 +101,12 @@ pub(crate) fn find(name: &str) -> Option<PathBuf> {
     env::split_paths(&path).chain(also).map(|dir| dir.join(name)).find(|path| path.is_file())
 }
 
-fn is_root() -> bool {
+pub(crate) fn is_root() -> bool {
     let id = Command::new("id").arg("-u").stderr(Stdio::null()).output();
     id.is_ok_and(|id| id.stdout.trim_ascii() == b"0")
 }
 
-fn apt_get(arguments: &[&str]) -> Result<()> {
+pub(crate) fn apt_get(arguments: &[&str]) -> Result<()> {
     let frontend: (&str, OsString) = ("DEBIAN_FRONTEND", "noninteractive".into());
     let status = Command::new("apt-get")
         .arg("-y")

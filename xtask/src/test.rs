@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
 use crate::plugins::BuiltPlugin;
-use crate::{plugins, programs, workspace};
+use crate::{examples, plugins, programs, workspace};
 
 /// What `cargo xtask test` takes.
 #[derive(clap::Args)]
@@ -38,7 +38,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         dependencies()?;
     }
     let built = plugins::build_all(None)?;
-    println!("built {} plugins", built.len());
+    let examples = examples::build_all()?;
+    println!("built {} plugins and {} examples", built.len(), examples.len());
     if !arguments.only_tests {
         for dir in WORKSPACES {
             let mut clippy = workspace::cargo(dir);
@@ -183,8 +184,9 @@ fn tests(nextest: &Path, dir: &str) -> Result<Counts> {
 fn cases(plugin: &BuiltPlugin) -> Result<Counts> {
     let name = plugin.name();
     println!("testing the cases of {name}");
-    let folders = ["plugins", "examples/plugins"].map(|dir| workspace::root().join(dir).join(&*name));
-    let file = folders.iter().map(|folder| folder.join("cases.yaml")).find(|file| file.is_file());
+    // An example that is there in several languages has one table of cases for all of them.
+    let folders = plugin.folder.ancestors().take(2);
+    let file = folders.map(|folder| folder.join("cases.yaml")).find(|file| file.is_file());
     let file = file.with_context(|| format!("plugin `{name}` has no `cases.yaml` beside it; write one"))?;
     let mut command = Command::new(workspace::target_dir().join("debug").join("interlock"));
     command.args(["--output", "json", "plugin", "test"]).arg(&plugin.path).arg(&file).stdout(Stdio::piped());

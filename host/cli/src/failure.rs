@@ -5,6 +5,7 @@ use std::{any::Any, fmt, io, path::Path};
 use interlock_domain::IdError;
 use interlock_emulator::FleetError;
 use interlock_server::{FlowError, StartError, config::ConfigError};
+use interlock_toolchain::ToolchainError;
 use interlock_vault::SigningError;
 use interlock_workshop::WorkshopError;
 use serde_json::Value;
@@ -89,6 +90,14 @@ fn exit_of(error: &dyn Any) -> Exit {
     } else if let Some(error) = error.downcast_ref::<WorkshopError>() {
         match error {
             WorkshopError::File { source, .. } => exit_of_io(source),
+            _ => Exit::Usage,
+        }
+    } else if let Some(error) = error.downcast_ref::<ToolchainError>() {
+        match error {
+            ToolchainError::File { source, .. } => exit_of_io(source),
+            // What is to be built does not compile, or is no plugin.
+            ToolchainError::Failed { .. } | ToolchainError::Component { .. } => Exit::Refused,
+            ToolchainError::Missing { .. } | ToolchainError::Start { .. } => Exit::Failed,
             _ => Exit::Usage,
         }
     } else if let Some(FleetError::Server { .. } | FleetError::Token { .. }) = error.downcast_ref() {

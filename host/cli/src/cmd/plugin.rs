@@ -1,12 +1,17 @@
 //! `interlock plugin`: the loop of whoever writes one. All but `inspect NAME` goes without a server.
 
 mod bench;
+mod build;
 mod check;
 mod inspect;
 mod run;
 mod test;
 
-use std::{fs, path::Path, sync::Arc};
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use clap::Subcommand;
 use interlock_sandbox::{Examination, Limits, Plugin as Installed, Sandbox};
@@ -17,8 +22,15 @@ use crate::{
     output::{Format, Outcome},
 };
 
+/// How long one component may take to compile here. A server has others to serve meanwhile.
+const COMPILE_TIMEOUT_MS: u64 = 600_000;
+/// Compiled components that are kept: those of Python have 50 MB.
+const CACHE_ENTRIES_MAX: u32 = 8;
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Plugin {
+    /// Build a plugin's folder: `Cargo.toml`, `pyproject.toml`, `package.json` or `plugin.toml` (C) says its language.
+    Build(build::Build),
     /// Check a component: imports, exports, size, description, settings schema. Exit code 1 when a server would refuse it.
     Check(check::Check),
     /// Show what a plugin says of itself, with its settings as a table.
@@ -34,6 +46,7 @@ pub(crate) enum Plugin {
 impl Plugin {
     pub(crate) async fn run(self, connection: &Connection, format: Format) -> Result<Outcome, Failure> {
         match self {
+            Plugin::Build(build) => build.run(format).await,
             Plugin::Check(check) => check.run(format).await,
             Plugin::Inspect(inspect) => inspect.run(connection, format).await,
             Plugin::Run(run) => run.run(format).await,
@@ -52,12 +65,31 @@ struct Looked {
 
 /// Under the limits that a server has by default, so that what passes here passes there.
 async fn look(file: &Path) -> Result<Looked, Failure> {
-    let wasm = fs::read(file).map_err(|error| Failure::file(file, &error))?;
-    // One author asks one question at a time.
-    let limits = Limits { instances_max: 4, ..Limits::default() };
-    let sandbox = Sandbox::new(limits.clone(), None).map_err(Failure::local)?;
+    look_at(fs::read(file).map_err(|error| Failure::file(file, &error))?).await
+}
+
+async fn look_at(wasm: Vec<u8>) -> Result<Looked, Failure> {
+    // One author asks one question at a time, and waits for a slow compiler rather than for nothing.
+    let limits = Limits {
+        instances_max: 4,
+        compile_timeout_ms: COMPILE_TIMEOUT_MS,
+        cache_entries_max: CACHE_ENTRIES_MAX,
+        ..Limits::default()
+    };
+    let sandbox = match cache_dir().map(|dir| Sandbox::new(limits.clone(), Some(&dir))) {
+        Some(Ok(sandbox)) => sandbox,
+        // A home that cannot be written to costs time, nothing else.
+        Some(Err(_)) | None => Sandbox::new(limits.clone(), None).map_err(Failure::local)?,
+    };
     let examination = sandbox.examine(wasm.clone()).await;
     Ok(Looked { wasm, examination, limits })
+}
+
+/// Where compiled components are kept: those of Python take seconds, and a test run follows the build.
+fn cache_dir() -> Option<PathBuf> {
+    let dir = |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let cache = dir("XDG_CACHE_HOME").or_else(|| dir("HOME").map(|home| home.join(".cache")))?;
+    Some(cache.join("interlock").join("compiled"))
 }
 
 /// A plugin that can be asked.

@@ -5,6 +5,7 @@
 
 mod check;
 mod files;
+mod languages;
 #[expect(dead_code, unreachable_pub, reason = "the sandbox's tests use the rest of it")]
 #[path = "../../../sandbox/tests/it/support/mod.rs"]
 mod support;

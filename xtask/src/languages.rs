@@ -1,0 +1,85 @@
+//! Compilers for plugins in Python, JavaScript and C: installed from their registries, in these versions.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, ensure};
+use interlock_toolchain::{COMPONENTIZE_PY, COMPONENTIZE_QJS};
+
+use crate::programs::{self, Program};
+
+/// What the system's packages bring.
+const PROGRAMS: &[Program] = &[
+    Program { name: "clang-19", package: "clang-19", needed_for: "plugins in C" },
+    Program { name: "wasm-ld-19", package: "lld-19", needed_for: "plugins in C" },
+    Program { name: "/usr/lib/wasm32-wasi/libc.a", package: "wasi-libc", needed_for: "plugins in C" },
+    Program {
+        name: "/usr/lib/llvm-19/lib/clang/19/lib/wasi/libclang_rt.builtins-wasm32.a",
+        package: "libclang-rt-19-dev-wasm32",
+        needed_for: "plugins in C",
+    },
+    Program { name: "python3", package: "python3-venv", needed_for: "plugins in Python" },
+    Program { name: "npm", package: "npm", needed_for: "plugins in JavaScript" },
+];
+
+/// Installs what is missing; yields the folders where the compilers are.
+pub(crate) fn ensure_installed() -> Result<Vec<PathBuf>> {
+    programs::ensure_installed(PROGRAMS)?;
+    Ok(vec![python()?, javascript()?])
+}
+
+fn python() -> Result<PathBuf> {
+    let dir = programs::tools_dir().join(format!("componentize-py-{COMPONENTIZE_PY}"));
+    let package = format!("componentize-py=={COMPONENTIZE_PY}");
+    installed(&dir, "bin", "componentize-py", &package, |dir| {
+        let mut venv = Command::new("python3");
+        venv.args(["-m", "venv"]).arg(dir);
+        let mut pip = Command::new(dir.join("bin/pip"));
+        pip.args(["install", "--quiet", "--disable-pip-version-check", &package]);
+        vec![venv, pip]
+    })
+}
+
+fn javascript() -> Result<PathBuf> {
+    let dir = programs::tools_dir().join(format!("componentize-qjs-{COMPONENTIZE_QJS}"));
+    let package = format!("componentize-qjs@{COMPONENTIZE_QJS}");
+    installed(&dir, "node_modules/.bin", "componentize-qjs", &package, |dir| {
+        let mut npm = Command::new("npm");
+        npm.args(["install", "--silent", "--no-audit", "--no-fund", "--save-exact", "--prefix"]);
+        npm.arg(dir).arg(&package);
+        vec![npm]
+    })
+}
+
+/// The folder `bin` of `dir` with the program in it. A build that failed half-way is begun anew.
+fn installed(
+    dir: &Path,
+    bin: &str,
+    program: &str,
+    package: &str,
+    commands: impl Fn(&Path) -> Vec<Command>,
+) -> Result<PathBuf> {
+    let bin = dir.join(bin);
+    let done = dir.join("installed");
+    if done.exists() && bin.join(program).exists() {
+        return Ok(bin);
+    }
+    println!("installing {package}; this happens once");
+    if dir.exists() {
+        std::fs::remove_dir_all(dir).with_context(|| format!("cannot empty `{}`", dir.display()))?;
+    }
+    std::fs::create_dir_all(dir).with_context(|| format!("cannot create `{}`", dir.display()))?;
+    for mut command in commands(dir) {
+        let what = command.get_program().to_string_lossy().into_owned();
+        let status =
+            command.stdin(Stdio::null()).status().with_context(|| format!("cannot start `{what}`"))?;
+        ensure!(
+            status.success(),
+            "`{what}` cannot install {package}, without which plugins in its language are neither built nor tested; \
+             the lines above say why: is its registry within reach?"
+        );
+    }
+    ensure!(bin.join(program).exists(), "{package} brought no `{program}`");
+    std::fs::write(&done, "")?;
+    Ok(bin)
+}
