@@ -89,6 +89,7 @@ fn v1() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(ledger::entries))
         .routes(routes!(ledger::verify))
         .routes(routes!(plugins::list))
+        .routes(routes!(plugins::component))
         .routes(routes!(bundle::show))
         .routes(routes!(bundle::reload))
 }

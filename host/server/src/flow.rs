@@ -6,6 +6,7 @@ pub mod account;
 pub mod artifact;
 pub mod bundle;
 pub mod change;
+pub mod component;
 pub mod decision;
 pub mod device;
 pub mod explain;

@@ -1,6 +1,6 @@
 //! Table `decisions`. The exact text of a row has the digest that its ledger entry names.
 
-use interlock_domain::{ChangeId, Decision, DecisionId, DecisionOutcome, TenantId};
+use interlock_domain::{ChangeId, Decision, DecisionId, DecisionOutcome, DecisionSubject, Digest, TenantId};
 
 use crate::{
     DecisionFilter, Page, Store, StoreError,
@@ -10,15 +10,21 @@ use crate::{
 
 /// Records a decision.
 pub(crate) async fn write(tx: &mut Tx, decision: &Decision, body: &str) -> Result<(), StoreError> {
+    let (plugin, digest) = match &decision.subject {
+        DecisionSubject::Plugin { name, digest, .. } => (name.as_str(), digest.to_string()),
+        DecisionSubject::Policy { .. } => ("", String::new()),
+    };
     let made = execute!(
         tx.conn(),
-        "INSERT INTO decisions (id, tenant, change_id, outcome, body) VALUES ($1, $2, $3, $4, $5)
-         ON CONFLICT DO NOTHING",
+        "INSERT INTO decisions (id, tenant, change_id, outcome, body, plugin, plugin_digest)
+         VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING",
         decision.id.as_str(),
         decision.tenant.as_str(),
         decision.change.as_ref().map_or("", ChangeId::as_str),
         decision.outcome.as_str(),
-        body
+        body,
+        plugin,
+        digest
     )?;
     if made == 0 {
         return Err(StoreError::exists("decision", &decision.id));
@@ -49,6 +55,18 @@ impl Store {
         Ok(found.map(|(body,)| body))
     }
 
+    /// Whether this component ever answered a question of the tenant.
+    pub async fn has_answered(&self, tenant: &TenantId, plugin: &Digest) -> Result<bool, StoreError> {
+        let found = fetch_optional!(
+            self.db().reader(),
+            (String,),
+            "SELECT id FROM decisions WHERE tenant = $1 AND plugin_digest = $2 AND plugin_digest <> '' LIMIT 1",
+            tenant.as_str(),
+            plugin.to_string()
+        )?;
+        Ok(found.is_some())
+    }
+
     /// The decisions of a tenant, newest first.
     pub async fn decisions(
         &self,
@@ -57,21 +75,35 @@ impl Store {
         page: &Page,
     ) -> Result<Vec<Decision>, StoreError> {
         let outcome = filter.outcome.map_or("", DecisionOutcome::as_str);
-        // Two statements, so that each has an index that fits it.
-        let rows = match &filter.change {
-            Some(change) => fetch_all!(
+        let plugin = filter.plugin.as_deref().unwrap_or_default();
+        // One statement for each index that fits.
+        let rows = match (&filter.change, &filter.plugin) {
+            (Some(change), _) => fetch_all!(
                 self.db().reader(),
                 (String, String),
                 "SELECT id, body FROM decisions
                  WHERE tenant = $1 AND change_id = $2 AND id < $3 AND ($4 = '' OR outcome = $4)
-                 ORDER BY id DESC LIMIT $5",
+                 AND ($5 = '' OR plugin = $5) ORDER BY id DESC LIMIT $6",
                 tenant.as_str(),
                 change.as_str(),
                 page.below(),
                 outcome,
+                plugin,
                 page.limit()
             )?,
-            None => fetch_all!(
+            (None, Some(plugin)) => fetch_all!(
+                self.db().reader(),
+                (String, String),
+                "SELECT id, body FROM decisions
+                 WHERE tenant = $1 AND plugin = $2 AND plugin <> '' AND id < $3 AND ($4 = '' OR outcome = $4)
+                 ORDER BY id DESC LIMIT $5",
+                tenant.as_str(),
+                plugin,
+                page.below(),
+                outcome,
+                page.limit()
+            )?,
+            (None, None) => fetch_all!(
                 self.db().reader(),
                 (String, String),
                 "SELECT id, body FROM decisions
@@ -82,6 +114,12 @@ impl Store {
                 page.limit()
             )?,
         };
-        row::bodies("decision", rows)
+        let mut found: Vec<Decision> = row::bodies("decision", rows)?;
+        if let Some(since) = filter.since {
+            // Ids rise with time, so that what follows the last one that is new enough need not be looked at.
+            let kept = found.iter().rposition(|decision| decision.at >= since).map_or(0, |last| last + 1);
+            found.truncate(kept);
+        }
+        Ok(found)
     }
 }

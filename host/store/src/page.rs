@@ -2,6 +2,7 @@
 
 use interlock_domain::{
     AssignmentState, ChangeId, DecisionOutcome, DeviceHealth, DeviceState, Environment, GroupName, State,
+    Timestamp,
 };
 
 /// A part of a list, by keyset: what comes after the last id that the caller saw.
@@ -80,4 +81,8 @@ pub struct DecisionFilter {
     pub change: Option<ChangeId>,
     /// With this outcome.
     pub outcome: Option<DecisionOutcome>,
+    /// Answers of the plugin of this name.
+    pub plugin: Option<String>,
+    /// Made at this instant or later.
+    pub since: Option<Timestamp>,
 }

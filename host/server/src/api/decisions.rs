@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::{Json, extract::State};
-use interlock_domain::{ChangeId, Decision, DecisionId, DecisionOutcome};
+use interlock_domain::{ChangeId, Decision, DecisionId, DecisionOutcome, Timestamp};
 use interlock_store::DecisionFilter;
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -31,6 +31,12 @@ pub(super) struct WhichDecisions {
     /// Only those with this outcome.
     #[param(value_type = Option<wire::decision::DecisionOutcome>)]
     outcome: Option<DecisionOutcome>,
+    /// Only the answers of the plugin of this name.
+    #[param(example = "signature")]
+    plugin: Option<String>,
+    /// Only those made at this instant or later.
+    #[param(value_type = Option<String>, format = DateTime)]
+    since: Option<Timestamp>,
 }
 
 /// List decisions, newest first
@@ -41,7 +47,9 @@ pub(super) async fn list(
     caller: Caller<Read>,
     listing: Listing<WhichDecisions>,
 ) -> Result<Json<Items<Decision>>, Problem> {
-    let filter = DecisionFilter { change: listing.filter.change.clone(), outcome: listing.filter.outcome };
+    let WhichDecisions { change, outcome, plugin, since } = &listing.filter;
+    let (change, plugin) = (change.clone(), plugin.clone());
+    let filter = DecisionFilter { change, outcome: *outcome, plugin, since: *since };
     let found = decision::list(&app, &caller.actor, &filter, &listing.page()).await?;
     Ok(listing.answer(found, |decision| decision.id.to_string()))
 }

@@ -1,9 +1,12 @@
 //! Decisions can be read and made again, also when what made them is gone or never was there.
 
 use axum::http::Method;
-use interlock_domain::{DecisionSubject, Digest, Execution, Feedback, Finished, Role, TenantId};
+use interlock_domain::{
+    AccountKind, DecisionSubject, Digest, Execution, Feedback, Finished, Role, RoleGrant, Scope, TenantId,
+};
 use interlock_server::{
     Clock as _,
+    flow::key::{self, KeyRequest},
     testing::{Client, TENANT, TestApp, built_plugins},
 };
 use interlock_store::{By, Commit, Kept, Sample, Write};
@@ -302,4 +305,71 @@ async fn health_is_judged_over_every_sample_of_what_has_installed_since_it_has()
     assert_eq!(of("interlock.exposed")["treatment"], exposed);
     let path = format!("/changes/{}", change["id"].as_str().unwrap());
     assert_eq!(auditor.get(&path).await.ok()["rollout"]["health"][0]["outcome"], "fail");
+}
+
+#[tokio::test]
+async fn a_component_is_given_to_whoever_may_read_plugins_also_when_it_is_not_installed_any_more() {
+    let machine = Machine::with_plugins(&["direct", "signature"]);
+    let app = machine.start(&["signature"], &[]).await;
+    propose(&set_up(&app).await, json!({ "plugin": "direct" })).await.ok();
+    app.reconcile().await;
+    app.app.store.close().await;
+    machine.remove("signature");
+    let app = machine.start(&[], &[]).await;
+    let auditor = app.person("Kim", &[Role::Auditor]).await;
+    let listed = auditor.get("/decisions?plugin=signature").await.ok();
+    let [decision] = &listed["items"].as_array().unwrap()[..] else { panic!("{listed:#}") };
+    let digest = decision["subject"]["digest"].as_str().unwrap();
+    let path = format!("/plugins/{digest}");
+    let answer = auditor.get(&path).await;
+    assert_eq!(answer.body, std::fs::read(built_plugins().join("signature.wasm")).unwrap());
+    let tag = format!("\"{digest}\"");
+    assert_eq!((answer.header("content-type"), answer.header("etag")), ("application/wasm", tag.as_str()));
+    let again = auditor.ask(Method::GET, &path, &[("if-none-match", &tag)], None).await;
+    assert_eq!((again.status.as_u16(), again.body.len()), (304, 0));
+
+    // Somebody whose roles end at one environment reads no plugins.
+    let only = RoleGrant { role: Role::Viewer, environment: Some("staging".parse().unwrap()) };
+    let request = KeyRequest {
+        name: "Wim".to_owned(),
+        kind: AccountKind::User,
+        roles: vec![only],
+        scopes: vec![Scope::Read],
+        expires_in_ms: 3_600_000,
+        label: String::new(),
+        person: None,
+        owner: None,
+        reset: false,
+    };
+    let key = key::create_locally(&app.app, &TENANT.parse().unwrap(), request).await.unwrap();
+    app.client(TENANT, Some(&key.text)).get(&path).await.problem("denied");
+    // Another tenant never asked it anything: neither the decision nor the component is there for them.
+    let all = [Scope::Read, Scope::Write, Scope::Admin];
+    let stranger = app.with_key("grace", AccountKind::User, "Sam", &Role::ALL, &all).await;
+    stranger.get(&path).await.problem("not-found");
+    stranger.get(&format!("/decisions/{}", decision["id"].as_str().unwrap())).await.problem("not-found");
+    for unknown in [Digest::of("unknown").to_string(), "signature".to_owned(), "sha256:1".to_owned()] {
+        auditor.get(&format!("/plugins/{unknown}")).await.problem("not-found");
+    }
+}
+
+#[tokio::test]
+async fn decisions_are_listed_by_plugin_and_time() {
+    let machine = Machine::with_plugins(&["direct", "signature"]);
+    let app = machine.start(&["signature"], &[]).await;
+    let ana = set_up(&app).await;
+    propose(&ana, json!({ "plugin": "direct" })).await.ok();
+    app.clock.advance(3_600_000);
+    app.reconcile().await;
+    let auditor = app.person("Kim", &[Role::Auditor]).await;
+    let count = async |query: &str| {
+        auditor.get(&format!("/decisions?{query}")).await.ok()["items"].as_array().unwrap().len()
+    };
+    assert_eq!((count("plugin=direct").await, count("plugin=signature").await), (1, 1));
+    assert_eq!(count("plugin=nobody").await, 0);
+    let later = app.clock.now();
+    assert_eq!(count(&format!("plugin=direct&since={later}")).await, 0, "it planned an hour before");
+    assert_eq!(count(&format!("plugin=signature&since={later}")).await, 1);
+    let problem = auditor.get("/decisions?since=yesterday").await.problem("invalid");
+    assert_eq!(problem["parameter"], "since");
 }

@@ -15,6 +15,7 @@ fn operations(tenant: &str) -> Vec<(Method, String, String)> {
             .replace("{tenant}", tenant)
             .replace("{name}", "fw")
             .replace("{version}", "1")
+            .replace("{digest}", &format!("sha256:{}", "0".repeat(64)))
             .replace("{id}", "chg_00000000000000000000000000000001");
         for (method, operation) in item.as_object().into_iter().flatten() {
             let Ok(method) = method.to_ascii_uppercase().parse::<Method>() else { continue };

@@ -157,6 +157,16 @@ pub(super) static TABLES: [Table; 7] = [
                 says: |b, _| Some(word(b, "/change").unwrap_or_default()),
             },
             Column { name: "outcome", sql: "r.outcome", says: |b, _| word(b, "/outcome") },
+            Column {
+                name: "plugin",
+                sql: "r.plugin",
+                says: |b, _| Some(word(b, "/subject/name").unwrap_or_default()),
+            },
+            Column {
+                name: "plugin_digest",
+                sql: "r.plugin_digest",
+                says: |b, _| Some(word(b, "/subject/digest").unwrap_or_default()),
+            },
         ],
     },
 ];

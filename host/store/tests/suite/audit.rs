@@ -270,7 +270,7 @@ async fn a_row_that_no_entry_names_is_found_in_every_table(world: World) {
             "DELETE FROM credentials WHERE id = 'key_x'",
         ),
         (
-            "INSERT INTO decisions SELECT 'dec_x', tenant, change_id, outcome, body FROM decisions",
+            "INSERT INTO decisions SELECT 'dec_x', tenant, change_id, outcome, body, plugin, plugin_digest FROM decisions",
             "DELETE FROM decisions WHERE id = 'dec_x'",
         ),
     ]) {
@@ -328,6 +328,14 @@ async fn an_altered_column_is_found_in_every_table(world: World) {
         ("credentials", "key", "key.created", "tenant", "UPDATE credentials SET tenant = 'grace'"),
         ("decisions", "decision", "decision.policy", "outcome", "UPDATE decisions SET outcome = 'deny'"),
         ("decisions", "decision", "decision.policy", "change_id", "UPDATE decisions SET change_id = 'x'"),
+        ("decisions", "decision", "decision.policy", "plugin", "UPDATE decisions SET plugin = 'x'"),
+        (
+            "decisions",
+            "decision",
+            "decision.policy",
+            "plugin_digest",
+            "UPDATE decisions SET plugin_digest = 'x'",
+        ),
         ("decisions", "decision", "decision.policy", "tenant", "UPDATE decisions SET tenant = 'grace'"),
     ] {
         let (aside, restore) = set_aside(table);

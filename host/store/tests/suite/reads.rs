@@ -1,8 +1,9 @@
 //! What is read back, and by whom it is not.
 
 use interlock_domain::{
-    Artifact, Assignment, AssignmentState, Credential, DecisionOutcome, DeviceHealth, DeviceState, Digest,
-    Facts, Group, KeyId, Progress, Resource, Scope, Selector, State, Task, WaysBack,
+    Artifact, Assignment, AssignmentState, Credential, Decision, DecisionId, DecisionOutcome,
+    DecisionSubject, DeviceHealth, DeviceState, Digest, Facts, Group, KeyId, Progress, Resource, Scope,
+    Selector, State, Task, WaysBack,
 };
 use interlock_ledger::Entry;
 use interlock_store::{ChangeFilter, DecisionFilter, DeviceFilter, Page, StoreError, Write};
@@ -27,6 +28,7 @@ on_both! {
     an_account_that_moved_on_meanwhile_is_not_written_over,
     the_live_keys_of_an_account_are_its_own_and_not_revoked,
     a_decision_is_stored_as_the_text_that_its_entry_names,
+    the_answers_of_a_plugin_are_found_by_its_name_and_their_time,
     a_transition_without_events_still_checks_where_the_change_is,
 }
 
@@ -437,8 +439,54 @@ async fn a_decision_is_stored_as_the_text_that_its_entry_names(world: World) {
     };
     // Newest first: `other` was drawn after `decision`.
     assert_eq!(list(DecisionFilter::default()).await, [other, decision.clone()]);
-    assert_eq!(list(DecisionFilter { change: Some(change.id), outcome: None }).await, [decision]);
-    assert_eq!(list(DecisionFilter { change: None, outcome: Some(DecisionOutcome::Deny) }).await, []);
+    assert_eq!(
+        list(DecisionFilter { change: Some(change.id), ..DecisionFilter::default() }).await,
+        [decision]
+    );
+    assert_eq!(
+        list(DecisionFilter { outcome: Some(DecisionOutcome::Deny), ..DecisionFilter::default() }).await,
+        []
+    );
+}
+
+async fn the_answers_of_a_plugin_are_found_by_its_name_and_their_time(world: World) {
+    let place = Resource::Tenant { tenant: mercy() };
+    let policy = world.decision(interlock_domain::Action::ReadDevice, place, Facts::None);
+    let answered = |name: &str, at_ms: i64| Decision {
+        id: DecisionId::new(world.uuid()),
+        at: at(at_ms),
+        outcome: DecisionOutcome::Answered,
+        subject: DecisionSubject::Plugin {
+            name: name.to_owned(),
+            digest: Digest::of(name),
+            function: "evaluate".to_owned(),
+            transcript: Box::default(),
+        },
+        ..policy.clone()
+    };
+    let calls = [answered("size", 1), answered("signature", 2), answered("size", 3), answered("size", 4)];
+    let [first, _, third, fourth] = &calls;
+    let all = std::iter::once(&policy).chain(&calls);
+    world.commit(all.map(|each| Write::Decision(Box::new(each.clone()))).collect()).await.unwrap();
+    let list = async |filter: DecisionFilter, page: Page| {
+        world.store.decisions(&mercy(), &filter, &page).await.unwrap()
+    };
+    let of = |plugin: &str| DecisionFilter { plugin: Some(plugin.to_owned()), ..DecisionFilter::default() };
+    assert_eq!(list(of("size"), Page::default()).await, [fourth.clone(), third.clone(), first.clone()]);
+    let second_page = Page { after: Some(fourth.id.to_string()), limit: 1 };
+    assert_eq!(list(of("size"), second_page).await, std::slice::from_ref(third));
+    let since = DecisionFilter { since: Some(at(3)), ..of("size") };
+    assert_eq!(list(since, Page::default()).await, [fourth.clone(), third.clone()]);
+    assert_eq!(list(of(""), Page::default()).await, [], "the policies are no plugin");
+    assert_eq!(
+        list(DecisionFilter { outcome: Some(DecisionOutcome::Failed), ..of("size") }, Page::default()).await,
+        []
+    );
+    let knows = async |tenant: &str, plugin: &str| {
+        world.store.has_answered(&tenant.parse().unwrap(), &Digest::of(plugin)).await.unwrap()
+    };
+    assert!(knows("mercy", "size").await);
+    assert!(!knows("mercy", "other").await && !knows("grace", "size").await);
 }
 
 async fn a_transition_without_events_still_checks_where_the_change_is(world: World) {
