@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use interlock_domain::TenantId;
-use reqwest::{Method, RequestBuilder};
+use reqwest::{Method, RequestBuilder, Response};
 use serde_json::Value;
 
 pub(crate) use crate::failure::Failure;
@@ -77,18 +77,34 @@ impl Client {
         self.send(self.request(Method::DELETE, path)).await
     }
 
+    /// What is no JSON, as it is.
+    pub(crate) async fn bytes(&self, path: &str) -> Result<Vec<u8>, Failure> {
+        let response = self.answered(self.request(Method::GET, path)).await?;
+        if response.status().is_success() {
+            let bytes = response.bytes().await;
+            return bytes.map(Vec::from).map_err(|error| Failure::Unreachable(root_cause(&error)));
+        }
+        self.read(response).await?;
+        Ok(Vec::new())
+    }
+
     /// All items of a paged list.
     pub(crate) async fn list(&self, path: &str, limit: usize) -> Result<Vec<Value>, Failure> {
+        self.list_by(path, limit, 200).await
+    }
+
+    /// All items of a paged list, at most `page` at a time.
+    pub(crate) async fn list_by(&self, path: &str, limit: usize, page: usize) -> Result<Vec<Value>, Failure> {
         let mut items = Vec::new();
         let mut cursor: Option<String> = None;
         while items.len() < limit {
             let sign = if path.contains('?') { '&' } else { '?' };
-            let size = (limit - items.len()).min(200);
-            let page = match &cursor {
+            let size = (limit - items.len()).min(page);
+            let part = match &cursor {
                 Some(cursor) => format!("{path}{sign}limit={size}&cursor={cursor}"),
                 None => format!("{path}{sign}limit={size}"),
             };
-            let mut body = self.get(&page).await?.body;
+            let mut body = self.get(&part).await?.body;
             if let Some(Value::Array(more)) = body.get_mut("items").map(Value::take) {
                 items.extend(more);
             }
@@ -105,13 +121,20 @@ impl Client {
     }
 
     pub(crate) async fn send(&self, request: RequestBuilder) -> Result<Answer, Failure> {
-        let response = request.send().await.map_err(|error| {
+        self.read(self.answered(request).await?).await
+    }
+
+    async fn answered(&self, request: RequestBuilder) -> Result<Response, Failure> {
+        request.send().await.map_err(|error| {
             Failure::Unreachable(format!(
                 "cannot reach {}: {}; is `interlock serve` running there?",
                 self.server,
                 root_cause(&error)
             ))
-        })?;
+        })
+    }
+
+    async fn read(&self, response: Response) -> Result<Answer, Failure> {
         let status = response.status();
         let text = response.text().await.map_err(|error| Failure::Unreachable(root_cause(&error)))?;
         let body: Value = serde_json::from_str(&text).unwrap_or(Value::String(text));

@@ -151,16 +151,14 @@ fn stages(expect: &Expect, asked: &Asked, found: &mut Vec<String>) {
         found.push("there are no stages: only strategies plan some".to_owned());
         return;
     };
-    let text = |Stage { name, exposure, hold_ms }: &Stage| {
-        format!("`{name}` reaching {}, held {hold_ms} ms", json(exposure))
-    };
+    let text = |said: &Stage| format!("`{}` {}", said.name, stage(said));
     let is = |stage: &Stage, expected: &ExpectedStage| {
         expected.name.as_ref().is_none_or(|name| *name == stage.name)
             && expected.exposure.as_ref().is_none_or(|exposure| *exposure == stage.exposure)
             && expected.hold.is_none_or(|hold| hold.millis == stage.hold_ms)
     };
-    for (index, (Short(stage), said)) in expected.iter().zip(got).enumerate() {
-        if !is(said, stage) {
+    for (index, (Short(wanted), said)) in expected.iter().zip(got).enumerate() {
+        if !is(said, wanted) {
             found.push(format!("stage {index} is {}", text(said)));
         }
     }
@@ -202,6 +200,11 @@ pub fn said(directive: &Directive) -> String {
         Directive::Pause(why) => format!("`pause`: {why}"),
         Directive::RollBack(why) => format!("`roll_back`: {why}"),
     }
+}
+
+/// What a stage does, for people.
+pub(crate) fn stage(Stage { exposure, hold_ms, .. }: &Stage) -> String {
+    format!("reaching {}, held {hold_ms} ms", json(exposure))
 }
 
 fn findings(findings: &[Finding]) -> String {

@@ -5,6 +5,8 @@ use std::fs;
 use std::path::Path;
 
 use async_trait::async_trait;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use interlock_sandbox::{Document, EvidenceAnswer, EvidenceSource, Refusal};
 use serde::Deserialize;
 use serde_json::Value;
@@ -28,8 +30,10 @@ pub(crate) type EvidenceDraft = BTreeMap<String, BTreeMap<String, ShownDraft>>;
 pub(crate) struct ShownDraft {
     /// A JSON document.
     document: Option<Value>,
-    /// Any other.
+    /// Any other text.
     text: Option<String>,
+    /// What is no text.
+    base64: Option<String>,
     media_type: Option<String>,
     fetched_at: Option<Moment>,
     refused: Option<Short<RefusedDraft>>,
@@ -66,12 +70,17 @@ pub struct Shown {
 #[async_trait]
 impl EvidenceSource for Shown {
     async fn fetch(&self, _plugin: &str, source: &str, key: &str) -> EvidenceAnswer {
-        let answer = |key: &str| self.answers.get(&(source.to_owned(), key.to_owned())).cloned();
-        answer(key).or_else(|| answer(ANY)).unwrap_or(EvidenceAnswer::Refused(Refusal::NotFound))
+        self.answer(source, key).unwrap_or(EvidenceAnswer::Refused(Refusal::NotFound))
     }
 }
 
 impl Shown {
+    /// What is said of this key, if anything is.
+    pub(crate) fn answer(&self, source: &str, key: &str) -> Option<EvidenceAnswer> {
+        let answer = |key: &str| self.answers.get(&(source.to_owned(), key.to_owned())).cloned();
+        answer(key).or_else(|| answer(ANY))
+    }
+
     /// From a file with sources, keys and documents as in a case, or from a folder with a folder for each source and a
     /// file for each key in it: `artifact/release-notes.json`. In names of files `%2F` stands for `/` and `%25` for `%`,
     /// and `.json` or `.txt` may follow the key.
@@ -111,19 +120,25 @@ impl Shown {
 impl ShownDraft {
     fn answer(&self, now: u64) -> Result<EvidenceAnswer, String> {
         let at = self.fetched_at.map_or(now, |at| at.instant(now));
-        let found = |media_type: &str, content: String| {
+        let found = |media_type: &str, content: Vec<u8>| {
             let media_type = self.media_type.as_deref().unwrap_or(media_type);
             EvidenceAnswer::Found(Document::new(media_type, content, at))
         };
-        match (&self.document, &self.text, &self.refused) {
-            (Some(document), None, None) => Ok(found("application/json", document.to_string())),
-            (None, Some(text), None) => Ok(found("text/plain", text.clone())),
-            (None, None, Some(Short(refused))) => Ok(EvidenceAnswer::Refused(match refused.clone() {
+        match (&self.document, &self.text, &self.base64, &self.refused) {
+            (Some(document), None, None, None) => Ok(found("application/json", document.to_string().into())),
+            (None, Some(text), None, None) => Ok(found("text/plain", text.clone().into())),
+            (None, None, Some(base64), None) => match STANDARD.decode(base64) {
+                Ok(content) => Ok(found("application/octet-stream", content)),
+                Err(error) => {
+                    Err(format!("`base64` is not base64 with padding (RFC 4648, section 4): {error}"))
+                }
+            },
+            (None, None, None, Some(Short(refused))) => Ok(EvidenceAnswer::Refused(match refused.clone() {
                 RefusedDraft { denied: Some(why), .. } => Refusal::Denied(why),
                 RefusedDraft { unavailable: Some(why), .. } => Refusal::Unavailable(why),
                 RefusedDraft { .. } => Refusal::NotFound,
             })),
-            _ => Err("write exactly one of `document`, `text` and `refused`".to_owned()),
+            _ => Err("write exactly one of `document`, `text`, `base64` and `refused`".to_owned()),
         }
     }
 }
@@ -191,6 +206,17 @@ mod tests {
         let draft = serde_json::json!({ "s": { "k": { "text": "a", "refused": "denied" } } });
         assert_eq!(shown(draft).unwrap_err().0, "s.k");
         assert_eq!(shown(serde_json::json!({ "s": { "k": {} } })).unwrap_err().0, "s.k");
+    }
+
+    #[tokio::test]
+    async fn what_is_no_text_is_written_in_base64() {
+        let one = |base64: &str| shown(serde_json::json!({ "artifact": { "a": { "base64": base64 } } }));
+        let EvidenceAnswer::Found(document) = one("AP8K").unwrap().fetch("p", "artifact", "a").await else {
+            panic!("it is there");
+        };
+        let expected = ("application/octet-stream", vec![0, 255, 10]);
+        assert_eq!((document.media_type.as_str(), document.content), expected);
+        assert!(one("AP8").unwrap_err().1.contains("RFC 4648"));
     }
 
     #[tokio::test]

@@ -5,6 +5,7 @@
 //! for people, programs and [JUnit](Report::junit). Nothing here reads a clock or a network: a case that passes today
 //! passes in ten years.
 
+mod answer;
 mod bench;
 mod case;
 mod change;
@@ -17,6 +18,9 @@ mod input;
 mod junit;
 mod measured;
 mod moment;
+mod record;
+mod recorded;
+mod replay;
 mod report;
 mod run;
 mod schema;
@@ -24,6 +28,7 @@ mod short;
 mod situation;
 mod suite;
 
+pub use answer::{Altered, Answer, Difference};
 pub use bench::{Measured, bench};
 pub use case::Case;
 pub use check::{About, Checked, Explained};
@@ -32,6 +37,9 @@ pub use error::WorkshopError;
 pub use evidence::Shown;
 pub use input::{Function, Input};
 pub use moment::{NOON, instant, shown};
+pub use record::{EVIDENCE_BYTES_MAX, NotRecorded, Recorder};
+pub use recorded::Recorded;
+pub use replay::{Alike, Costs, Lookup, Otherwise, Replay, alike, replay};
 pub use report::{CaseResult, Cost, Report, Status};
 pub use run::{Asked, Mismatch, ask};
 pub use schema::{Setting, settings};

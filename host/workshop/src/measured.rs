@@ -24,8 +24,30 @@ pub(crate) struct ObservedDraft {
 pub(crate) struct SeriesDraft {
     targets: Option<u64>,
     samples: Option<u64>,
-    value: Option<f64>,
-    raw: Vec<f64>,
+    value: Option<Short<Number>>,
+    raw: Vec<Short<Number>>,
+}
+
+/// A number; `NaN` and `inf` are written as text, because JSON has no number for them.
+#[derive(Debug, Clone, Copy)]
+struct Number(f64);
+
+impl<'de> Deserialize<'de> for Number {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        f64::deserialize(from).map(Self)
+    }
+}
+
+impl Shorthand for Number {
+    const EXPECTED: &'static str = "a number, `NaN`, `inf` or `-inf`";
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        text.parse().map(Self).map_err(|_| format!("`{text}` is no number: expected {}", Self::EXPECTED))
+    }
+
+    fn from_number(number: f64) -> Result<Self, String> {
+        Ok(Self(number))
+    }
 }
 
 impl Shorthand for ObservedDraft {
@@ -54,7 +76,7 @@ impl Shorthand for SeriesDraft {
     }
 
     fn from_number(number: f64) -> Result<Self, String> {
-        Ok(Self { value: Some(number), ..Self::default() })
+        Ok(Self { value: Some(Short(Number(number))), ..Self::default() })
     }
 }
 
@@ -76,6 +98,8 @@ impl ObservedDraft {
 impl SeriesDraft {
     fn fill(self) -> Series {
         let Self { targets, samples, value, raw } = self;
+        let value = value.map(|Short(Number(value))| value);
+        let raw: Vec<f64> = raw.into_iter().map(|Short(Number(value))| value).collect();
         let seen = if value.is_some() { PLENTY } else { raw.len() as u64 };
         let samples = samples.unwrap_or(seen);
         Series { targets: targets.unwrap_or(if samples > 0 { PLENTY } else { 0 }), samples, value, raw }
@@ -102,6 +126,18 @@ mod tests {
         assert_eq!((observed.control.targets, observed.control.value), (0, None));
         assert!(answer(json!("NaN")).unwrap().treatment.value.unwrap().is_nan());
         assert!(answer(json!("unanswered")).is_none());
+    }
+
+    #[test]
+    fn what_is_no_number_of_json_is_written_as_text() {
+        let observed = answer(json!({ "treatment": { "value": "-inf", "samples": 3, "raw": ["NaN", 1.5] } }));
+        let series = observed.unwrap().treatment;
+        assert_eq!((series.value, series.raw[1]), (Some(f64::NEG_INFINITY), 1.5));
+        assert!(series.raw[0].is_nan());
+        assert!(
+            serde_json::from_value::<Short<ObservedDraft>>(json!({ "treatment": { "raw": ["many"] } }))
+                .is_err()
+        );
     }
 
     #[test]

@@ -115,11 +115,18 @@ impl Asking<'_> {
                 self.call(Request::Plan { change, population, settings }).await;
             }
             Function::Advance => {
-                let (population, settings_too) = (change.population.clone(), settings.clone());
-                self.call(Request::Plan { change: Arc::clone(&change), population, settings: settings_too })
-                    .await;
-                let Some(plan) = self.asked.stages.clone() else { return Ok(()) };
-                let situation = input.situation.clone().unwrap_or_default().fill(change, settings, plan, now);
+                let draft = input.situation.clone().unwrap_or_default();
+                let plan = match draft.plan() {
+                    Some(plan) => plan,
+                    None => {
+                        let (change, settings) = (Arc::clone(&change), settings.clone());
+                        let population = change.population.clone();
+                        self.call(Request::Plan { change, population, settings }).await;
+                        let Some(plan) = self.asked.stages.clone() else { return Ok(()) };
+                        plan
+                    }
+                };
+                let situation = draft.fill(change, settings, plan, now);
                 self.call(Request::Advance { situation: Box::new(situation) }).await;
             }
         }

@@ -1,14 +1,15 @@
 //! The situation of a rollout, as a case writes it.
 
-use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
 use interlock_sandbox::types::{
-    Change, Finding, HealthVerdict, Outcome, Progress, Severity, Situation, Stage, Verdict,
+    Change, Exposure, Finding, HealthVerdict, Outcome, Progress, Severity, Situation, Stage, Verdict,
 };
 use serde::Deserialize;
+use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 
-use crate::moment::Moment;
+use crate::moment::{Moment, Span};
 use crate::short::{Short, Shorthand};
 
 /// Without a word: before the first stage, nobody touched, no health check.
@@ -18,25 +19,24 @@ pub(crate) struct SituationDraft {
     stage: Option<u32>,
     entered_at: Option<Moment>,
     settled_at: Option<Moment>,
-    progress: ProgressDraft,
-    /// By the name of the check.
-    health: BTreeMap<String, Short<HealthDraft>>,
+    progress: Progress,
+    health: Checks,
     promoted: bool,
+    /// The stages as they were planned once, instead of those that the plugin plans now.
+    plan: Option<Vec<PlannedDraft>>,
 }
 
-#[derive(Debug, Clone, Copy, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct ProgressDraft {
-    pending: u64,
-    offered: u64,
-    downloading: u64,
-    installing: u64,
-    installed: u64,
-    verified: u64,
-    failed: u64,
-    silent: u64,
-    rolled_back: u64,
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PlannedDraft {
+    name: String,
+    exposure: Exposure,
+    hold: Span,
 }
+
+/// What the health checks say, by their names or as a list with a name in each.
+#[derive(Debug, Clone, Default)]
+struct Checks(Vec<(String, HealthDraft)>);
 
 /// `pass`, or the outcome with what led to it.
 #[derive(Debug, Clone, Deserialize)]
@@ -46,6 +46,19 @@ struct HealthDraft {
     at: Option<Moment>,
     /// What its weightiest finding says.
     message: Option<String>,
+    /// All that it found, instead.
+    findings: Option<Vec<Finding>>,
+}
+
+/// One of a list.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ListedDraft {
+    check: String,
+    outcome: Outcome,
+    at: Option<Moment>,
+    message: Option<String>,
+    findings: Option<Vec<Finding>>,
 }
 
 impl Shorthand for HealthDraft {
@@ -59,11 +72,54 @@ impl Shorthand for HealthDraft {
             "fail" => Outcome::Fail,
             _ => return Err(format!("`{text}` is no outcome: expected {}", Self::EXPECTED)),
         };
-        Ok(Self { outcome, at: None, message: None })
+        Ok(Self { outcome, at: None, message: None, findings: None })
+    }
+}
+
+impl<'de> Deserialize<'de> for Checks {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Either;
+
+        impl<'de> Visitor<'de> for Either {
+            type Value = Checks;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("health checks by name, or a list of them with `check` and `outcome`")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Checks, A::Error> {
+                let mut checks = Vec::new();
+                while let Some((name, Short(health))) = map.next_entry::<String, Short<HealthDraft>>()? {
+                    checks.push((name, health));
+                }
+                Ok(Checks(checks))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Checks, A::Error> {
+                let mut checks = Vec::new();
+                while let Some(listed) = items.next_element::<ListedDraft>()? {
+                    let ListedDraft { check, outcome, at, message, findings } = listed;
+                    checks.push((check, HealthDraft { outcome, at, message, findings }));
+                }
+                Ok(Checks(checks))
+            }
+        }
+
+        from.deserialize_any(Either)
     }
 }
 
 impl SituationDraft {
+    /// The stages, where the case says what they were.
+    pub(crate) fn plan(&self) -> Option<Vec<Stage>> {
+        let stage = |PlannedDraft { name, exposure, hold }: &PlannedDraft| Stage {
+            name: name.clone(),
+            exposure: exposure.clone(),
+            hold_ms: hold.millis,
+        };
+        self.plan.as_ref().map(|plan| plan.iter().map(stage).collect())
+    }
+
     /// The whole situation at `now`.
     pub(crate) fn fill(
         &self,
@@ -81,36 +137,9 @@ impl SituationDraft {
             stage: self.stage,
             entered_at: instant(self.entered_at).or(self.stage.map(|_| now)),
             settled_at: instant(self.settled_at),
-            progress: self.progress.fill(),
-            health: self.health.iter().map(|(check, Short(health))| health.fill(check, now)).collect(),
+            progress: self.progress,
+            health: self.health.0.iter().map(|(check, health)| health.fill(check, now)).collect(),
             promoted: self.promoted,
-        }
-    }
-}
-
-impl ProgressDraft {
-    const fn fill(self) -> Progress {
-        let Self {
-            pending,
-            offered,
-            downloading,
-            installing,
-            installed,
-            verified,
-            failed,
-            silent,
-            rolled_back,
-        } = self;
-        Progress {
-            pending,
-            offered,
-            downloading,
-            installing,
-            installed,
-            verified,
-            failed,
-            silent,
-            rolled_back,
         }
     }
 }
@@ -130,7 +159,10 @@ impl HealthDraft {
         };
         // The host never passes on a warning without a reason.
         let said = (self.outcome != Outcome::Pass).then(|| "the case says so".to_owned());
-        let findings = self.message.clone().or(said).iter().map(finding).collect();
+        let findings = match &self.findings {
+            Some(findings) => findings.clone(),
+            None => self.message.clone().or(said).iter().map(finding).collect(),
+        };
         HealthVerdict {
             check: check.to_owned(),
             at: self.at.map_or(now, |at| at.instant(now)),

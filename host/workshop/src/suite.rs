@@ -32,8 +32,7 @@ struct SuiteDraft {
     /// What every case starts from.
     #[serde(default)]
     defaults: Map<String, Value>,
-    #[serde(default)]
-    cases: Vec<Map<String, Value>>,
+    cases: Option<Vec<Map<String, Value>>>,
 }
 
 impl Suite {
@@ -42,24 +41,42 @@ impl Suite {
     /// # Errors
     /// Names the file and the field that does not fit.
     pub fn read(path: &Path) -> Result<Self, WorkshopError> {
-        let file = path.display().to_string();
-        let SuiteDraft { plugin, defaults, cases } = read(path)?;
+        Self::of(&path.display().to_string(), read(path)?)
+    }
+
+    /// Of what stands in a file.
+    pub(crate) fn of(file: &str, whole: Value) -> Result<Self, WorkshopError> {
+        let SuiteDraft { plugin, defaults, cases } = decode(file, "", whole)?;
         // Read by itself first, so that its mistakes are not looked for in a case.
-        decode::<Input>(&file, "defaults", Value::Object(defaults.clone()))?;
+        decode::<Input>(file, "defaults", Value::Object(defaults.clone()))?;
         let mut names = HashSet::new();
         let mut read = Vec::new();
-        for (index, fields) in cases.into_iter().enumerate() {
-            let mut whole = Value::Object(defaults.clone());
-            lay_over(&mut whole, Value::Object(fields));
+        for (index, fields) in cases.unwrap_or_default().into_iter().enumerate() {
             let path = format!("cases[{index}]");
-            let case = Case::read(&file, &path, whole)?;
+            let case = Self::case_of(file, &path, &defaults, Value::Object(fields))?;
             if !names.insert(case.name.clone()) {
                 let reason = format!("`{}` stands twice", case.name);
-                return Err(WorkshopError::field(&file, format!("{path}.name"), reason));
+                return Err(WorkshopError::field(file, format!("{path}.name"), reason));
             }
             read.push(case);
         }
-        Ok(Self { file, plugin, cases: read })
+        Ok(Self { file: file.to_owned(), plugin, cases: read })
+    }
+
+    /// One case over what every case starts from, unless it says that it stands alone.
+    pub(crate) fn case_of(
+        file: &str,
+        path: &str,
+        defaults: &Map<String, Value>,
+        mut fields: Value,
+    ) -> Result<Case, WorkshopError> {
+        let alone = match fields.as_object_mut().and_then(|fields| fields.remove("alone")) {
+            Some(alone) => decode(file, &format!("{path}.alone"), alone)?,
+            None => false,
+        };
+        let mut whole = Value::Object(if alone { Map::new() } else { defaults.clone() });
+        lay_over(&mut whole, fields);
+        Case::read(file, path, whole)
     }
 
     /// Runs every case. A file without a case fails: it would pass whatever the plugin does.
@@ -112,14 +129,19 @@ fn lay_over(below: &mut Value, above: Value) {
 
 /// A file by its extension, as a `T`.
 pub(crate) fn read<T: DeserializeOwned>(path: &Path) -> Result<T, WorkshopError> {
+    let text = fs::read_to_string(path)
+        .map_err(|source| WorkshopError::File { path: path.display().to_string(), source })?;
+    parse(path, &text)
+}
+
+/// The text of a file by the file's extension, as a `T`.
+pub(crate) fn parse<T: DeserializeOwned>(path: &Path, text: &str) -> Result<T, WorkshopError> {
     let file = path.display().to_string();
-    let text =
-        fs::read_to_string(path).map_err(|source| WorkshopError::File { path: file.clone(), source })?;
     let syntax = |format, reason| WorkshopError::Syntax { file: file.clone(), format, reason };
     let value = match path.extension().and_then(|extension| extension.to_str()) {
-        Some("yaml" | "yml") => yaml(&text).map_err(|reason| syntax("YAML", reason))?,
-        Some("toml") => toml(&text).map_err(|reason| syntax("TOML", reason))?,
-        Some("json") => serde_json::from_str(&text).map_err(|error| syntax("JSON", error.to_string()))?,
+        Some("yaml" | "yml") => yaml(text).map_err(|reason| syntax("YAML", reason))?,
+        Some("toml") => toml(text).map_err(|reason| syntax("TOML", reason))?,
+        Some("json") => serde_json::from_str(text).map_err(|error| syntax("JSON", error.to_string()))?,
         _ => return Err(WorkshopError::Extension { path: file }),
     };
     decode(&file, "", value)
@@ -144,7 +166,7 @@ pub(crate) fn decode<T: DeserializeOwned>(
 }
 
 /// Duplicate keys are refused, and `<<` merges.
-fn yaml(text: &str) -> Result<Value, String> {
+pub(crate) fn yaml(text: &str) -> Result<Value, String> {
     let mut value: serde_yaml_ng::Value = serde_yaml_ng::from_str(text).map_err(|error| error.to_string())?;
     value.apply_merge().map_err(|error| error.to_string())?;
     serde_json::to_value(value).map_err(|error| error.to_string())

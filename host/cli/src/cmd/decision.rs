@@ -1,8 +1,10 @@
 //! `interlock decision`
 
 use clap::Subcommand;
+use interlock_domain::Timestamp;
 use serde_json::{Value, json};
 
+use super::plugin::decisions::since;
 use crate::{
     client::{Connection, Failure},
     output::{self, Format, Outcome},
@@ -15,6 +17,18 @@ pub(crate) enum Decision {
         /// Only about this change.
         #[arg(long)]
         change: Option<String>,
+        /// Only with this outcome: `allow` or `deny` of the policies, `answered` or `failed` of a plugin.
+        #[arg(long, value_parser = ["allow", "deny", "answered", "failed"])]
+        outcome: Option<String>,
+        /// Only the answers of this plugin.
+        #[arg(long, value_name = "NAME", value_parser = plugin_name)]
+        plugin: Option<String>,
+        /// Only those since then: `7d`, `12h`, or a time.
+        #[arg(long, value_name = "TIME", value_parser = since)]
+        since: Option<Timestamp>,
+        /// At most so many.
+        #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+        limit: u32,
     },
     /// Show a decision with all that led to it.
     Show {
@@ -28,13 +42,25 @@ pub(crate) enum Decision {
     },
 }
 
+/// It becomes part of an address.
+pub(crate) fn plugin_name(text: &str) -> Result<String, String> {
+    let fits =
+        !text.is_empty() && text.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.'));
+    if fits { Ok(text.to_owned()) } else { Err("a plugin's name is lower-case with dashes".to_owned()) }
+}
+
 impl Decision {
     pub(crate) async fn run(self, connection: &Connection, format: Format) -> Result<Outcome, Failure> {
         let client = connection.client()?;
         match self {
-            Decision::List { change } => {
-                let path = change.map_or("/decisions".to_owned(), |id| format!("/decisions?change={id}"));
-                let items = client.list(&path, 200).await?;
+            Decision::List { change, outcome, plugin, since, limit } => {
+                let since = since.map(|since| since.to_string());
+                let filters =
+                    [("change", change), ("outcome", outcome), ("plugin", plugin), ("since", since)];
+                let given =
+                    filters.into_iter().filter_map(|(name, value)| Some(format!("{name}={}", value?)));
+                let path = format!("/decisions?{}", given.collect::<Vec<_>>().join("&"));
+                let items = client.list(path.trim_end_matches('?'), limit as usize).await?;
                 let columns = [
                     ("ID", "/id"),
                     ("AT", "/at"),

@@ -1,9 +1,12 @@
-//! `interlock plugin`: the loop of whoever writes one. All but `inspect NAME` goes without a server.
+//! `interlock plugin`: the loop of whoever writes one. A server is asked only for what it has: its plugins and its decisions.
 
 mod bench;
 mod build;
 mod check;
+mod component;
+pub(crate) mod decisions;
 mod inspect;
+mod replay;
 mod run;
 mod test;
 
@@ -39,6 +42,9 @@ pub(crate) enum Plugin {
     Run(run::Run),
     /// Run the cases that stand beside a plugin. Exit code 1 when one fails.
     Test(test::Test),
+    /// Put a recorded decision, or all since a time, to any version of the plugin and compare. Exit code 1 when what was decided
+    /// does not come out again.
+    Replay(replay::Replay),
     /// Ask a plugin what a case asks, many times: time, fuel and memory.
     Bench(bench::Bench),
 }
@@ -50,7 +56,8 @@ impl Plugin {
             Plugin::Check(check) => check.run(format).await,
             Plugin::Inspect(inspect) => inspect.run(connection, format).await,
             Plugin::Run(run) => run.run(format).await,
-            Plugin::Test(test) => test.run(format).await,
+            Plugin::Test(test) => test.run(connection, format).await,
+            Plugin::Replay(replay) => replay.run(connection, format).await,
             Plugin::Bench(bench) => bench.run(format).await,
         }
     }
@@ -63,11 +70,11 @@ struct Looked {
     limits: Limits,
 }
 
-/// Under the limits that a server has by default, so that what passes here passes there.
 async fn look(file: &Path) -> Result<Looked, Failure> {
     look_at(fs::read(file).map_err(|error| Failure::file(file, &error))?).await
 }
 
+/// Under the limits that a server has by default, so that what passes here passes there.
 async fn look_at(wasm: Vec<u8>) -> Result<Looked, Failure> {
     // One author asks one question at a time, and waits for a slow compiler rather than for nothing.
     let limits = Limits {
@@ -94,10 +101,8 @@ fn cache_dir() -> Option<PathBuf> {
 
 /// A plugin that can be asked.
 async fn load(file: &Path) -> Result<Arc<Installed>, Failure> {
-    look(file).await?.examination.plugin.map_err(|error| {
-        let file = file.display();
-        Failure::Refused(format!("`{file}` is no plugin: {error}; `interlock plugin check {file}` says more"))
-    })
+    let wasm = fs::read(file).map_err(|error| Failure::file(file, &error))?;
+    component::ready(wasm, &file.display().to_string()).await
 }
 
 /// A value that cannot fail to be one, for printing.

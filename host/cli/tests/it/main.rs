@@ -4,6 +4,7 @@
 
 mod fake;
 mod plugin;
+mod replay;
 
 use fake::{Body, FakeServer, run};
 use serde_json::{Value, json};

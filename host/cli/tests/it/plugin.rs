@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::fake::{Body, FakeServer, Run, run};
 
 /// A component from where `cargo xtask plugins` puts them: beside the program's own folder.
-fn built(name: &str) -> String {
+pub(crate) fn built(name: &str) -> String {
     let target = Path::new(env!("CARGO_BIN_EXE_interlock")).ancestors().nth(2).unwrap();
     let path = target.join("interlock-plugins").join(name).with_extension("wasm");
     assert!(path.is_file(), "`{}` is not there: run `cargo xtask plugins` first", path.display());
@@ -15,28 +15,28 @@ fn built(name: &str) -> String {
 }
 
 /// Files of one test.
-struct Folder(tempfile::TempDir);
+pub(crate) struct Folder(tempfile::TempDir);
 
 impl Folder {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(tempfile::tempdir().unwrap())
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }
 
-    fn put(&self, name: &str, text: &str) -> String {
+    pub(crate) fn put(&self, name: &str, text: &str) -> String {
         std::fs::write(self.path(name), text).unwrap();
         self.path(name).to_str().unwrap().to_owned()
     }
 }
 
-async fn plugin(arguments: &[&str]) -> Run {
+pub(crate) async fn plugin(arguments: &[&str]) -> Run {
     run(&[&["plugin"], arguments].concat(), "").await
 }
 
-fn parsed(run: &Run) -> Value {
+pub(crate) fn parsed(run: &Run) -> Value {
     serde_json::from_str(&run.stdout).unwrap_or_else(|error| panic!("{error}: {run:?}"))
 }
 

@@ -31,8 +31,10 @@ pub struct Stage {
     pub hold_ms: u64,
 }
 
-/// How many targets of the stages entered so far are in which state.
+/// How many targets of the stages entered so far are in which state. Those that are not named are none: cases and callers
+/// name what there is, and whatever is misspelt is refused.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Progress {
     /// Not yet offered.
     pub pending: u64,

@@ -3,12 +3,15 @@
 use std::{fs, path::PathBuf};
 
 use clap::Args;
-use interlock_workshop::{CaseResult, Report, Status, Suite};
+use interlock_domain::Timestamp;
+use interlock_workshop::{
+    CaseResult, EVIDENCE_BYTES_MAX, NotRecorded, Recorded, Recorder, Report, Status, Suite,
+};
 use serde_json::{Value, json};
 
-use super::{json, load, time};
+use super::{decisions, json, load, time};
 use crate::{
-    client::Failure,
+    client::{Connection, Failure},
     output::{self, Format, Outcome},
 };
 
@@ -19,13 +22,30 @@ pub(crate) struct Test {
     /// Files of cases: YAML, TOML or JSON.
     #[arg(required = true)]
     cases: Vec<PathBuf>,
+    /// First make cases of these recorded decisions, and put them behind those of the file: ids, or files that `interlock
+    /// decision show ID --output json` wrote. Evidence is copied into the file as it was recorded.
+    #[arg(long, value_name = "DECISION|FILE", num_args = 1..)]
+    record: Vec<String>,
+    /// First make cases of the plugin's decisions since then: `7d`, `12h`, or a time. Those that are there already are left
+    /// out.
+    #[arg(long, value_name = "TIME", value_parser = decisions::since)]
+    record_since: Option<Timestamp>,
+    /// With --record-since: at most so many decisions, the newest.
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    limit: u32,
+    /// With --record and --record-since: the most bytes of one document of evidence that a case takes over.
+    #[arg(long, value_name = "BYTES", default_value_t = EVIDENCE_BYTES_MAX)]
+    evidence_bytes_max: u64,
     /// Also write the results as JUnit XML.
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
 }
 
 impl Test {
-    pub(super) async fn run(self, format: Format) -> Result<Outcome, Failure> {
+    pub(super) async fn run(self, connection: &Connection, format: Format) -> Result<Outcome, Failure> {
+        if !self.record.is_empty() || self.record_since.is_some() {
+            self.record(connection).await?;
+        }
         // All files are read first: a mistake in the last one is heard of before the first one has run.
         let suites = self.cases.iter().map(|file| Suite::read(file)).collect::<Result<Vec<_>, _>>();
         let suites = suites.map_err(Failure::local)?;
@@ -40,6 +60,67 @@ impl Test {
         print(&reports, format)?;
         Ok(if reports.iter().all(Report::holds) { Outcome::Done } else { Outcome::Refused })
     }
+}
+
+impl Test {
+    /// Makes cases of decisions. What was named has to become one; of those since a time, as many as can.
+    async fn record(&self, connection: &Connection) -> Result<(), Failure> {
+        let [file] = &self.cases[..] else {
+            return Err(Failure::Usage(
+                "to record, name one file of cases: they are put behind its own".to_owned(),
+            ));
+        };
+        let plugin = load(&self.file).await?;
+        let name = &plugin.description().name;
+        let mut recorder = Recorder::open(file, name, self.evidence_bytes_max).map_err(Failure::local)?;
+        for named in &self.record {
+            let recorded = decisions::decision(connection, named).await?;
+            if recorded.plugin != *name {
+                return Err(Failure::Usage(format!(
+                    "`{named}` is a decision of `{}`, and the component is `{name}`",
+                    recorded.plugin
+                )));
+            }
+            let needs = needs(connection, &recorded).await?;
+            recorder.add(&recorded, needs.as_ref(), &plugin).await.map_err(|why| match why {
+                NotRecorded::There { name } => {
+                    Failure::Refused(format!("`{}` has a case `{name}` already", file.display()))
+                }
+                NotRecorded::Impossible { reason } => {
+                    Failure::Refused(format!("`{named}` becomes no case: {reason}"))
+                }
+            })?;
+        }
+        if let Some(since) = self.record_since {
+            let client = connection.client()?;
+            let mut found = decisions::of_plugin(&client, name, since, self.limit as usize).await?;
+            // In the order in which they were made, as one would write them down.
+            found.reverse();
+            for recorded in &found {
+                let needs = needs(connection, recorded).await?;
+                match recorder.add(recorded, needs.as_ref(), &plugin).await {
+                    Ok(_) | Err(NotRecorded::There { .. }) => {}
+                    Err(NotRecorded::Impossible { reason }) => {
+                        eprintln!("interlock: `{}` becomes no case: {reason}", recorded.id);
+                    }
+                }
+            }
+        }
+        let added = recorder.write().map_err(Failure::local)?;
+        eprintln!(
+            "interlock: {added} cases added to `{}`; look whether they hold anything confidential",
+            file.display()
+        );
+        Ok(())
+    }
+}
+
+/// What was to be measured before a judgement, where the server still has it: it names the change.
+async fn needs(connection: &Connection, recorded: &Recorded) -> Result<Option<Recorded>, Failure> {
+    if recorded.record.function != "judge" || connection.key.is_none() {
+        return Ok(None);
+    }
+    decisions::needs_before(&connection.client()?, recorded).await
 }
 
 fn print(reports: &[Report], format: Format) -> Result<(), Failure> {
