@@ -7,5 +7,6 @@ mod kill;
 mod program;
 mod readme;
 mod refusals;
+mod replay;
 mod swupdate;
 mod transcript;

@@ -2,7 +2,9 @@
 
 mod client;
 mod cmd;
+mod confirm;
 mod failure;
+mod local;
 mod output;
 
 use std::process::ExitCode;

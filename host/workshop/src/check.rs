@@ -1,5 +1,7 @@
 //! What is good and what is wrong about a component, all of it and why.
 
+use std::collections::BTreeSet;
+
 use interlock_ledger::Digest;
 use interlock_sandbox::types::{Description, PluginKind};
 use interlock_sandbox::{Examination, InstallError, Limits, Part, Place, Plugin};
@@ -75,6 +77,26 @@ impl About {
 }
 
 impl Checked {
+    /// The versions of the contract that it was built for, as its imports and exports name them.
+    #[must_use]
+    pub fn contract(&self) -> Vec<String> {
+        let of = |explained: &Explained| {
+            let (_, version) = explained.part.name.strip_prefix("interlock:plugin/")?.split_once('@')?;
+            Some(version.split('#').next()?.to_owned())
+        };
+        // What is missing is named by the version of this host.
+        let there = self.parts.iter().filter(|explained| explained.part.place != Place::Missing);
+        let versions: BTreeSet<String> = there.filter_map(of).collect();
+        versions.into_iter().map(|version| format!("interlock:plugin@{version}")).collect()
+    }
+
+    /// What it imports, each with what that is to the host.
+    #[must_use]
+    pub fn imports(&self) -> Vec<&Explained> {
+        let is_import = |place| matches!(place, Place::Import | Place::StandIn | Place::Foreign);
+        self.parts.iter().filter(|explained| is_import(explained.part.place)).collect()
+    }
+
     /// Of a component that the sandbox examined.
     pub async fn new(wasm: &[u8], examination: Examination, limits: &Limits) -> Self {
         let Examination { digest, parts, plugin } = examination;

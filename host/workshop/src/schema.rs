@@ -47,7 +47,23 @@ impl<'a> Table<'a> {
                 return;
             }
             let required = required.iter().any(|required| required == name);
-            self.setting(property, &format!("{prefix}{name}"), required, depth);
+            let name = format!("{prefix}{name}");
+            // Two forms of an object often have a name in common.
+            if self.rows.iter().all(|row| row.name != name) {
+                self.setting(property, &name, required, depth);
+            }
+        }
+    }
+
+    /// What an object may hold under names that the schema does not know, and in each of its forms.
+    fn variants(&mut self, inner: &'a Value, name: &str, depth: usize) {
+        if let Some(values) = inner.get("additionalProperties").filter(|values| values.is_object()) {
+            self.setting(values, &format!("{name}.*"), false, depth + 1);
+        }
+        let forms = ["oneOf", "anyOf", "allOf"].iter().filter_map(|key| inner.get(*key)?.as_array());
+        for form in forms.flatten() {
+            let form = self.resolved(form);
+            self.object(form, &format!("{name}."), depth + 1);
         }
     }
 
@@ -63,7 +79,11 @@ impl<'a> Table<'a> {
             range: range(inner),
             meaning: meaning.split_whitespace().collect::<Vec<_>>().join(" "),
         });
+        if depth >= DEPTH_MAX || self.rows.len() >= ROWS_MAX {
+            return;
+        }
         self.object(inner, &format!("{name}."), depth + 1);
+        self.variants(inner, name, depth);
         if let Some(items) = inner.get("items") {
             let items = self.resolved(items);
             self.object(items, &format!("{name}[]."), depth + 1);
@@ -74,7 +94,8 @@ impl<'a> Table<'a> {
         let inner = self.resolved(schema);
         let choices = inner.get("enum").and_then(Value::as_array).cloned().unwrap_or_else(|| {
             let branches = inner.get("oneOf").and_then(Value::as_array).into_iter().flatten();
-            branches.filter_map(|branch| branch.get("const").cloned()).collect()
+            // All of them, or it is a form among others.
+            branches.map(|branch| branch.get("const").cloned()).collect::<Option<_>>().unwrap_or_default()
         });
         if !choices.is_empty() {
             return choices.iter().map(Value::to_string).collect::<Vec<_>>().join(" | ");
@@ -82,6 +103,12 @@ impl<'a> Table<'a> {
         let names = match inner.get("type") {
             Some(Value::String(name)) => vec![name.as_str()],
             Some(Value::Array(names)) => names.iter().filter_map(Value::as_str).collect(),
+            _ if ["oneOf", "anyOf"].iter().any(|key| inner.get(*key).is_some()) => {
+                let forms = ["oneOf", "anyOf"].iter().filter_map(|key| inner.get(*key)?.as_array()).flatten();
+                let mut kinds: Vec<String> = forms.map(|form| self.kind_of_form(form)).collect();
+                kinds.dedup();
+                return kinds.join(" or ");
+            }
             _ => return "any".to_owned(),
         };
         let named = |name: &str| match (name, inner.get("items")) {
@@ -91,6 +118,13 @@ impl<'a> Table<'a> {
         };
         // An absent setting and `null` mean the same.
         names.into_iter().filter(|name| *name != "null").map(named).collect::<Vec<_>>().join(" or ")
+    }
+
+    /// Of one form of several: not deeper, because a form may lead back to where it stands.
+    fn kind_of_form(&self, form: &'a Value) -> String {
+        let form = self.resolved(form);
+        let choice = form.get("const").map(Value::to_string);
+        choice.or_else(|| text(form, "type").map(str::to_owned)).unwrap_or_else(|| "any".to_owned())
     }
 
     /// Past references into the document, and past `anyOf` of something and `null`.
@@ -172,6 +206,29 @@ mod tests {
         stages[].percent_bp | integer |  | 1 to 10000 | 
         ceiling | integer | null | at least 0 | How much is too much.
         on_warning | "wait" | "pause" | "wait" |  |
+        "#);
+    }
+
+    #[test]
+    fn forms_of_an_object_and_free_names_are_rows_too() {
+        let rows = settings(&json!({
+            "properties": {
+                "levels": { "type": "object", "additionalProperties": { "type": "integer", "maximum": 9, "description": "Of one." } },
+                "when": { "oneOf": [
+                    { "type": "object", "properties": { "at": { "type": "string" } } },
+                    { "type": "object", "properties": { "at": { "type": "string" }, "every": { "type": "integer" } } },
+                    { "const": "never" },
+                ] },
+            },
+        }));
+        let text: Vec<String> =
+            rows.iter().map(|row| format!("{} | {} | {}", row.name, row.kind, row.range)).collect();
+        insta::assert_snapshot!(text.join("\n"), @r#"
+        levels | object | 
+        levels.* | integer | at most 9
+        when | object or "never" | 
+        when.at | string | 
+        when.every | integer |
         "#);
     }
 

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::{
     client::{Client, Connection, Failure},
+    confirm::Confirm,
     output::{self, Format, Outcome},
 };
 
@@ -128,9 +129,8 @@ pub(crate) struct Answer {
     /// The digest that you read; the change's digest of now when absent, after asking.
     #[arg(long)]
     digest: Option<String>,
-    /// Do not ask.
-    #[arg(long)]
-    yes: bool,
+    #[command(flatten)]
+    confirm: Confirm,
 }
 
 #[derive(Debug, Args)]
@@ -252,10 +252,10 @@ impl Answer {
             Some(digest) => digest,
             None => {
                 let change = client.get(&format!("/changes/{}", self.id)).await?.body;
-                if !self.yes {
+                if !self.confirm.yes {
                     // Not to stdout, which holds the answer alone.
                     eprintln!("{}", sheet::sheet(&change));
-                    confirm(verb)?;
+                    self.confirm.ask(&format!("{verb} this change"))?;
                 }
                 output::at(&change, "/digest")
             }
@@ -273,20 +273,6 @@ impl Because {
             .await?
             .body;
         output::record(&body, FIELDS, format)
-    }
-}
-
-fn confirm(verb: &str) -> Result<(), Failure> {
-    eprint!("{verb} this change? [y/N] ");
-    let mut line = String::new();
-    if std::io::stdin().read_line(&mut line).map_err(Failure::local)? == 0 {
-        return Err(Failure::Usage(
-            "nobody is there to answer; give --yes to do it without asking".to_owned(),
-        ));
-    }
-    match line.trim() {
-        "y" | "Y" | "yes" => Ok(()),
-        _ => Err(Failure::Refused(format!("you did not say yes, so nothing was done: no {verb}"))),
     }
 }
 

@@ -6,6 +6,7 @@ use serde_json::json;
 
 use crate::{
     client::{Connection, Failure},
+    confirm::Confirm,
     output::{self, Format, Outcome},
 };
 
@@ -50,10 +51,12 @@ pub(crate) enum Device {
         #[arg(long)]
         to: String,
     },
-    /// Take a device out of service for good.
+    /// Take a device out of service for good. Asks.
     Retire {
         /// Its id.
         id: String,
+        #[command(flatten)]
+        confirm: Confirm,
     },
 }
 
@@ -108,7 +111,8 @@ impl Device {
                 let request = client.request(Method::PATCH, &path).json(&json!({ "environment": to }));
                 output::record(&client.send(request).await?.body, FIELDS, format)?;
             }
-            Device::Retire { id } => {
+            Device::Retire { id, confirm } => {
+                confirm.ask(&format!("retire device `{id}`"))?;
                 output::record(&client.delete(&format!("/devices/{id}")).await?.body, FIELDS, format)?;
             }
         }

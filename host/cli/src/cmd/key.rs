@@ -4,11 +4,13 @@ use std::{path::PathBuf, sync::Arc};
 
 use clap::Subcommand;
 use interlock_domain::{AccountKind, Environment, PersonId, Role, RoleGrant, Scope, TenantId};
-use interlock_server::{App, Config, SystemClock, flow::key};
+use interlock_server::{App, SystemClock, flow::key};
 use serde_json::json;
 
 use crate::{
     client::{Connection, Failure},
+    confirm::Confirm,
+    local::Local,
     output::{self, Format, Outcome},
 };
 
@@ -44,22 +46,17 @@ pub(crate) enum Key {
         /// What the key is for.
         #[arg(long, default_value = "")]
         label: String,
-        /// Write to the data folder instead of asking the server.
-        #[arg(long)]
-        local: bool,
-        /// The server's configuration file, for --local.
-        #[arg(long, env = "INTERLOCK_CONFIG")]
-        config: Option<PathBuf>,
-        /// The server's data folder, for --local.
-        #[arg(long)]
-        data_dir: Option<PathBuf>,
+        #[command(flatten)]
+        local: Local,
     },
     /// List keys.
     List,
-    /// Revoke a key at once.
+    /// Revoke a key at once and for good. Asks.
     Revoke {
         /// Its id.
         id: String,
+        #[command(flatten)]
+        confirm: Confirm,
     },
 }
 
@@ -88,15 +85,13 @@ impl Key {
                 service,
                 label,
                 local,
-                config,
-                data_dir,
             } => {
                 let kind = if service { AccountKind::Service } else { AccountKind::User };
                 let expires_in_ms = expires_in_days.saturating_mul(24 * 3_600_000);
                 let request =
                     key::KeyRequest { name, kind, roles, person, owner, reset, scopes, expires_in_ms, label };
-                let made = if local {
-                    create_locally(connection, request, config, data_dir).await?
+                let made = if local.local {
+                    create_locally(connection, request, &local).await?
                 } else {
                     let body = serde_json::to_value(&request).map_err(Failure::local)?;
                     connection.client()?.post("/keys", &body).await?.body
@@ -115,8 +110,10 @@ impl Key {
                 ];
                 output::list(&items, &columns, format)?;
             }
-            Key::Revoke { id } => {
-                let body = connection.client()?.delete(&format!("/keys/{id}")).await?.body;
+            Key::Revoke { id, confirm } => {
+                let client = connection.client()?;
+                confirm.ask(&format!("revoke key `{id}`"))?;
+                let body = client.delete(&format!("/keys/{id}")).await?.body;
                 output::record(&body, &[("id", "/id"), ("revoked", "/revoked_at")], format)?;
             }
         }
@@ -149,14 +146,10 @@ fn show(made: &serde_json::Value, format: Format) -> Result<(), Failure> {
 async fn create_locally(
     connection: &Connection,
     request: key::KeyRequest,
-    config: Option<PathBuf>,
-    data_dir: Option<PathBuf>,
+    local: &Local,
 ) -> Result<serde_json::Value, Failure> {
     let tenant: TenantId = connection.tenant.parse().map_err(Failure::local)?;
-    let mut config = Config::read(config.as_deref()).map_err(Failure::local)?;
-    if let Some(data_dir) = data_dir {
-        config.server.data_dir = data_dir;
-    }
+    let mut config = local.config().map_err(Failure::local)?;
     // No plugin is needed to make a key, and compiling them would only take time.
     config.plugins.dir = PathBuf::from("/nonexistent");
     let config = config.checked().map_err(Failure::local)?;

@@ -13,13 +13,14 @@ use std::{
 
 use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use interlock_server::{Config, flow::ledger};
+use interlock_server::flow::ledger;
 use interlock_store::AuditStep;
 use serde_json::{Value, json};
 
 use self::remember::Memory;
 use crate::{
     client::{Connection, Failure},
+    local::Local,
     output::{self, Format, Outcome},
 };
 
@@ -29,7 +30,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 #[derive(Debug, Subcommand)]
 pub(crate) enum Ledger {
     /// Re-hash every entry, check chain, head and signatures, compare every row, rebuild every change. Exit code 3 when
-    /// something is wrong or there is nothing to verify.
+    /// something is wrong or there is nothing to verify. With --local nothing is made and nothing altered.
     Verify(Verify),
     /// Print the newest signed checkpoint.
     Checkpoint,
@@ -37,15 +38,8 @@ pub(crate) enum Ledger {
 
 #[derive(Debug, Args)]
 pub(crate) struct Verify {
-    /// Verify the database of this data folder instead of asking the server. Makes nothing and alters nothing.
-    #[arg(long)]
-    local: bool,
-    /// The server's configuration file, for --local.
-    #[arg(long, env = "INTERLOCK_CONFIG")]
-    config: Option<PathBuf>,
-    /// The server's data folder, for --local.
-    #[arg(long)]
-    data_dir: Option<PathBuf>,
+    #[command(flatten)]
+    local: Local,
     /// Prove that the log continues the checkpoint in this file, then put the newest one there. Keep the file where
     /// nobody who can reach the database can reach it. It is made when there is none.
     #[arg(long, value_name = "FILE")]
@@ -68,7 +62,7 @@ impl Ledger {
 impl Verify {
     async fn run(self, connection: &Connection, format: Format) -> Result<Outcome, Failure> {
         let memory = self.remember.as_deref().map(Memory::open).transpose()?;
-        let body = if self.local {
+        let body = if self.local.local {
             self.locally(connection, memory.as_ref(), format).await?
         } else {
             remotely(connection, memory.as_ref(), format).await?
@@ -89,10 +83,7 @@ impl Verify {
         memory: Option<&Memory>,
         format: Format,
     ) -> Result<Value, Failure> {
-        let mut config = Config::read(self.config.as_deref()).map_err(Failure::local)?;
-        if let Some(data_dir) = &self.data_dir {
-            config.server.data_dir.clone_from(data_dir);
-        }
+        let config = self.local.config().map_err(Failure::local)?;
         let config = config.checked().map_err(Failure::local)?;
         let steps = Arc::new(Steps::default());
         let noted = Arc::clone(&steps);

@@ -24,6 +24,7 @@ type Answers = Arc<Mutex<VecDeque<(u16, Body)>>>;
 pub(crate) enum Body {
     Json(Value),
     Html(&'static str),
+    Bytes(Vec<u8>),
 }
 
 pub(crate) struct FakeServer {
@@ -70,6 +71,7 @@ async fn answer(State((answers, asked)): State<Shared>, method: Method, uri: Uri
     let status = StatusCode::from_u16(status).unwrap();
     match body {
         Body::Json(body) => (status, Json(body)).into_response(),
+        Body::Bytes(body) => (status, body).into_response(),
         Body::Html(body) => (status, [(header::CONTENT_TYPE, "text/html")], body).into_response(),
     }
 }

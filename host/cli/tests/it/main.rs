@@ -178,6 +178,31 @@ async fn who_does_not_say_yes_approves_nothing() {
 }
 
 #[tokio::test]
+async fn what_cannot_be_taken_back_asks_first_and_nothing_else_does() {
+    let server = FakeServer::start().await;
+    server.answers([(200, Body::Json(json!({})))]);
+    for command in [["device", "retire", "pump-1"], ["key", "revoke", "key_1"]] {
+        for (said, code) in [("n\n", 1), ("", 2)] {
+            let run = server.run(&command, said).await;
+            assert_eq!((run.code, run.stdout.as_str()), (code, ""), "{command:?} {said:?}: {run:?}");
+        }
+        assert_eq!(server.asked(), [], "{command:?}");
+    }
+    let yes = server.run(&["key", "revoke", "key_1", "--yes"], "").await;
+    assert_eq!((yes.code, yes.stderr.as_str()), (0, ""), "{yes:?}");
+    let typed = server.run(&["device", "retire", "pump-1"], "y\n").await;
+    assert_eq!(typed.code, 0, "{typed:?}");
+    assert_eq!(server.asked().len(), 2);
+    // A reason is word enough, and what can be undone needs none.
+    for command in
+        [&["change", "rollback", "chg_1", "--reason", "why"][..], &["account", "deactivate", "acc_1"]]
+    {
+        let run = server.run(command, "").await;
+        assert_eq!(run.code, 0, "{command:?}: {run:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_change_is_shown_with_its_plan_and_how_far_it_is() {
     let server = FakeServer::start().await;
     let mut rolling = change("rolling_out");

@@ -68,22 +68,53 @@ async fn a_component_is_checked_without_a_server() {
 async fn settings_are_shown_as_a_table_of_a_file_and_of_the_servers_plugin() {
     let of_file = plugin(&["inspect", &built("canary")]).await;
     assert_eq!(of_file.code, 0, "{of_file:?}");
-    let table = of_file.stdout.split_once("\n\n").unwrap().1;
+    let (head, table) = of_file.stdout.split_once("\n\n").unwrap();
     insta::assert_snapshot!(table);
+    for said in ["kind      rollout-strategy", "contract  interlock:plugin@1.1.0", "bytes     "] {
+        assert!(head.contains(&format!("\n{said}")), "{head}");
+    }
 
     let server = FakeServer::start().await;
     let schema = json!({ "properties": { "max_bytes": { "type": "integer", "minimum": 1, "default": 7, "description": "At most." } } });
     let digest = format!("sha256:{}", "9".repeat(64));
     let listed = json!({ "name": "size-limit", "version": "1.0.0", "kind": "compliance-gate", "digest": digest,
         "summary": "Limits.", "settings_schema": schema, "evidence_sources": ["artifact"] });
-    server.answers([(200, Body::Json(json!({ "items": [listed] })))]);
+    // Whoever may not have the component sees what the server lists.
+    let list = (200, Body::Json(json!({ "items": [listed] })));
+    let denied = json!({ "type": "/problems/denied", "title": "The policies say no" });
+    server.answers([list.clone(), (403, Body::Json(denied))]);
     let of_server = server.run(&["plugin", "inspect", "size-limit"], "").await;
     assert_eq!(of_server.code, 0, "{of_server:?}");
     insta::assert_snapshot!(of_server.stdout);
+    server.answers([list]);
 
     let unknown = server.run(&["plugin", "inspect", "size-limits"], "").await;
     assert_eq!(unknown.code, 1, "{unknown:?}");
     assert!(unknown.stderr.contains("it has: size-limit"), "{unknown:?}");
+}
+
+#[tokio::test]
+async fn the_servers_component_is_inspected_by_its_name_and_by_its_digest() {
+    let server = FakeServer::start().await;
+    let wasm = std::fs::read(built("size-limit")).unwrap();
+    let digest = interlock_ledger::Digest::of(&wasm).to_string();
+    let listed = json!({ "name": "size-limit", "digest": digest, "granted": ["artifact"] });
+    let list = (200, Body::Json(json!({ "items": [listed] })));
+    server.answers([list, (200, Body::Bytes(wasm.clone()))]);
+    let by_name = server.run(&["--output", "json", "plugin", "inspect", "size-limit"], "").await;
+    let body = parsed(&by_name);
+    assert_eq!(
+        (&body["granted"], &body["size_bytes"]),
+        (&json!(["artifact"]), &json!(wasm.len())),
+        "{by_name:?}"
+    );
+    assert_eq!(body["contract"], json!(["interlock:plugin@1.1.0"]));
+
+    server.answers([(200, Body::Bytes(wasm))]);
+    let by_digest = server.run(&["plugin", "inspect", &digest], "").await;
+    assert_eq!(by_digest.code, 0, "{by_digest:?}");
+    assert!(by_digest.stdout.contains("max_bytes  integer  67108864"), "{by_digest:?}");
+    assert_eq!(server.asked().last().unwrap().0, format!("GET /v1/tenants/default/plugins/{digest}"));
 }
 
 #[tokio::test]

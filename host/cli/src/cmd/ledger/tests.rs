@@ -8,7 +8,7 @@ use crate::failure::Exit;
 
 /// A data folder whose server made a key for somebody of this name.
 async fn with_a_key_for(data_dir: &Path, name: &str) {
-    let mut config = Config::default();
+    let mut config = interlock_server::Config::default();
     config.server.data_dir = data_dir.to_owned();
     config.plugins.dir = data_dir.join("plugins");
     let app = App::open(config.checked().unwrap(), Arc::new(SystemClock)).await.unwrap();
@@ -27,12 +27,7 @@ async fn with_a_key_for(data_dir: &Path, name: &str) {
 async fn verify(data_dir: &Path, tenant: &str, remember: Option<&Path>) -> Result<Outcome, Failure> {
     let connection =
         Connection { server: "http://127.0.0.1:1".to_owned(), key: None, tenant: tenant.to_owned() };
-    let verify = Verify {
-        local: true,
-        config: None,
-        data_dir: Some(data_dir.to_owned()),
-        remember: remember.map(Path::to_owned),
-    };
+    let verify = Verify { local: Local::at(data_dir), remember: remember.map(Path::to_owned) };
     verify.run(&connection, Format::Json).await
 }
 

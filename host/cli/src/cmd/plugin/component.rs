@@ -3,7 +3,7 @@
 use std::{fs, path::Path, sync::Arc};
 
 use interlock_ledger::Digest;
-use interlock_sandbox::Plugin;
+use interlock_sandbox::{InstallError, Plugin};
 use serde_json::Value;
 
 use super::look_at;
@@ -63,12 +63,12 @@ pub(super) fn digest_of(listed: &Value) -> Result<Digest, Failure> {
 
 /// A plugin that can be asked. `named` is what it was called.
 pub(super) async fn ready(wasm: Vec<u8>, named: &str) -> Result<Arc<Plugin>, Failure> {
-    look_at(wasm).await?.examination.plugin.map_err(|error| {
-        let hint = if is_file(named) {
-            format!("; `interlock plugin check {named}` says more")
-        } else {
-            String::new()
-        };
-        Failure::Refused(format!("`{named}` is no plugin: {error}{hint}"))
-    })
+    look_at(wasm).await?.examination.plugin.map_err(|error| refused(named, &error))
+}
+
+/// Why what was named is no plugin, and what says more.
+pub(super) fn refused(named: &str, error: &InstallError) -> Failure {
+    let more =
+        if is_file(named) { format!("; `interlock plugin check {named}` says more") } else { String::new() };
+    Failure::Refused(format!("`{named}` is no plugin: {error}{more}"))
 }

@@ -1,12 +1,13 @@
 //! `interlock plugin inspect`
 
-use std::path::Path;
+use std::{fs, path::Path};
 
 use clap::Args;
-use interlock_workshop::{About, settings};
-use serde_json::Value;
+use interlock_ledger::Digest;
+use interlock_workshop::{About, Checked, settings};
+use serde_json::{Value, json};
 
-use super::{json, load};
+use super::{component, json, look_at};
 use crate::{
     client::{Connection, Failure},
     output::{self, Format, Outcome},
@@ -17,59 +18,100 @@ const DEFAULT_CHARS_MAX: usize = 40;
 
 #[derive(Debug, Args)]
 pub(crate) struct Inspect {
-    /// A component, or the name of a plugin that is installed on the server.
-    #[arg(value_name = "FILE|NAME")]
+    /// A component, or the name or digest of a plugin of the server's.
+    #[arg(value_name = "FILE|NAME|DIGEST")]
     plugin: String,
 }
 
 impl Inspect {
     pub(super) async fn run(self, connection: &Connection, format: Format) -> Result<Outcome, Failure> {
-        let path = Path::new(&self.plugin);
-        let is_path = path.is_file() || self.plugin.contains('/') || self.plugin.ends_with(".wasm");
-        let body = if is_path {
-            json(&About::of(&*load(path).await?))?
+        let named = &self.plugin;
+        let body = if component::is_file(named) {
+            let file = Path::new(named);
+            described(fs::read(file).map_err(|error| Failure::file(file, &error))?, named).await?
+        } else if let Ok(digest) = named.parse::<Digest>() {
+            described(component::download(&connection.client()?, &digest).await?, named).await?
         } else {
-            installed(connection, &self.plugin).await?
+            installed(connection, named).await?
         };
-        print(&body, format)?;
+        match format {
+            Format::Table => print(&body),
+            Format::Json | Format::Yaml => output::value(&body, format)?,
+        }
         Ok(Outcome::Done)
     }
 }
 
-/// As the server has it.
+/// What a component says of itself, and what it is made of.
+async fn described(wasm: Vec<u8>, named: &str) -> Result<Value, Failure> {
+    let looked = look_at(wasm).await?;
+    let about = match &looked.examination.plugin {
+        Ok(plugin) => About::of(plugin),
+        Err(error) => return Err(component::refused(named, error)),
+    };
+    let checked = Checked::new(&looked.wasm, looked.examination, &looked.limits).await;
+    let Value::Object(mut body) = json(&about)? else { return Ok(Value::Null) };
+    body.insert("size_bytes".to_owned(), checked.size_bytes.into());
+    body.insert("contract".to_owned(), json(&checked.contract())?);
+    body.insert("imports".to_owned(), json(&checked.imports())?);
+    Ok(Value::Object(body))
+}
+
+/// As the server has it: what it lists, and the component itself for whoever may fetch it.
 async fn installed(connection: &Connection, name: &str) -> Result<Value, Failure> {
-    let items = connection.client()?.list("/plugins", 1000).await?;
-    let names: Vec<String> = items.iter().map(|item| output::at(item, "/name")).collect();
-    let mut plugin = items.into_iter().find(|item| output::at(item, "/name") == name).ok_or_else(|| {
-        let names = names.join(", ");
-        Failure::Refused(format!(
-            "the server has no plugin `{name}`, and there is no such file; it has: {names}"
-        ))
-    })?;
-    let rows = json(&settings(plugin.get("settings_schema").unwrap_or(&Value::Null)))?;
-    if let Some(plugin) = plugin.as_object_mut() {
-        plugin.insert("settings".to_owned(), rows);
+    let client = connection.client()?;
+    let mut plugin = component::listed(&client, name).await?;
+    let component = match component::download(&client, &component::digest_of(&plugin)?).await {
+        Ok(wasm) => described(wasm, name).await?,
+        // What the list says is worth showing to whoever may not have more.
+        Err(Failure::Problem { .. }) => {
+            let rows = settings(plugin.get("settings_schema").unwrap_or(&Value::Null));
+            json!({ "settings": json(&rows)? })
+        }
+        Err(failure) => return Err(failure),
+    };
+    if let (Some(plugin), Value::Object(component)) = (plugin.as_object_mut(), component) {
+        plugin.extend(component);
     }
     Ok(plugin)
 }
 
-fn print(body: &Value, format: Format) -> Result<(), Failure> {
+fn print(body: &Value) {
+    print!("{}", identity(body));
+    for part in [imports(body), settings_table(body)] {
+        println!("\n{}", part.trim_end());
+    }
+}
+
+/// Who it is.
+fn identity(body: &Value) -> String {
     let fields = [
         ("name", "/name"),
         ("version", "/version"),
         ("kind", "/kind"),
+        ("contract", "/contract"),
         ("summary", "/summary"),
         ("digest", "/digest"),
+        ("bytes", "/size_bytes"),
         ("evidence", "/evidence_sources"),
     ];
-    output::record(body, &fields, format)?;
-    if format != Format::Table {
-        return Ok(());
+    output::lines(body, &fields)
+}
+
+/// What it reaches for.
+fn imports(body: &Value) -> String {
+    match body.get("imports").and_then(Value::as_array).map(Vec::as_slice) {
+        Some([]) => "It imports nothing.".to_owned(),
+        Some(imports) => output::rows(imports, &[("IMPORT", "/name"), ("IS", "/why")]),
+        None => "Its imports are not known without the component.".to_owned(),
     }
+}
+
+/// What an operator can set.
+fn settings_table(body: &Value) -> String {
     let rows = body.get("settings").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     if rows.is_empty() {
-        println!("\nThere is nothing to set.");
-        return Ok(());
+        return "There is nothing to set.".to_owned();
     }
     let rows: Vec<Value> = rows.iter().cloned().map(with_default).collect();
     let columns = [
@@ -79,8 +121,7 @@ fn print(body: &Value, format: Format) -> Result<(), Failure> {
         ("RANGE", "/range"),
         ("MEANING", "/meaning"),
     ];
-    println!("\n{}", output::rows(&rows, &columns).trim_end());
-    Ok(())
+    output::rows(&rows, &columns)
 }
 
 /// A setting that must be given says so where its default would stand. A long default is cut: JSON has all of it.

@@ -99,6 +99,11 @@ fn print(asked: &Asked) {
     }
     if let Some(error) = &asked.error {
         println!("error {}: {error}; the host would deny", error.code());
+        if error.code() == "fault-evidence" {
+            println!(
+                "what it asked for stands below; give it with --evidence DIR: a folder for each source, in it a file for each key"
+            );
+        }
     }
     if let Some(directive) = &asked.directive {
         println!("directive: {}", said(directive));
