@@ -2,6 +2,8 @@
 //!
 //! The domain says *what* is asked; `interlock-policy` translates it into a Cedar request.
 
+use std::collections::BTreeSet;
+
 use interlock_ledger::Digest;
 use serde::{Deserialize, Serialize};
 
@@ -52,6 +54,8 @@ actions! {
     RollBackRollout,
     /// Store an artifact.
     PushArtifact,
+    /// Store a plugin's component, so that a change can activate it.
+    PushPlugin,
     /// Read an artifact's facts or content.
     ReadArtifact,
     /// Register a device.
@@ -119,6 +123,9 @@ pub enum Principal {
         name: String,
         /// Its digest.
         digest: Digest,
+        /// The evidence sources that the roster of the place it works in grants it.
+        #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+        granted: BTreeSet<String>,
     },
 }
 
@@ -156,6 +163,9 @@ pub enum Resource {
         /// Whether somebody with clinical safety or regulatory stopped it.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         paused_by_safety: bool,
+        /// Whether to roll it back would take a check away or make it count for less.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        back_weakens: bool,
     },
     /// The tenant's ledger.
     Ledger {
@@ -235,6 +245,9 @@ pub struct AdmissionFacts {
     pub signature: SignatureOutcome,
     /// True when there is a stored artifact to go back to for every target.
     pub rollback_complete: bool,
+    /// True when the change takes a check away or makes it count for less.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub weakens: bool,
     /// Share of the population that would be exposed, in basis points; 0 for `AdmitChange`.
     pub exposure_bp: u32,
     /// Index of the stage that would be entered; 0 for `AdmitChange`.

@@ -2,6 +2,7 @@
 
 mod apply;
 mod command;
+mod install;
 mod pipeline;
 
 use std::fmt;
@@ -10,10 +11,12 @@ use interlock_ledger::Digest;
 use serde::{Deserialize, Serialize};
 
 pub use command::Command;
+pub use install::Standing;
 
 use crate::{
-    AccountId, Action, Approval, ApprovalFacts, ChangeId, DecisionId, DeviceId, Event, GateReport, Manifest,
-    Permit, PersonId, Refusal, Resource, RollbackCause, Rollout, Task, TenantId, Timestamp,
+    AccountId, Action, Approval, ApprovalFacts, ChangeId, DecisionId, DeviceId, Event, GateCounts, GateMode,
+    GateReport, GroupReport, Manifest, Outcome, Permit, PersonId, Refusal, Resource, RollbackCause, Rollout,
+    Task, TenantId, Timestamp,
 };
 
 /// Where a change is.
@@ -119,6 +122,9 @@ pub struct Change {
     pub state: State,
     /// What the gates said of this digest.
     pub gates: Vec<GateReport>,
+    /// What their groups came to.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<GroupReport>,
     /// What persons said, also of older digests.
     pub approvals: Vec<Approval>,
     /// Why it is held just now.
@@ -178,6 +184,7 @@ impl Change {
             change_kind: self.manifest.kind,
             author: self.author.clone(),
             paused_by_safety: self.paused_by_safety,
+            back_weakens: self.manifest.back_weakens(),
         }
     }
 
@@ -188,9 +195,39 @@ impl Change {
 
     /// Whether it is a gate that keeps it from going on.
     pub fn is_kept_by_a_gate(&self) -> bool {
-        self.gates.iter().any(|report| {
-            report.mode == crate::GateMode::Enforce
-                && matches!(report.verdict.outcome, crate::Outcome::Hold | crate::Outcome::Fail)
+        let counts = self.gate_counts();
+        counts.holding > 0 || counts.failed > 0
+    }
+
+    /// How many of the gates that count came to what, each group as one gate.
+    pub fn gate_counts(&self) -> GateCounts {
+        let alone =
+            self.manifest.gates.iter().filter(|gate| gate.mode == GateMode::Enforce && gate.group.is_none());
+        let counts = alone.fold(GateCounts::default(), |counts, gate| {
+            let report = self.gates.iter().find(|report| report.answers(gate));
+            counts.with(report.map(|report| report.verdict.outcome))
+        });
+        let groups = self.manifest.groups.iter().filter(|group| group.mode == GateMode::Enforce);
+        groups.fold(counts, |counts, group| {
+            let report = self.groups.iter().find(|report| report.name == group.name);
+            counts.with(report.map(|report| report.outcome))
+        })
+    }
+
+    /// The gates whose findings keep it from going on: those that count by themselves, and the deciding members of
+    /// groups that do.
+    pub fn keeping_gates(&self) -> impl Iterator<Item = &GateReport> {
+        self.gates.iter().filter(|report| match &report.group {
+            None => report.mode == GateMode::Enforce && report.verdict.outcome > Outcome::Warn,
+            Some(group) => self.groups.iter().any(|judged| {
+                judged.name == *group
+                    && judged.mode == GateMode::Enforce
+                    && judged.outcome > Outcome::Warn
+                    && judged
+                        .members
+                        .iter()
+                        .any(|member| member.decides && report.id.as_ref() == Some(&member.id))
+            }),
         })
     }
 

@@ -77,17 +77,21 @@ fn manifest(targets: &[DeviceId]) -> Manifest {
             groups: BTreeMap::new(),
             models: BTreeMap::new(),
         },
-        strategy: StrategyBinding {
+        strategy: Some(StrategyBinding {
             plugin: plugin("canary"),
             settings: serde_json::json!({}),
             plan: vec![stage("5 %", 500), stage("100 %", 10_000)],
-        },
+        }),
+        plugins: None,
         health: vec![],
         gates: vec![GateBinding {
+            id: None,
             plugin: plugin("signature"),
             settings: serde_json::json!({}),
             mode: GateMode::Enforce,
+            group: None,
         }],
+        groups: vec![],
         bundle: Digest::of(b"bundle"),
         rollback: vec![],
         silent_after_ms: 60_000,
@@ -148,6 +152,9 @@ impl Story {
 
     fn report(&self, outcome: Outcome) -> GateReport {
         GateReport {
+            id: None,
+            group: None,
+            unanswered: false,
             plugin: self.change.manifest.gates[0].plugin.clone(),
             mode: GateMode::Enforce,
             verdict: Verdict { outcome, findings: vec![] },
@@ -402,6 +409,7 @@ fn a_permit_for_one_change_does_not_serve_another() {
         change_kind: ChangeKind::Release,
         author: story.change.author.clone(),
         paused_by_safety: false,
+        back_weakens: false,
     };
     let permit = answered(Action::CancelChange, other, true, at(0)).permit().unwrap();
     let by = person("Bo", AccountKind::User);

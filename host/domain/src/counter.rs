@@ -2,7 +2,7 @@
 
 use interlock_ledger::Digest;
 
-use crate::{Change, State};
+use crate::{Change, ChangeKind, State};
 
 /// A release of one artifact that was admitted, whatever became of it since.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,7 +35,10 @@ impl Released {
                 .collect(),
             _ => Vec::new(),
         };
-        let brought = change.manifest.artifacts.iter().filter(move |artifact| artifact.name == name);
+        // A plugin may be called like an artifact, and is none.
+        let release = change.manifest.kind == ChangeKind::Release;
+        let brought =
+            change.manifest.artifacts.iter().filter(move |artifact| release && artifact.name == name);
         brought.filter(move |_| admitted).map(move |artifact| Self {
             version: artifact.version.clone(),
             digest: artifact.digest,

@@ -6,8 +6,8 @@ use interlock_ledger::Digest;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Approval, ChangeId, DecisionId, DeviceId, GateReport, HealthVerdict, Hold, Manifest, PersonId, Progress,
-    StageRecord, Timestamp,
+    Approval, ChangeId, DecisionId, DeviceId, GateReport, GroupReport, HealthVerdict, Hold, Manifest,
+    PersonId, Progress, RosterRecord, StageRecord, Timestamp,
 };
 
 /// Why a rollout goes back.
@@ -79,6 +79,9 @@ pub enum Event {
     GatesPassed {
         /// What they said.
         reports: Vec<GateReport>,
+        /// What their groups came to.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        groups: Vec<GroupReport>,
         /// When.
         at: Timestamp,
     },
@@ -86,6 +89,9 @@ pub enum Event {
     GatesFailed {
         /// What they said.
         reports: Vec<GateReport>,
+        /// What their groups came to.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        groups: Vec<GroupReport>,
         /// When.
         at: Timestamp,
     },
@@ -93,6 +99,9 @@ pub enum Event {
     GatesRejudged {
         /// What they say now.
         reports: Vec<GateReport>,
+        /// What their groups came to.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        groups: Vec<GroupReport>,
         /// When.
         at: Timestamp,
     },
@@ -130,6 +139,13 @@ pub enum Event {
         decision: DecisionId,
         /// The policies that allowed it.
         policies: Vec<String>,
+        /// When.
+        at: Timestamp,
+    },
+    /// The roster moved on after it was proposed, so that it cannot be put into force.
+    Overtaken {
+        /// What is there now instead.
+        reason: String,
         /// When.
         at: Timestamp,
     },
@@ -233,6 +249,7 @@ impl Event {
             Event::Cancelled { .. } => "change.cancelled",
             Event::Expired { .. } => "change.expired",
             Event::Admitted { .. } => "change.admitted",
+            Event::Overtaken { .. } => "change.overtaken",
             Event::Held { .. } => "change.held",
             Event::StageEntered { .. } => "rollout.stage_entered",
             Event::StageSettled { .. } => "rollout.stage_settled",
@@ -260,6 +277,7 @@ impl Event {
             | Event::Cancelled { at, .. }
             | Event::Expired { at }
             | Event::Admitted { at, .. }
+            | Event::Overtaken { at, .. }
             | Event::Held { at, .. }
             | Event::StageEntered { at, .. }
             | Event::StageSettled { at, .. }
@@ -279,7 +297,7 @@ impl Event {
 /// that is not in it has no way back.
 pub type WaysBack = BTreeMap<String, Digest>;
 
-/// Work on the assignments of a change that the store does in the same transaction as the event.
+/// Work on the assignments of a change, or on a roster, that the store does in the same transaction as the event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Task {
     /// Make the assignments of the population anew, all pending, in this order.
@@ -312,4 +330,9 @@ pub enum Task {
     Recall,
     /// Release the targets that were never touched.
     Release,
+    /// Write the roster of the change's environment, unless it has moved on from the revision before.
+    Enroll {
+        /// As it is from then on.
+        record: Box<RosterRecord>,
+    },
 }

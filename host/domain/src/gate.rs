@@ -103,21 +103,44 @@ pub enum GateMode {
 /// A gate bound to a change, as its manifest says it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GateBinding {
+    /// The id of its binding. Absent only in manifests from before bindings had one, whose digests must stay what
+    /// they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
     /// The plugin.
     pub plugin: PluginRef,
     /// Its settings.
     pub settings: serde_json::Value,
     /// Whether it blocks.
     pub mode: GateMode,
+    /// The gate group that judges in its place, if it is in one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+}
+
+impl GateBinding {
+    /// What it is called: its id, or else its plugin's name.
+    pub fn called(&self) -> &str {
+        self.id.as_deref().unwrap_or(&self.plugin.name)
+    }
 }
 
 /// What one bound gate said.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GateReport {
+    /// The id of its binding.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
     /// The plugin.
     pub plugin: PluginRef,
     /// Whether it blocks.
     pub mode: GateMode,
+    /// The gate group that judges in its place, if it is in one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+    /// Whether it did not answer, so that the verdict only stands in for one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unanswered: bool,
     /// What it said, or what stands in for it.
     pub verdict: Verdict,
     /// The recorded call.
@@ -135,14 +158,63 @@ impl GateReport {
                 .map(|finding| (finding.code.clone(), finding.severity, finding.subject.clone()))
                 .collect()
         };
-        self.plugin == other.plugin
+        self.id == other.id
+            && self.plugin == other.plugin
             && self.mode == other.mode
+            && self.unanswered == other.unanswered
             && self.verdict.outcome == other.verdict.outcome
             && gist(self) == gist(other)
     }
 
+    /// True when this is the report of a bound gate.
+    pub fn answers(&self, gate: &GateBinding) -> bool {
+        self.id == gate.id && self.plugin.digest == gate.plugin.digest && self.mode == gate.mode
+    }
+
+    /// True when what it says counts by itself: a gate in monitor mode is only recorded, and a member of a group counts
+    /// in the group.
+    pub fn counts(&self) -> bool {
+        self.mode == GateMode::Enforce && self.group.is_none()
+    }
+
     /// True when this report stops the change.
     pub fn blocks(&self) -> bool {
-        self.mode == GateMode::Enforce && self.verdict.outcome == Outcome::Fail
+        self.counts() && self.verdict.outcome == Outcome::Fail
+    }
+
+    /// What it is called: its id, or else its plugin's name.
+    pub fn called(&self) -> &str {
+        self.id.as_deref().unwrap_or(&self.plugin.name)
+    }
+}
+
+/// How many of the gates that count came to what. A gate group counts as one gate, in place of its members.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct GateCounts {
+    /// Passed.
+    pub passed: u32,
+    /// Passed with warnings.
+    pub warned: u32,
+    /// Good, but not now.
+    pub holding: u32,
+    /// Failed, or could not answer.
+    pub failed: u32,
+    /// Without a verdict over this digest.
+    pub missing: u32,
+}
+
+impl GateCounts {
+    /// One more that came to this; to nothing yet when there is none.
+    #[must_use]
+    pub fn with(mut self, outcome: Option<Outcome>) -> Self {
+        let count = match outcome {
+            Some(Outcome::Pass) => &mut self.passed,
+            Some(Outcome::Warn) => &mut self.warned,
+            Some(Outcome::Hold) => &mut self.holding,
+            Some(Outcome::Fail) => &mut self.failed,
+            None => &mut self.missing,
+        };
+        *count = count.saturating_add(1);
+        self
     }
 }

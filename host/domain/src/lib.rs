@@ -19,11 +19,15 @@ mod counter;
 mod decision;
 mod device;
 mod event;
+mod expression;
 mod gate;
+mod group;
 mod ids;
 mod manifest;
+mod plan;
 mod refusal;
 mod rollout;
+mod roster;
 mod time;
 
 pub use actor::{
@@ -39,20 +43,26 @@ pub use assignment::{
     Finished, Offer,
 };
 pub use authz::{Action, AdmissionFacts, Answer, Determining, Effect, Facts, Principal, Question, Resource};
-pub use change::{Change, Command, Draft, Hold, State, Transition};
+pub use change::{Change, Command, Draft, Hold, Standing, State, Transition};
 pub use cohort::{Cohort, percent_of, rank};
 pub use counter::{Released, release_counter_floor};
 pub use decision::{Decision, DecisionOutcome, DecisionSubject, Permit};
 pub use device::{Device, DeviceHealth, DeviceState, Group, Selector};
 pub use event::{Event, RollbackCause, Task, WaysBack};
-pub use gate::{Finding, GateBinding, GateMode, GateReport, Outcome, PluginRef, Severity, Verdict, worst};
+pub use expression::{Expression, ExpressionError, Truth};
+pub use gate::{
+    Finding, GateBinding, GateCounts, GateMode, GateReport, Outcome, PluginRef, Severity, Verdict, worst,
+};
+pub use group::{GateGroup, GroupBinding, GroupMember, GroupReport, judge_groups};
 pub use ids::*;
 pub use interlock_ledger::{Digest, canonical};
 pub use manifest::{
     ArtifactRef, ChangeKind, HealthBinding, Manifest, Population, RollbackTarget, StrategyBinding,
 };
+pub use plan::{PluginPlan, PluginStep};
 pub use refusal::Refusal;
 pub use rollout::{
     Directive, Exposure, HealthVerdict, Progress, Rollout, Stage, StageRecord, next_directive_allowed,
 };
+pub use roster::{Active, Binding, BindingRole, Roster, RosterRecord};
 pub use time::{Timestamp, TimestampError};

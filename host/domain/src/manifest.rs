@@ -5,10 +5,13 @@ use std::{collections::BTreeMap, fmt, str::FromStr};
 use interlock_ledger::Digest;
 use serde::{Deserialize, Serialize};
 
-use crate::{Environment, GateBinding, IdError, PluginRef, Refusal, Selector, Stage, TenantId};
+use crate::{
+    Environment, GateBinding, GateMode, GroupBinding, IdError, PluginPlan, PluginRef, Refusal, Selector,
+    Stage, TenantId,
+};
 
 /// What a change moves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ChangeKind {
     /// Firmware, models or applications to devices.
@@ -108,10 +111,32 @@ pub struct StrategyBinding {
 /// A health check that watches the rollout.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HealthBinding {
+    /// The id of its binding; its plugin's name when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
     /// The plugin.
     pub plugin: PluginRef,
     /// Its settings.
     pub settings: serde_json::Value,
+    /// Whether what it says counts, or is only recorded.
+    #[serde(default = "enforced", skip_serializing_if = "is_enforced")]
+    pub mode: GateMode,
+}
+
+impl HealthBinding {
+    /// What it is called: its id, or else its plugin's name.
+    pub fn called(&self) -> &str {
+        self.id.as_deref().unwrap_or(&self.plugin.name)
+    }
+}
+
+pub(crate) fn enforced() -> GateMode {
+    GateMode::Enforce
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks by reference")]
+pub(crate) fn is_enforced(mode: &GateMode) -> bool {
+    *mode == GateMode::Enforce
 }
 
 /// All that a change would do.
@@ -135,12 +160,19 @@ pub struct Manifest {
     pub selector: Selector,
     /// Whom that meant when it was proposed.
     pub population: Population,
-    /// How it gets there.
-    pub strategy: StrategyBinding,
+    /// How it gets there; absent of a change that reaches no target.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub strategy: Option<StrategyBinding>,
+    /// What it does to the roster of its environment; absent of every change but a `plugin` change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plugins: Option<PluginPlan>,
     /// What watches it.
     pub health: Vec<HealthBinding>,
     /// What judges it first.
     pub gates: Vec<GateBinding>,
+    /// The gate groups that judge in place of their members.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<GroupBinding>,
     /// The policies that were in force when it was proposed.
     pub bundle: Digest,
     /// How it comes back.
@@ -155,6 +187,21 @@ impl Manifest {
     /// The change's digest: SHA-256 of the canonical JSON.
     pub fn digest(&self) -> Result<Digest, Refusal> {
         Digest::of_canonical(self).map_err(|error| Refusal::BadManifest(error.to_string()))
+    }
+
+    /// The stages as its strategy planned them; none when it has no strategy.
+    pub fn plan(&self) -> &[Stage] {
+        self.strategy.as_ref().map_or(&[], |strategy| &strategy.plan)
+    }
+
+    /// True when it takes a check away or makes it count for less.
+    pub fn weakens(&self) -> bool {
+        self.plugins.as_ref().is_some_and(PluginPlan::weakens)
+    }
+
+    /// True when to take it back would take a check away or make it count for less.
+    pub fn back_weakens(&self) -> bool {
+        self.plugins.as_ref().is_some_and(|plan| plan.undone().weakens())
     }
 
     /// True when every target has a stored artifact to go back to.

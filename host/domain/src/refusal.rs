@@ -135,6 +135,21 @@ pub enum Refusal {
         /// What it answered for.
         action: u32,
     },
+    /// The roster is not what a step was made for.
+    #[error("{what} `{name}` is {found} now, and the change was made for {expected}; propose it again")]
+    RosterMovedOn {
+        /// `plugin`, `binding`, `gate group`, `the grants of`.
+        what: &'static str,
+        /// Which.
+        name: String,
+        /// What the step was made for.
+        expected: String,
+        /// What is there.
+        found: String,
+    },
+    /// The roster would not hold together.
+    #[error("{0}")]
+    BadRoster(String),
     /// The manifest does not hold together.
     #[error("{0}")]
     BadManifest(String),

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Decision, DecisionId, Finding, Outcome, Refusal, Timestamp, percent_of};
+use crate::{Decision, DecisionId, Finding, GateMode, Outcome, Refusal, Timestamp, percent_of};
 
 /// Whom a stage reaches. Exposure is cumulative.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -77,8 +77,11 @@ pub struct StageRecord {
 /// The newest verdict of one health check.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HealthVerdict {
-    /// The plugin's name.
+    /// What it is called: the id of its binding, or else the plugin's name.
     pub check: String,
+    /// Whether it counts, or is only recorded.
+    #[serde(default = "crate::manifest::enforced", skip_serializing_if = "crate::manifest::is_enforced")]
+    pub mode: GateMode,
     /// When it judged.
     pub at: Timestamp,
     /// What it said.
@@ -176,9 +179,14 @@ impl Rollout {
         self.stage().map_or(0, |stage| stage + 1)
     }
 
-    /// The worst of the newest verdicts.
+    /// The newest verdicts that count. What a check in monitor mode says leads to nothing.
+    pub fn counting_health(&self) -> impl Iterator<Item = &HealthVerdict> {
+        self.health.iter().filter(|verdict| verdict.mode == GateMode::Enforce)
+    }
+
+    /// The worst of the newest verdicts that count.
     pub fn worst_health(&self) -> Outcome {
-        crate::worst(self.health.iter().map(|verdict| verdict.outcome))
+        crate::worst(self.counting_health().map(|verdict| verdict.outcome))
     }
 
     /// When health was last judged.

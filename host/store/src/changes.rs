@@ -1,6 +1,6 @@
 //! Table `changes`, and which artifacts each brings.
 
-use interlock_domain::{Change, ChangeId, Digest, TenantId, Transition};
+use interlock_domain::{Change, ChangeId, Digest, Event, TenantId, Transition};
 
 use crate::{
     ChangeFilter, Page, Store, StoreError,
@@ -54,8 +54,8 @@ pub(crate) async fn write(
             return Err(StoreError::conflict("change", id));
         }
     }
-    // The manifest changes only when the change is made or revised, which both make the assignments anew.
-    if transition.tasks.iter().any(|task| matches!(task, interlock_domain::Task::Assign { .. })) {
+    // The manifest changes only when the change is made or revised.
+    if transition.events.iter().any(|event| matches!(event, Event::Proposed { .. } | Event::Revised { .. })) {
         write_artifacts(tx, change).await?;
     }
     Ok(())

@@ -31,6 +31,7 @@ mod leases;
 mod ledger;
 mod options;
 mod page;
+mod rosters;
 mod row;
 mod store;
 mod tasks;

@@ -1,11 +1,13 @@
 //! Work on many assignments at once, in a few statements whatever the size of the fleet. Each task leaves one entry,
-//! with how many targets it touched and the digest of their ids.
+//! with how many targets it touched and the digest of their ids; one that writes a roster, with the roster.
 //!
 //! **Invariant:** what a task does to one row is what the domain's rule does to one assignment; a test compares them.
 
 use std::collections::BTreeMap;
 
-use interlock_domain::{AssignmentState, Change, ChangeId, DeviceId, Manifest, Task, Transition, WaysBack};
+use interlock_domain::{
+    AssignmentState, Change, ChangeId, DeviceId, Manifest, RosterRecord, Task, Transition, WaysBack,
+};
 use interlock_ledger::{Digest, to_canonical};
 use serde::Serialize;
 use uuid::Uuid;
@@ -15,7 +17,7 @@ use crate::{
     assignments::busy,
     db::{Tx, execute, execute_rows, fetch_all, fetch_optional, pieces, values},
     draft::{Happening, Scribe, Staged},
-    row,
+    rosters, row,
 };
 
 /// The device protocol has 31 bits for an action; a way back takes the number above its way forward.
@@ -91,6 +93,10 @@ pub(crate) async fn run(
             Task::Renew => ("assignments.renewed", renew(tx, change, now).await?.into()),
             Task::Recall => ("assignments.recalled", recall(tx, change, now).await?.into()),
             Task::Release => ("assignments.released", release(tx, change, now).await?.into()),
+            Task::Enroll { record } => {
+                entries.push(scribe.sign(*id, enroll(tx, change, record).await?, keys)?);
+                continue;
+            }
         };
         let Touch { moved, taken_over } = touch;
         let mut states = BTreeMap::new();
@@ -115,6 +121,25 @@ pub(crate) async fn run(
         entries.push(scribe.sign(*id, what, keys)?);
     }
     Ok(entries)
+}
+
+/// Writes the roster of the change's environment. Its entry holds all of it, and is what the row is compared with.
+async fn enroll(tx: &mut Tx, change: &Change, record: &RosterRecord) -> Result<Happening, StoreError> {
+    let place = (&record.tenant, &record.environment);
+    if place != (change.tenant(), &change.manifest.environment) {
+        let detail = format!("change `{}` writes the roster of another environment", change.id);
+        return Err(StoreError::Malformed { detail });
+    }
+    rosters::write(tx, record, &serde_json::to_string(record)?).await?;
+    Ok(Happening {
+        kind: "roster.written",
+        object_kind: "roster",
+        object_id: record.environment.to_string(),
+        object_digest: Some(change.digest),
+        after: Some(Digest::of_canonical(record)?),
+        payload: Some(to_canonical(record)?),
+        ..Happening::default()
+    })
 }
 
 /// Makes the assignments anew. What a target runs now, and which stored artifact brings it back to that, is looked

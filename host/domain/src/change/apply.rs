@@ -1,7 +1,7 @@
 //! The fold: what each event does to a change. **Invariant:** no other code alters a change.
 
 use super::{Change, State};
-use crate::{Event, Rollout};
+use crate::{Event, GateReport, GroupReport, Rollout};
 
 impl Change {
     /// The change that a proposal begins.
@@ -29,6 +29,7 @@ impl Change {
             digest: *digest,
             state: State::Gating,
             gates: Vec::new(),
+            groups: Vec::new(),
             approvals: Vec::new(),
             hold: None,
             rollout: None,
@@ -52,17 +53,23 @@ impl Change {
                 self.manifest = manifest.as_ref().clone();
                 self.digest = *digest;
                 self.gates.clear();
+                self.groups.clear();
                 self.hold = None;
                 self.state = State::Gating;
             }
-            Event::GatesPassed { reports, .. } => {
+            Event::GatesPassed { reports, groups, .. } => {
                 self.gates = reports.clone();
+                self.groups = groups.clone();
                 self.state = State::Approving;
             }
-            Event::GatesRejudged { reports, .. } => self.gates = reports.clone(),
-            Event::GatesFailed { reports, .. } => {
-                self.note = Some(refused_by(reports));
+            Event::GatesRejudged { reports, groups, .. } => {
                 self.gates = reports.clone();
+                self.groups = groups.clone();
+            }
+            Event::GatesFailed { reports, groups, .. } => {
+                self.note = Some(refused_by(reports, groups));
+                self.gates = reports.clone();
+                self.groups = groups.clone();
                 self.state = State::Rejected;
             }
             Event::Approved { approval, .. } => self.approvals.push(approval.clone()),
@@ -91,6 +98,11 @@ impl Change {
                     health: Vec::new(),
                 });
                 self.state = State::RollingOut;
+            }
+            Event::Overtaken { reason, .. } => {
+                self.note = Some(reason.clone());
+                self.hold = None;
+                self.state = State::Rejected;
             }
             Event::Held { hold, .. } => self.hold = Some(hold.clone()),
             Event::Resumed { .. } => {
@@ -142,8 +154,8 @@ impl Change {
     }
 }
 
-fn refused_by(reports: &[crate::GateReport]) -> String {
-    let names: Vec<&str> =
-        reports.iter().filter(|report| report.blocks()).map(|report| report.plugin.name.as_str()).collect();
-    format!("refused by {}", names.join(", "))
+fn refused_by(reports: &[GateReport], groups: &[GroupReport]) -> String {
+    let gates = reports.iter().filter(|report| report.blocks()).map(GateReport::called);
+    let groups = groups.iter().filter(|group| group.blocks()).map(|group| group.name.as_str());
+    format!("refused by {}", gates.chain(groups).collect::<Vec<_>>().join(", "))
 }

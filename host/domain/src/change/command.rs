@@ -111,6 +111,10 @@ impl Change {
             (State::RollingOut, Command::Promote) => {
                 Ok(self.transition(vec![Event::Promoted { by: person, reason, at: now }], vec![]))
             }
+            // That alters a roster, which is not known here: see `Change::put_back`.
+            (State::Completed, Command::RollBack) if self.manifest.plugins.is_some() => {
+                Err(self.wrong_state("roll back the targets of"))
+            }
             (State::RollingOut | State::Paused | State::Completed, Command::RollBack) => {
                 let cause = RollbackCause::Person { person, name: by.name.clone(), reason };
                 Ok(self.transition(vec![Event::RollbackBegun { cause, at: now }], vec![Task::Recall]))

@@ -2,8 +2,9 @@
 
 use super::{Change, Draft, Hold, State, Transition};
 use crate::{
-    Action, ChangeId, Decision, DecisionOutcome, Directive, Event, GateReport, HealthVerdict, Manifest,
-    Permit, Progress, Refusal, Resource, RollbackCause, Stage, Task, Timestamp, WaysBack,
+    Action, ChangeId, ChangeKind, Decision, DecisionOutcome, DeviceId, Directive, Event, GateReport,
+    GroupReport, HealthVerdict, Manifest, Permit, Progress, Refusal, Resource, RollbackCause, Stage, Task,
+    Timestamp, WaysBack, judge_groups,
     rollout::{next_directive_allowed, record},
 };
 
@@ -43,7 +44,7 @@ impl Change {
         let Some(change) = Change::begin(&event) else {
             return Err(Refusal::BadManifest("a change begins with a proposal".to_owned()));
         };
-        let tasks = vec![Task::Assign { targets: draft.targets }];
+        let tasks = assign(&change.manifest, draft.targets);
         Ok(Transition { change, from_revision: 0, events: vec![event], tasks })
     }
 
@@ -75,13 +76,14 @@ impl Change {
             ));
         }
         check_manifest(&draft.manifest, &draft.targets)?;
+        let tasks = assign(&draft.manifest, draft.targets);
         let event = Event::Revised {
             digest: draft.manifest.digest()?,
             manifest: Box::new(draft.manifest),
             decision: permit.decision().clone(),
             at: now,
         };
-        Ok(self.transition(vec![event], vec![Task::Assign { targets: draft.targets }]))
+        Ok(self.transition(vec![event], tasks))
     }
 
     /// Every bound gate has answered, or something stands in for its answer.
@@ -90,10 +92,12 @@ impl Change {
             return Err(self.wrong_state("review"));
         }
         self.all_gates_answered(&reports)?;
-        if reports.iter().any(GateReport::blocks) {
-            return Ok(self.transition(vec![Event::GatesFailed { reports, at: now }], vec![Task::Release]));
+        let groups = judge_groups(&self.manifest.groups, &reports);
+        if reports.iter().any(GateReport::blocks) || groups.iter().any(GroupReport::blocks) {
+            let event = Event::GatesFailed { reports, groups, at: now };
+            return Ok(self.transition(vec![event], vec![Task::Release]));
         }
-        Ok(self.transition(vec![Event::GatesPassed { reports, at: now }], vec![]))
+        Ok(self.transition(vec![Event::GatesPassed { reports, groups, at: now }], vec![]))
     }
 
     /// The gates were asked again, right before the change goes on. `None` when they say what they said before; a
@@ -105,17 +109,17 @@ impl Change {
         self.all_gates_answered(&reports)?;
         let same = reports.len() == self.gates.len()
             && reports.iter().zip(&self.gates).all(|(new, old)| new.says_the_same_as(old));
-        Ok((!same).then(|| self.transition(vec![Event::GatesRejudged { reports, at: now }], vec![])))
+        Ok((!same).then(|| {
+            let groups = judge_groups(&self.manifest.groups, &reports);
+            self.transition(vec![Event::GatesRejudged { reports, groups, at: now }], vec![])
+        }))
     }
 
     fn all_gates_answered(&self, reports: &[GateReport]) -> Result<(), Refusal> {
-        let missing = self.manifest.gates.iter().find(|gate| {
-            !reports
-                .iter()
-                .any(|report| report.plugin.digest == gate.plugin.digest && report.mode == gate.mode)
-        });
+        let missing =
+            self.manifest.gates.iter().find(|gate| !reports.iter().any(|report| report.answers(gate)));
         match missing {
-            Some(gate) => Err(Refusal::BadManifest(format!("gate `{}` has not answered", gate.plugin.name))),
+            Some(gate) => Err(Refusal::BadManifest(format!("gate `{}` has not answered", gate.called()))),
             None => Ok(()),
         }
     }
@@ -129,7 +133,7 @@ impl Change {
 
     /// The policies answered whether it may proceed. A deny holds it, and is recorded when its reasons are new.
     pub fn admit(&self, decision: &Decision, now: Timestamp) -> Result<Option<Transition>, Refusal> {
-        if self.state != State::Approving {
+        if self.state != State::Approving || self.manifest.plugins.is_some() {
             return Err(self.wrong_state("admit"));
         }
         match decision.permit() {
@@ -241,7 +245,7 @@ impl Change {
 
     /// The stage of the plan with this index.
     pub fn stage(&self, index: u32) -> Result<&Stage, Refusal> {
-        let stage = usize::try_from(index).ok().and_then(|index| self.manifest.strategy.plan.get(index));
+        let stage = usize::try_from(index).ok().and_then(|index| self.manifest.plan().get(index));
         stage.ok_or_else(|| Refusal::SkippedStage {
             asked: index,
             next: self.rollout.as_ref().map_or(0, crate::Rollout::next_stage),
@@ -251,7 +255,7 @@ impl Change {
     fn follows(&self, directive: &Directive, progress: &Progress) -> Result<(), Refusal> {
         match (self.state, &self.rollout) {
             (State::RollingOut, Some(rollout)) => {
-                next_directive_allowed(rollout, self.manifest.strategy.plan.len(), progress, directive)
+                next_directive_allowed(rollout, self.manifest.plan().len(), progress, directive)
             }
             _ => Err(self.wrong_state("lead")),
         }
@@ -262,7 +266,7 @@ impl Change {
     }
 
     /// A deny. The same reasons again are no news: a held change is asked every few seconds.
-    fn held(&self, action: Action, decision: &Decision, now: Timestamp) -> Option<Transition> {
+    pub(super) fn held(&self, action: Action, decision: &Decision, now: Timestamp) -> Option<Transition> {
         debug_assert_eq!(decision.outcome, DecisionOutcome::Deny);
         let reasons = decision.reasons();
         if self.hold.as_ref().is_some_and(|hold| hold.action == action && hold.reasons == reasons) {
@@ -274,8 +278,14 @@ impl Change {
 }
 
 /// A manifest must reach somebody, have a plan, and be about the targets that come with it.
-fn check_manifest(manifest: &Manifest, targets: &[crate::DeviceId]) -> Result<(), Refusal> {
+fn check_manifest(manifest: &Manifest, targets: &[DeviceId]) -> Result<(), Refusal> {
     let bad = |text: &str| Err(Refusal::BadManifest(text.to_owned()));
+    if manifest.kind == ChangeKind::Plugin {
+        return check_plugin_manifest(manifest, targets);
+    }
+    if manifest.plugins.is_some() {
+        return bad("only a `plugin` change alters a roster");
+    }
     if targets.is_empty() {
         return bad("the selector chooses no target; check environment, model, sites, groups and labels");
     }
@@ -287,8 +297,25 @@ fn check_manifest(manifest: &Manifest, targets: &[crate::DeviceId]) -> Result<()
     if manifest.artifacts.is_empty() {
         return bad("a release brings at least one artifact");
     }
-    if manifest.strategy.plan.is_empty() {
+    if manifest.plan().is_empty() {
         return bad("the strategy planned no stage");
     }
     Ok(())
+}
+
+/// A `plugin` change reaches no target, and does something to a roster.
+fn check_plugin_manifest(manifest: &Manifest, targets: &[DeviceId]) -> Result<(), Refusal> {
+    let bad = |text: &str| Err(Refusal::BadManifest(text.to_owned()));
+    if !targets.is_empty() || manifest.population.size != 0 || manifest.strategy.is_some() {
+        return bad("a `plugin` change has neither targets nor a strategy");
+    }
+    if manifest.plugins.as_ref().is_none_or(|plan| plan.steps.is_empty()) {
+        return bad("a `plugin` change takes at least one step");
+    }
+    Ok(())
+}
+
+/// What a manifest's targets are made into. A change without targets leaves none.
+fn assign(manifest: &Manifest, targets: Vec<DeviceId>) -> Vec<Task> {
+    if manifest.kind == ChangeKind::Plugin { Vec::new() } else { vec![Task::Assign { targets }] }
 }

@@ -49,7 +49,7 @@ pub(super) struct Recorded {
     columns: Vec<Option<String>>,
 }
 
-pub(super) static TABLES: [Table; 7] = [
+pub(super) static TABLES: [Table; 8] = [
     Table {
         object: "change",
         name: "changes",
@@ -140,6 +140,18 @@ pub(super) static TABLES: [Table; 7] = [
             // A key acts for the account that this column names.
             Column { name: "account", sql: "r.account", says: |b, _| word(b, "/account") },
             Column { name: "revoked_ms", sql: "r.revoked_ms", says: |b, _| revoked(b) },
+        ],
+    },
+    Table {
+        object: "roster",
+        name: "rosters",
+        id: "environment",
+        of_tenant: true,
+        kinds: ["roster.written"; 2],
+        exact: false,
+        columns: &[
+            Column { name: "revision", sql: "r.revision", says: |b, _| word(b, "/revision") },
+            Column { name: "change_id", sql: "r.change_id", says: |b, _| word(b, "/change") },
         ],
     },
     Table {

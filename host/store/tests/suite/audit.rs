@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use interlock_domain::{
-    AccountId, Action, Change, Credential, Facts, Group, KeyId, Resource, Scope, State, Timestamp,
+    AccountId, Action, Change, Credential, Facts, Group, KeyId, Resource, Scope, State, Task, Timestamp,
 };
 use interlock_ledger::{Remembered, Verdict};
 use interlock_store::{Audit, Note, Store, StoreError, Write, testing};
@@ -92,17 +92,21 @@ async fn hospital(world: &World) -> Change {
     ];
     world.commit(writes).await.unwrap();
     world.push("2.0").await;
-    world.admitted(&["p1"]).await
+    let change = world.admitted(&["p1"]).await;
+    let record = Box::new(crate::rosters::record(&change, 1, crate::rosters::roster()));
+    world.commit(vec![only(&change, Task::Enroll { record })]).await.unwrap();
+    change
 }
 
 /// The table, what its row is called, and the type of the entry that last recorded it.
-const TABLES: [(&str, &str, &str); 7] = [
+const TABLES: [(&str, &str, &str); 8] = [
     ("changes", "change", "change.admitted"),
     ("devices", "device", "device.registered"),
     ("groups", "group", "group.created"),
     ("artifacts", "artifact", "artifact.pushed"),
     ("accounts", "account", "account.written"),
     ("credentials", "key", "key.created"),
+    ("rosters", "roster", "roster.written"),
     ("decisions", "decision", "decision.policy"),
 ];
 
@@ -127,7 +131,7 @@ async fn what_nobody_touched_is_sound(world: World) {
         (audit.report.verdict(), audit.report.entries, audit.report.root),
         (Verdict::Sound, head.size, head.root)
     );
-    assert_eq!((audit.rows_compared, audit.changes_rebuilt, audit.checkpoint), (7, 1, head.checkpoint));
+    assert_eq!((audit.rows_compared, audit.changes_rebuilt, audit.checkpoint), (8, 1, head.checkpoint));
     assert_eq!(steps.len(), 1 + TABLES.len(), "{steps:?}");
 }
 
@@ -222,6 +226,7 @@ fn removed(table: &str) -> &'static str {
         "artifacts" => "DELETE FROM artifacts",
         "accounts" => "DELETE FROM accounts",
         "credentials" => "DELETE FROM credentials",
+        "rosters" => "DELETE FROM rosters",
         _ => "DELETE FROM decisions",
     }
 }
@@ -243,6 +248,7 @@ fn set_aside(table: &str) -> (&'static str, &'static str) {
         "artifacts" => aside!("artifacts"),
         "accounts" => aside!("accounts"),
         "credentials" => aside!("credentials"),
+        "rosters" => aside!("rosters"),
         _ => aside!("decisions"),
     }
 }
@@ -270,6 +276,10 @@ async fn a_row_that_no_entry_names_is_found_in_every_table(world: World) {
             "DELETE FROM credentials WHERE id = 'key_x'",
         ),
         (
+            "INSERT INTO rosters SELECT tenant, 'x', revision, change_id, body FROM rosters",
+            "DELETE FROM rosters WHERE environment = 'x'",
+        ),
+        (
             "INSERT INTO decisions SELECT 'dec_x', tenant, change_id, outcome, body, plugin, plugin_digest FROM decisions",
             "DELETE FROM decisions WHERE id = 'dec_x'",
         ),
@@ -289,6 +299,7 @@ async fn an_altered_row_is_found_in_every_table(world: World) {
         "UPDATE artifacts SET body = replace(body, '\"size_bytes\":3', '\"size_bytes\":4')",
         "UPDATE accounts SET body = replace(body, '\"active\":true', '\"active\":false')",
         "UPDATE credentials SET body = replace(body, '\"secret_sha256\":\"00\"', '\"secret_sha256\":\"01\"')",
+        "UPDATE rosters SET body = replace(body, '\"mode\":\"enforce\"', '\"mode\":\"monitor\"')",
         "UPDATE decisions SET body = replace(body, '\"elapsed_us\":7', '\"elapsed_us\":8')",
     ]) {
         world.tamper(alter).await.unwrap();
@@ -326,6 +337,8 @@ async fn an_altered_column_is_found_in_every_table(world: World) {
         ("credentials", "key", "key.created", "account", "UPDATE credentials SET account = 'acc_x'"),
         ("credentials", "key", "key.created", "revoked_ms", "UPDATE credentials SET revoked_ms = 1"),
         ("credentials", "key", "key.created", "tenant", "UPDATE credentials SET tenant = 'grace'"),
+        ("rosters", "roster", "roster.written", "revision", "UPDATE rosters SET revision = 9"),
+        ("rosters", "roster", "roster.written", "change_id", "UPDATE rosters SET change_id = 'x'"),
         ("decisions", "decision", "decision.policy", "outcome", "UPDATE decisions SET outcome = 'deny'"),
         ("decisions", "decision", "decision.policy", "change_id", "UPDATE decisions SET change_id = 'x'"),
         ("decisions", "decision", "decision.policy", "plugin", "UPDATE decisions SET plugin = 'x'"),

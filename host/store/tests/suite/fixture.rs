@@ -11,8 +11,8 @@ use interlock_domain::{
     ArtifactId, ArtifactKind, ArtifactRef, Assignment, AssignmentEvent, AssignmentState,
     AssignmentTransition, Change, ChangeId, ChangeKind, Decision, DecisionId, Determining, Device,
     DeviceHealth, DeviceId, DeviceState, Digest, Draft, Effect, Exposure, Facts, Manifest, Outcome, PersonId,
-    PluginRef, Population, Principal, Question, Resource, Selector, SignatureOutcome, Stage, StrategyBinding,
-    Task, TenantId, Timestamp, Transition,
+    PluginPlan, PluginRef, Population, Principal, Question, Resource, Selector, SignatureOutcome, Stage,
+    StrategyBinding, Task, TenantId, Timestamp, Transition,
 };
 use interlock_ledger::{Verdict, Verifier};
 use interlock_store::{By, Commit, Committed, Options, Store, StoreError, Write, testing};
@@ -201,6 +201,27 @@ impl World {
         Change::propose(draft, ChangeId::new(self.uuid()), &permit, at(1_000)).unwrap()
     }
 
+    /// A `plugin` change that was proposed here and passed, not committed yet.
+    pub(crate) fn plugin_change(&self, plan: PluginPlan) -> [Transition; 2] {
+        let manifest = Manifest {
+            kind: ChangeKind::Plugin,
+            strategy: None,
+            plugins: Some(plan),
+            selector: Selector::default(),
+            ..manifest(&[])
+        };
+        let place = Resource::Environment {
+            tenant: mercy(),
+            environment: manifest.environment.clone(),
+            change_kind: Some(ChangeKind::Plugin),
+        };
+        let permit = self.decision(Action::ProposeChange, place, Facts::None).permit().unwrap();
+        let draft = Draft { manifest, targets: vec![], author: ana(), expires_after_ms: 1_000_000 };
+        let proposed = Change::propose(draft, ChangeId::new(self.uuid()), &permit, at(1_000)).unwrap();
+        let passed = proposed.change.review(vec![], at(1_001)).unwrap();
+        [proposed, passed]
+    }
+
     /// A change over these targets that was proposed, passed and admitted, as it stands in the store.
     pub(crate) async fn admitted(&self, targets: &[&str]) -> Change {
         let proposed = self.proposal(&ids(targets));
@@ -281,7 +302,7 @@ pub(crate) fn account(name: &str, seed: u128) -> Account {
     }
 }
 
-fn ana() -> Actor {
+pub(crate) fn ana() -> Actor {
     account("Ana", 1).actor("key:test".to_owned())
 }
 
@@ -295,13 +316,14 @@ pub(crate) fn admission() -> Facts {
         gates_missing: 0,
         signature: SignatureOutcome::Verified,
         rollback_complete: true,
+        weakens: false,
         exposure_bp: 0,
         stage: 0,
         health: Outcome::Pass,
     }))
 }
 
-fn manifest(targets: &[DeviceId]) -> Manifest {
+pub(crate) fn manifest(targets: &[DeviceId]) -> Manifest {
     let stage = |name: &str, basis_points| Stage {
         name: name.to_owned(),
         exposure: Exposure::Percent { basis_points },
@@ -327,7 +349,7 @@ fn manifest(targets: &[DeviceId]) -> Manifest {
             groups: BTreeMap::new(),
             models: BTreeMap::new(),
         },
-        strategy: StrategyBinding {
+        strategy: Some(StrategyBinding {
             plugin: PluginRef {
                 name: "canary".to_owned(),
                 version: "1.0.0".to_owned(),
@@ -335,9 +357,11 @@ fn manifest(targets: &[DeviceId]) -> Manifest {
             },
             settings: serde_json::json!({}),
             plan: vec![stage("50 %", 5_000), stage("100 %", 10_000)],
-        },
+        }),
+        plugins: None,
         health: vec![],
         gates: vec![],
+        groups: vec![],
         bundle: Digest::of("bundle"),
         rollback: vec![],
         silent_after_ms: 60_000,

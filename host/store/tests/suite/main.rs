@@ -8,6 +8,7 @@ mod fixture;
 mod ledger;
 mod migrations;
 mod reads;
+mod rosters;
 mod side;
 mod tasks;
 
