@@ -19,7 +19,7 @@
 //! Names of people stand for made-up ids. What a case leaves out is the friendliest value: tenant `acme`, gates
 //! passed, signature verified, a way back, health good; `now` is 2026-11-20 at noon, UTC.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use interlock_domain::{
     AccountKind, Action, Actor, AdmissionFacts, ApprovalFacts, ChangeKind, Environment, Facts, Outcome,
@@ -91,6 +91,9 @@ struct Case {
     /// Who asks; or else `plugin`.
     person: Option<String>,
     plugin: Option<String>,
+    /// What the roster grants to the plugin.
+    #[serde(default)]
+    granted: BTreeSet<String>,
     #[serde(default = "user")]
     kind: AccountKind,
     #[serde(default = "acme")]
@@ -134,6 +137,8 @@ enum CaseResource {
         author: String,
         #[serde(default)]
         paused_by_safety: bool,
+        #[serde(default)]
+        back_weakens: bool,
     },
     Ledger {
         #[serde(default = "acme")]
@@ -157,6 +162,7 @@ struct CaseFacts {
     gates_missing: u32,
     signature: SignatureOutcome,
     rollback_complete: bool,
+    weakens: bool,
     exposure_bp: u32,
     stage: u32,
     health: Outcome,
@@ -198,6 +204,7 @@ impl Default for CaseFacts {
             gates_missing: 0,
             signature: SignatureOutcome::Verified,
             rollback_complete: true,
+            weakens: false,
             exposure_bp: 0,
             stage: 0,
             health: Outcome::Pass,
@@ -253,6 +260,7 @@ impl Case {
                 tenant: self.tenant.clone(),
                 name: name.clone(),
                 digest: Digest::of(name),
+                granted: self.granted.clone(),
             },
             _ => return Err("give either `person` or `plugin`".to_owned()),
         };
@@ -296,7 +304,7 @@ impl CaseResource {
                 environment: environment.clone(),
                 change_kind: kind.or((action == Action::ProposeChange).then(release)),
             },
-            CaseResource::Change { tenant, environment, kind, author, paused_by_safety } => {
+            CaseResource::Change { tenant, environment, kind, author, paused_by_safety, back_weakens } => {
                 Resource::Change {
                     id: made_up("chg", "case")?,
                     tenant: tenant.clone(),
@@ -304,6 +312,7 @@ impl CaseResource {
                     change_kind: *kind,
                     author: made_up("per", author)?,
                     paused_by_safety: *paused_by_safety,
+                    back_weakens: *back_weakens,
                 }
             }
             CaseResource::Ledger { tenant } => Resource::Ledger { tenant: tenant.clone() },
@@ -329,6 +338,7 @@ impl CaseFacts {
             gates_missing: self.gates_missing,
             signature: self.signature,
             rollback_complete: self.rollback_complete,
+            weakens: self.weakens,
             exposure_bp: self.exposure_bp,
             stage: self.stage,
             health: self.health,

@@ -1,5 +1,7 @@
 //! One plausible question for every action, for smoke tests and benchmarks.
 
+use std::collections::BTreeSet;
+
 use interlock_domain::{
     AccountKind, Action, Actor, AdmissionFacts, ApprovalFacts, ChangeKind, Environment, Facts, Outcome,
     PersonId, Principal, Question, Resource, Role, RoleGrant, SignatureOutcome, TenantId, Timestamp,
@@ -36,6 +38,7 @@ pub fn sample_question(action: Action) -> Question {
             change_kind,
             author: author.clone(),
             paused_by_safety: false,
+            back_weakens: false,
         },
         Action::RegisterDevice | Action::UpdateDevice | Action::MoveDevice | Action::RetireDevice => {
             Resource::Environment {
@@ -49,6 +52,7 @@ pub fn sample_question(action: Action) -> Question {
             Resource::EvidenceSource { tenant: tenant.clone(), name: "artifact".to_owned() }
         }
         Action::PushArtifact
+        | Action::PushPlugin
         | Action::ReadArtifact
         | Action::ReadDevice
         | Action::ManageGroup
@@ -77,6 +81,7 @@ pub fn sample_question(action: Action) -> Question {
             gates_missing: 0,
             signature: SignatureOutcome::Verified,
             rollback_complete: true,
+            weakens: false,
             exposure_bp: 500,
             stage: 0,
             health: Outcome::Pass,
@@ -85,7 +90,13 @@ pub fn sample_question(action: Action) -> Question {
     };
     let principal = match action {
         Action::ReadEvidence => {
-            Principal::Plugin { tenant, name: "signature".to_owned(), digest: Digest::of(b"signature") }
+            let granted = BTreeSet::from(["artifact".to_owned()]);
+            Principal::Plugin {
+                tenant,
+                name: "signature".to_owned(),
+                digest: Digest::of(b"signature"),
+                granted,
+            }
         }
         _ => Principal::Actor(Actor {
             tenant,

@@ -35,7 +35,11 @@ pub(crate) fn principal(question: &Question) -> Result<Entity, Untranslatable> {
             };
             (id, &actor.tenant, roles)
         }
-        Principal::Plugin { tenant, name, .. } => (uid(&WORDS.plugin, name), tenant, Vec::new()),
+        Principal::Plugin { tenant, name, digest: _, granted } => {
+            let sources = granted.iter().map(|source| Value::new_string(source.clone()));
+            attributes.insert("granted".to_owned(), Value::new_set(sources));
+            (uid(&WORDS.plugin, name), tenant, Vec::new())
+        }
     };
     attributes.insert("tenant".to_owned(), Value::new_entity_uid(tenant_uid(tenant)));
     let parents: HashSet<EntityUid> = roles.into_iter().map(|role| WORDS.role(role)).collect();
@@ -61,7 +65,15 @@ pub(crate) fn resource(
                 .collect(),
             HashSet::from([tenant_uid(tenant)]),
         ),
-        Resource::Change { id: _, tenant, environment, change_kind, author, paused_by_safety } => (
+        Resource::Change {
+            id: _,
+            tenant,
+            environment,
+            change_kind,
+            author,
+            paused_by_safety,
+            back_weakens,
+        } => (
             &WORDS.change,
             vec![
                 ("environment", text(environment.as_str())),
@@ -69,6 +81,7 @@ pub(crate) fn resource(
                 ("author", person(author)),
                 ("guarded", guarded(environment)),
                 ("paused_by_safety", Value::new_bool(*paused_by_safety)),
+                ("back_weakens", Value::new_bool(*back_weakens)),
             ],
             HashSet::from([tenant_uid(tenant), uid(&WORDS.environment, &format!("{tenant}/{environment}"))]),
         ),
@@ -121,6 +134,7 @@ fn admission(facts: &AdmissionFacts) -> Result<Vec<(&'static str, Value)>, Untra
         ("gates", record(gates)?),
         ("signature", Value::new_string(facts.signature.as_str().to_owned())),
         ("rollback_complete", Value::new_bool(facts.rollback_complete)),
+        ("weakens", Value::new_bool(facts.weakens)),
         ("exposure_bp", long(facts.exposure_bp)),
         ("stage", long(facts.stage)),
         ("health", Value::new_string(facts.health.as_str().to_owned())),

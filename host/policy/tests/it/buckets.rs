@@ -81,6 +81,7 @@ fn ask_whole_set(schema: &str, policies: &str, action: Action) -> (bool, Vec<Str
                     ("author".to_owned(), entity_of(author)),
                     ("guarded".to_owned(), flag(true)),
                     ("paused_by_safety".to_owned(), flag(false)),
+                    ("back_weakens".to_owned(), flag(false)),
                 ]
                 .into(),
                 [tenant, uid("Interlock::Environment::\"acme/production\"")].into(),

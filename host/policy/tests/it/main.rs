@@ -79,6 +79,7 @@ fn admission(
         change_kind: ChangeKind::Release,
         author: person(1),
         paused_by_safety: false,
+        back_weakens: false,
     };
     question
 }
