@@ -139,6 +139,12 @@ pub enum PluginError {
         /// The component that is missing.
         digest: Digest,
     },
+    /// There is a component, and it does not become a plugin any more.
+    #[error("its component does not load: {reason}")]
+    NotLoaded {
+        /// Why.
+        reason: String,
+    },
     /// The host's own part of the call failed.
     #[error("the host failed during the call: {reason}")]
     HostFailed {
@@ -171,6 +177,7 @@ impl PluginError {
             Self::WrongKind { .. } => "wrong-kind",
             Self::Busy { .. } => "busy",
             Self::NotInstalled { .. } => "not-installed",
+            Self::NotLoaded { .. } => "not-loaded",
             Self::HostFailed { .. } => "host-failed",
         }
     }

@@ -78,6 +78,7 @@ impl Record {
         let at_a_look_up = last.is_some_and(|lookup| matches!(lookup.answer, EvidenceAnswer::Ended(_)));
         match code {
             "not-installed" => Some("there was no call: the plugin was not installed".to_owned()),
+            "not-loaded" => Some("there was no call: the plugin did not load".to_owned()),
             "call-timed-out" | "host-failed" if at_a_look_up => None,
             "busy" | "timed-out" | "call-timed-out" | "host-failed" => Some(format!(
                 "the call ended as `{code}`: that was the machine's doing, and cannot be repeated"

@@ -69,6 +69,27 @@ impl Shelf {
         self.books.rcu(|books| books.with(plugin.digest(), plugin, Some(slot), self.spares_max));
     }
 
+    /// The plugins that slots hold now, with the slots' names, in their order.
+    #[must_use]
+    pub fn slots(&self) -> Vec<(String, Arc<Plugin>)> {
+        let books = self.books.load();
+        let held = books.slots.iter().filter_map(|(slot, digest)| {
+            books.by_digest.get(digest).map(|plugin| (slot.clone(), Arc::clone(plugin)))
+        });
+        let mut slots: Vec<_> = held.collect();
+        slots.sort_by(|one, other| one.0.cmp(&other.0));
+        slots
+    }
+
+    /// Has exactly these plugins in the slots whose names begin with `prefix`, each in the slot `prefix` and its own name:
+    /// all at once for everybody. Calls that run keep the one they started with.
+    pub fn bind_all(&self, prefix: &str, plugins: &[(String, Arc<Plugin>)]) {
+        self.books.rcu(|books| {
+            let named = plugins.iter().map(|(name, plugin)| (name.as_str(), plugin.digest(), plugin));
+            books.with_all(prefix, named, self.spares_max)
+        });
+    }
+
     /// Empties a slot.
     pub fn unbind(&self, slot: &str) {
         self.books.rcu(|books| books.without(slot, self.spares_max));
@@ -100,6 +121,27 @@ impl<T> Books<T> {
         next.order.push_back(digest);
         if let Some(slot) = slot {
             next.slots.insert(slot.to_owned(), digest);
+        }
+        next.drop_surplus(spares_max);
+        next
+    }
+
+    fn with_all<'a>(
+        &self,
+        prefix: &str,
+        plugins: impl Iterator<Item = (&'a str, Digest, &'a Arc<T>)>,
+        spares_max: usize,
+    ) -> Self
+    where
+        T: 'a,
+    {
+        let mut next = self.clone();
+        next.slots.retain(|slot, _| !slot.starts_with(prefix));
+        for (name, digest, plugin) in plugins {
+            next.by_digest.insert(digest, Arc::clone(plugin));
+            next.order.retain(|other| *other != digest);
+            next.order.push_back(digest);
+            next.slots.insert(format!("{prefix}{name}"), digest);
         }
         next.drop_surplus(spares_max);
         next
@@ -153,6 +195,20 @@ mod tests {
         let books = put(&Books::default(), "gate", Some("acme/gate"));
         let books = ["a", "b", "c"].iter().fold(books, |books, name| put(&books, name, None));
         assert_eq!(ready(&books), ["gate", "b", "c"]);
+    }
+
+    #[test]
+    fn slots_of_one_prefix_change_all_at_once_and_no_others() {
+        let books = put(&put(&Books::default(), "old", Some("acme/a")), "other", Some("mercy/a"));
+        let plugins = [("a", Arc::new("new")), ("b", Arc::new("more"))];
+        let named = plugins.iter().map(|(name, plugin)| (*name, Digest::of(**plugin), plugin));
+        let books = books.with_all("acme/", named, 2);
+        assert_eq!(books.slots["acme/a"], Digest::of("new"));
+        assert_eq!(books.slots["acme/b"], Digest::of("more"));
+        assert_eq!(books.slots["mercy/a"], Digest::of("other"));
+        assert_eq!(ready(&books), ["old", "other", "new", "more"]);
+        let books = books.with_all("acme/", std::iter::empty(), 0);
+        assert_eq!((ready(&books), books.slots.len()), (vec!["other"], 1));
     }
 
     #[test]

@@ -91,8 +91,17 @@ impl Call {
     /// A call that could not be made, because no plugin with this digest is installed: a deny like every other failure,
     /// and recorded like one.
     pub fn not_installed(plugin: Digest, request: impl Into<Arc<Request>>) -> Self {
+        Self::not_made(plugin, request, PluginError::NotInstalled { digest: plugin })
+    }
+
+    /// A call that could not be made, because the plugin's component does not load.
+    pub fn not_loaded(plugin: Digest, request: impl Into<Arc<Request>>, reason: String) -> Self {
+        Self::not_made(plugin, request, PluginError::NotLoaded { reason })
+    }
+
+    fn not_made(plugin: Digest, request: impl Into<Arc<Request>>, error: PluginError) -> Self {
         Self {
-            outcome: Err(PluginError::NotInstalled { digest: plugin }),
+            outcome: Err(error),
             transcript: Transcript {
                 plugin,
                 request: request.into(),

@@ -37,10 +37,15 @@ const TENANT: &str = "/v1/tenants/{tenant}";
 /// Where artifacts are pushed: the one route whose body is not read into memory.
 const UPLOAD: &str = "/v1/tenants/{tenant}/artifacts/{name}/{version}";
 
+/// Where plugins are pushed: compiling one takes its time.
+const COMPONENTS: &str = "/v1/tenants/{tenant}/plugins";
+
 /// Whether a route may take as long as it needs: an upload has a body of any size, and a question that costs something has
 /// as much to look at as there is.
 pub(crate) fn is_unhurried(route: &str) -> bool {
-    route == UPLOAD || idempotency::QUESTIONS.iter().any(|question| route.ends_with(question))
+    route == UPLOAD
+        || route == COMPONENTS
+        || idempotency::QUESTIONS.iter().any(|question| route.ends_with(question))
 }
 
 /// The API, its document and its pages.
@@ -88,8 +93,9 @@ fn v1() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(ledger::checkpoint))
         .routes(routes!(ledger::entries))
         .routes(routes!(ledger::verify))
-        .routes(routes!(plugins::list))
+        .routes(routes!(plugins::list, plugins::push))
         .routes(routes!(plugins::component))
+        .routes(routes!(plugins::roster))
         .routes(routes!(bundle::show))
         .routes(routes!(bundle::reload))
 }

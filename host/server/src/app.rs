@@ -1,22 +1,23 @@
 //! Everything that flows need, put together once.
 
-use std::{collections::BTreeMap, path::Path, sync::Arc};
+use std::{path::Path, sync::Arc};
 
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use interlock_domain::{AccountKind, Actor, Device, DeviceId, TenantId, Timestamp};
 use interlock_ledger::{KeyError, SigningKey};
 use interlock_policy::Policies;
 use interlock_sandbox::Sandbox;
-use interlock_store::{By, Commit, Committed, Kept, Lease, LedgerKeys, Options, Store, Write};
+use interlock_store::{By, Commit, Committed, Lease, LedgerKeys, Options, Store, Write};
 use interlock_vault::{Kek, Vault};
 use tokio::sync::{Mutex, Notify};
-use tracing::{info, warn};
 
 use crate::{
     Clock, Config, FlowError, StartError,
     bus::{Bus, Note},
-    flow::{bundle, poll::Proof},
+    flow::{bundle, poll::Proof, roster},
+    installed::{Installed, install_all},
     keys::KeyCache,
+    rosters::Rosters,
     seen::Seen,
     trust::TrustedKeys,
 };
@@ -47,8 +48,10 @@ pub struct App {
     pub(crate) seen: Seen,
     /// Wakes the reconciler.
     woken: Notify,
-    /// Plugin files that were refused, with the reason: shown by `/ready`.
-    pub refused_plugins: Vec<(String, String)>,
+    /// What is not in use of the plugin folder: shown by `/ready`.
+    pub installed: Installed,
+    /// What the shelf has of the rosters.
+    pub(crate) rosters: Rosters,
 }
 
 impl std::fmt::Debug for App {
@@ -72,7 +75,7 @@ impl App {
         let replica = format!("replica-{}", clock.uuid().simple());
         let bus = Bus::open(&config.bus.url, &config.ledger.origin, replica)?;
         let sandbox = Sandbox::new(config.plugins.limits.clone(), Some(&config.plugins.cache_dir))?;
-        let refused_plugins = install_all(&sandbox, &store, &config.plugins.dir).await?;
+        let installed = install_all(&sandbox, &store, clock.as_ref(), &config.plugins.dir).await?;
         let app = Arc::new(App {
             config,
             clock,
@@ -86,9 +89,11 @@ impl App {
             keys: KeyCache::default(),
             seen: Seen::default(),
             woken: Notify::new(),
-            refused_plugins,
+            installed,
+            rosters: Rosters::default(),
         });
         bundle::begin(&app, &files).await?;
+        roster::follow(&app).await?;
         Ok(app)
     }
 
@@ -172,62 +177,6 @@ impl App {
             .map_err(|_| FlowError::invalid("", "the machine gave no random bytes; try again"))?;
         Ok(crate::flow::token_text(&bytes))
     }
-}
-
-/// Installs every component in the folder. What is refused is said and left out. A plugin says itself what it is called,
-/// so a second file of one name is refused: otherwise whoever adds a file could quietly replace a gate.
-async fn install_all(
-    sandbox: &Sandbox,
-    store: &Store,
-    dir: &Path,
-) -> Result<Vec<(String, String)>, StartError> {
-    let mut files: Vec<_> = match std::fs::read_dir(dir) {
-        Ok(entries) => entries
-            .filter_map(Result::ok)
-            .map(|entry| entry.path())
-            .filter(|path| path.extension().is_some_and(|extension| extension == "wasm"))
-            .collect(),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
-        Err(error) => return Err(StartError::Folder { path: dir.to_owned(), error }),
-    };
-    files.sort();
-    let mut refused = Vec::new();
-    let mut installed: BTreeMap<String, String> = BTreeMap::new();
-    for file in files {
-        let name = file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        let wasm = match tokio::fs::read(&file).await {
-            Ok(wasm) => wasm,
-            Err(error) => {
-                refused.push((name, error.to_string()));
-                continue;
-            }
-        };
-        match sandbox.install(wasm.clone()).await {
-            Ok(plugin) => {
-                let description = plugin.description();
-                if let Some(first) = installed.get(&description.name) {
-                    let reason = format!(
-                        "plugin `{}` is installed from `{first}` already; keep one of the two files",
-                        description.name
-                    );
-                    warn!(file = name, reason, "plugin refused");
-                    refused.push((name, reason));
-                    continue;
-                }
-                installed.insert(description.name.clone(), name);
-                // Its decisions can be made again when the file is gone.
-                store.keep(Kept::Plugin, &plugin.digest(), &wasm).await?;
-                sandbox.shelf().bind(&description.name, &plugin);
-                info!(plugin = description.name, version = description.version, kind = %plugin.kind(),
-                    digest = %plugin.digest(), "plugin installed");
-            }
-            Err(error) => {
-                warn!(file = name, %error, "plugin refused");
-                refused.push((name, error.to_string()));
-            }
-        }
-    }
-    Ok(refused)
 }
 
 /// The ledger's key, made when there is none. Emitter and log share it until each has a keeper of its own.

@@ -8,12 +8,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use interlock_domain::{Environment, GateMode, TenantId};
+use interlock_domain::{ChangeKind, Environment, GateMode, TenantId};
 use interlock_sandbox::Limits;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use self::reference::reference;
+use crate::flow::roster::{STRATEGY, bound_by};
 
 /// A configuration that does not hold together.
 #[derive(Debug, thiserror::Error)]
@@ -53,10 +54,12 @@ pub struct Config {
     pub rollout: Rollout,
     /// The device protocol.
     pub devices: Devices,
-    /// The gates that are bound to every release, in this order.
+    /// The gates that are bound in every environment, until its first `plugin` change.
     pub gates: Vec<Gate>,
-    /// The health checks that watch every rollout.
+    /// The health checks that watch every rollout, in an environment without a `plugin` change.
     pub health: Vec<Health>,
+    /// The gate groups, in an environment without a `plugin` change.
+    pub groups: Vec<Group>,
 }
 
 /// The HTTP server.
@@ -142,6 +145,8 @@ pub struct Plugins {
     pub dir: PathBuf,
     /// Where compiled components are kept; a folder in the data folder when empty.
     pub cache_dir: PathBuf,
+    /// Most bindings in one environment.
+    pub bindings_max: usize,
     /// What a call may use.
     pub limits: Limits,
 }
@@ -207,10 +212,13 @@ pub struct Devices {
     pub telemetry_keep_ms: u64,
 }
 
-/// A gate that is bound to every release.
+/// A gate.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Gate {
+    /// The id of its binding; the plugin's name when empty.
+    #[serde(default)]
+    pub id: String,
     /// The plugin's name.
     pub plugin: String,
     /// Its settings.
@@ -223,17 +231,89 @@ pub struct Gate {
     /// The environments it is bound in; all when empty.
     #[serde(default)]
     pub environments: Vec<String>,
+    /// The kinds of change that it judges.
+    #[serde(default = "releases")]
+    #[schemars(with = "Vec<String>")]
+    pub kinds: Vec<ChangeKind>,
+    /// The gate group that it is a member of; its verdict counts in there, and not by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+}
+
+impl Gate {
+    /// A gate as a configuration that names only the plugin has it.
+    pub fn named(plugin: &str) -> Self {
+        Self {
+            id: String::new(),
+            plugin: plugin.to_owned(),
+            settings: empty_object(),
+            mode: GateMode::Enforce,
+            environments: Vec::new(),
+            kinds: releases(),
+            group: None,
+        }
+    }
+
+    /// The id of its binding.
+    pub(crate) fn called(&self) -> &str {
+        if self.id.is_empty() { &self.plugin } else { &self.id }
+    }
+}
+
+/// A gate group: its members judge as one.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Group {
+    /// Its name.
+    pub name: String,
+    /// A boolean expression over the ids of its members: `&&`, `||`, `!`, parentheses, or `and`, `or`, `not`.
+    pub expression: String,
+    /// Whether it blocks.
+    #[serde(default = "enforce")]
+    #[schemars(with = "String")]
+    pub mode: GateMode,
+    /// The environments it judges in; all when empty.
+    #[serde(default)]
+    pub environments: Vec<String>,
 }
 
 /// A health check that watches every rollout.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Health {
+    /// The id of its binding; the plugin's name when empty.
+    #[serde(default)]
+    pub id: String,
     /// The plugin's name.
     pub plugin: String,
     /// Its settings.
     #[serde(default = "empty_object")]
     pub settings: serde_json::Value,
+    /// Whether what it says counts: `monitor` is recorded, and leads to nothing.
+    #[serde(default = "enforce")]
+    #[schemars(with = "String")]
+    pub mode: GateMode,
+}
+
+impl Health {
+    /// A health check as a configuration that names only the plugin has it.
+    pub fn named(plugin: &str) -> Self {
+        Self {
+            id: String::new(),
+            plugin: plugin.to_owned(),
+            settings: empty_object(),
+            mode: GateMode::Enforce,
+        }
+    }
+
+    /// The id of its binding.
+    pub(crate) fn called(&self) -> &str {
+        if self.id.is_empty() { &self.plugin } else { &self.id }
+    }
+}
+
+fn releases() -> Vec<ChangeKind> {
+    vec![ChangeKind::Release]
 }
 
 fn empty_object() -> serde_json::Value {
@@ -251,12 +331,6 @@ fn unassigned() -> Environment {
 
 impl Default for Config {
     fn default() -> Self {
-        let gate = |plugin: &str| Gate {
-            plugin: plugin.to_owned(),
-            settings: empty_object(),
-            mode: GateMode::Enforce,
-            environments: Vec::new(),
-        };
         Self {
             server: Server::default(),
             store: Store::default(),
@@ -267,8 +341,9 @@ impl Default for Config {
             policies: Policies::default(),
             rollout: Rollout::default(),
             devices: Devices::default(),
-            gates: vec![gate("signature"), gate("maintenance-window")],
-            health: vec![Health { plugin: "thresholds".to_owned(), settings: empty_object() }],
+            gates: vec![Gate::named("signature"), Gate::named("maintenance-window")],
+            health: vec![Health::named("thresholds")],
+            groups: Vec::new(),
         }
     }
 }
@@ -320,7 +395,12 @@ impl Default for Artifacts {
 
 impl Default for Plugins {
     fn default() -> Self {
-        Self { dir: PathBuf::from("plugins"), cache_dir: PathBuf::new(), limits: Limits::default() }
+        Self {
+            dir: PathBuf::from("plugins"),
+            cache_dir: PathBuf::new(),
+            bindings_max: 200,
+            limits: Limits::default(),
+        }
     }
 }
 
@@ -390,6 +470,7 @@ impl Config {
             ("store.pool_max", u64::from(self.store.pool_max)),
             ("store.batch_max", self.store.batch_max as u64),
             ("store.queue_max", self.store.queue_max as u64),
+            ("plugins.bindings_max", self.plugins.bindings_max as u64),
             ("rollout.tick_ms", self.rollout.tick_ms),
             ("rollout.judge_every_ms", self.rollout.judge_every_ms),
             ("rollout.silent_after_ms", self.rollout.silent_after_ms),
@@ -414,6 +495,7 @@ impl Config {
                 detail: "devices understand at most 23:59:59, which is 86399000".to_owned(),
             });
         }
+        self.check_bindings()?;
         let tokens = self.devices.gateway_token_sha256.values();
         if tokens.clone().any(|hash| hash.len() != 64 || hex::decode(hash).is_err()) {
             return Err(ConfigError::Senseless {
@@ -422,6 +504,40 @@ impl Config {
             });
         }
         Ok(self)
+    }
+
+    /// In every environment that is named, and in any other, the bindings have ids of their own and groups hold together.
+    fn check_bindings(&self) -> Result<(), ConfigError> {
+        let senseless = |detail| ConfigError::Senseless { key: "gates", detail };
+        let mut environments: Vec<&str> = vec!["*"];
+        environments.extend(self.gates.iter().flat_map(|gate| &gate.environments).map(String::as_str));
+        environments.extend(self.groups.iter().flat_map(|group| &group.environments).map(String::as_str));
+        for environment in environments {
+            let here = |names: &[String]| names.is_empty() || names.iter().any(|name| name == environment);
+            let gates = self.gates.iter().filter(|gate| here(&gate.environments)).map(Gate::called);
+            let mut ids: Vec<&str> =
+                gates.chain(self.health.iter().map(Health::called)).chain([STRATEGY]).collect();
+            ids.sort_unstable();
+            if let Some(twice) = ids.windows(2).find(|pair| pair[0] == pair[1]) {
+                let id = twice[0];
+                return Err(senseless(format!(
+                    "two bindings are called `{id}`; give one of them another `id`"
+                )));
+            }
+            let mut roster = bound_by(self, environment);
+            // Which plugins there are is seen when they are installed.
+            for name in roster.bindings.values().map(|binding| binding.plugin.clone()).collect::<Vec<_>>() {
+                let digest = interlock_domain::Digest::of("any");
+                let plugin =
+                    interlock_domain::PluginRef { name: name.clone(), version: String::new(), digest };
+                let active = interlock_domain::Active { plugin, granted: std::collections::BTreeSet::new() };
+                roster.plugins.insert(name, active);
+            }
+            if let Some(fault) = roster.faults().into_iter().next() {
+                return Err(senseless(fault));
+            }
+        }
+        Ok(())
     }
 
     /// The configuration for people to read, with the passwords in URLs masked.

@@ -9,12 +9,16 @@ pub mod change;
 pub mod component;
 pub mod decision;
 pub mod device;
+pub mod enroll;
 pub mod explain;
 pub mod key;
 pub mod ledger;
 pub mod poll;
 pub mod propose;
+pub mod push_plugin;
+pub mod roster;
 
+mod acquire;
 mod admit;
 mod ask;
 mod back;

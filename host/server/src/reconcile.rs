@@ -18,7 +18,7 @@ use tracing::{Instrument, debug, info_span, warn};
 
 use crate::{
     App, FlowError,
-    flow::{Led, lead},
+    flow::{Led, lead, roster},
 };
 
 /// How many changes are looked at side by side.
@@ -67,8 +67,9 @@ impl Reconciler {
         }
     }
 
-    /// Looks at every live change once.
+    /// Follows the rosters, and looks at every live change once.
     pub async fn round(&self) -> Result<(), FlowError> {
+        roster::follow_soon(&self.app).await;
         let live = self.app.store.live_changes().await?;
         let ids: HashSet<&ChangeId> = live.iter().map(|(_, id)| id).collect();
         self.held().retain(|id, _| ids.contains(id));

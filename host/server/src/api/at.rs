@@ -6,7 +6,9 @@ use axum::{
     extract::{FromRequestParts, RawPathParams},
     http::request::Parts,
 };
-use interlock_domain::{AccountId, ArtifactId, ChangeId, DecisionId, DeviceId, Digest, GroupName, KeyId};
+use interlock_domain::{
+    AccountId, ArtifactId, ChangeId, DecisionId, DeviceId, Digest, Environment, GroupName, KeyId,
+};
 
 use crate::problem::Problem;
 
@@ -26,7 +28,7 @@ macro_rules! nouns {
 
 nouns!(
     AccountId: "account", ArtifactId: "artifact", ChangeId: "change", DecisionId: "decision", DeviceId: "device", GroupName: "group",
-    KeyId: "key", Digest: "plugin"
+    Environment: "environment", KeyId: "key", Digest: "plugin"
 );
 
 impl<T: Noun, S: Send + Sync> FromRequestParts<S> for At<T> {

@@ -1,24 +1,31 @@
-//! The installed plugins.
+//! Plugins: what is installed, what is pushed, and what each environment uses.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use axum::{
     Json,
+    body::Body,
     extract::State,
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use interlock_domain::{Action, Digest};
+use interlock_domain::{Action, Digest, Environment};
 
 use super::{
     at::At,
-    auth::{Caller, Read},
+    auth::{Caller, Read, Write},
     list::Items,
-    wire,
+    payload, wire,
 };
-use crate::{App, flow, problem::Problem};
+use crate::{
+    App,
+    flow::{self, push_plugin, roster},
+    problem::{Kind, Problem},
+};
 
 /// List the plugins that are installed
+///
+/// These are the plugins of the server's folder. What an environment uses is its roster.
 #[utoipa::path(get, path = "/plugins", tag = "plugins", security(("key" = ["read"])),
     responses((status = 200, description = "All of them, by name", body = Items<wire::Plugin>)))]
 pub(super) async fn list(
@@ -26,7 +33,10 @@ pub(super) async fn list(
     caller: Caller<Read>,
 ) -> Result<Json<Items<wire::Plugin>>, Problem> {
     flow::may_read(&app, &caller.actor, Action::ReadPlugin, flow::tenant(&caller.actor)).await?;
-    let items = app.sandbox.shelf().all_bound().iter().map(|plugin| wire::Plugin::from(&**plugin)).collect();
+    let slots = app.sandbox.shelf().slots();
+    // Slots with a place before the name are those of rosters.
+    let installed = slots.iter().filter(|(slot, _)| !slot.contains('/'));
+    let items = installed.map(|(_, plugin)| wire::Plugin::from(&**plugin)).collect();
     Ok(Json(Items { items, next_cursor: None }))
 }
 
@@ -58,4 +68,52 @@ pub(super) async fn component(
     }
     let head = [(header::CONTENT_TYPE, "application/wasm".to_owned()), (header::ETAG, tag)];
     Ok((head, component).into_response())
+}
+
+/// Push a plugin
+///
+/// The body is the component as it is. It is compiled and asked to describe itself, and kept under its digest. It is not
+/// in use: a change of kind `plugin` activates it. Pushing the same again answers with what is there.
+#[utoipa::path(post, path = "/plugins", tag = "plugins", security(("key" = ["write"])),
+    request_body(content = Vec<u8>, content_type = "application/wasm"),
+    responses((status = 201, description = "It is kept", body = wire::Plugin)))]
+pub(super) async fn push(
+    State(app): State<Arc<App>>,
+    caller: Caller<Write>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<impl IntoResponse, Problem> {
+    let media = headers.get(header::CONTENT_TYPE).and_then(|media| media.to_str().ok()).unwrap_or_default();
+    if !["application/wasm", "application/octet-stream"].contains(&media) {
+        return Err(Problem::new(
+            Kind::UnsupportedMediaType,
+            "send the component as it is, as `application/wasm` or `application/octet-stream`",
+        ));
+    }
+    let most = usize::try_from(app.sandbox.limits().component_bytes_max).unwrap_or(usize::MAX);
+    let wasm = payload::read(&headers, most, body).await?;
+    let plugin = push_plugin::push(&app, &caller.actor, wasm.to_vec()).await?;
+    Ok((StatusCode::CREATED, Json(wire::Plugin::from(&*plugin))))
+}
+
+/// Show what an environment uses of plugins
+///
+/// Its active plugins with what each declares, is granted and lacks; its bindings; its gate groups. `configured` says that
+/// all this comes from the server's configuration, because no `plugin` change came into force here yet.
+#[utoipa::path(get, path = "/rosters/{environment}", tag = "plugins", security(("key" = ["read"])),
+    params(("environment" = String, Path, description = "The environment", example = "production")),
+    responses((status = 200, description = "Its roster", body = wire::ShownRoster)))]
+pub(super) async fn roster(
+    State(app): State<Arc<App>>,
+    caller: Caller<Read>,
+    At(environment): At<Environment>,
+) -> Result<Json<wire::ShownRoster>, Problem> {
+    let in_use = roster::show(&app, &caller.actor, &environment).await?;
+    let mut plugins = BTreeMap::new();
+    for name in in_use.roster.plugins.keys() {
+        if let Some(seen) = roster::seen(&app, &caller.actor, &in_use.roster, name).await? {
+            plugins.insert(name.clone(), wire::ShownActive::from(seen));
+        }
+    }
+    Ok(Json(wire::ShownRoster::new(environment, in_use, plugins)))
 }

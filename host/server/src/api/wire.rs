@@ -8,12 +8,14 @@ pub(crate) mod change;
 pub(crate) mod decision;
 mod registry;
 pub(crate) mod rollout;
+mod roster;
 mod sent;
 
 #[cfg(test)]
 mod described;
 
 pub(crate) use registry::{Account, Device, Key, NewKey, Registered, ShownDevice};
+pub(crate) use roster::{ShownActive, ShownRoster};
 pub(crate) use sent::{
     Approval, Artifact, Bundle, Entry, Plugin, Reason, Rejection, ShownArtifact, ShownChange,
 };

@@ -72,6 +72,9 @@ impl<'a> Node<'a> {
 
     /// What a list of such entries holds when the file has none, as one would write it there.
     fn list_default(&self, name: &str, entries: &Value, page: &mut String) {
+        if entries.as_array().is_some_and(Vec::is_empty) {
+            return;
+        }
         let mut entries = entries.clone();
         for entry in entries.as_array_mut().into_iter().flatten().filter_map(Value::as_object_mut) {
             let usual = |key: &String| self.schema.pointer(&format!("/properties/{key}/default"));

@@ -9,8 +9,8 @@ use super::{
 };
 use crate::{App, FlowError};
 use interlock_domain::{
-    Action, Actor, AdmissionFacts, Approval, ApprovalFacts, Change, Decision, Facts, GateMode, Meaning,
-    Outcome, Principal, Question, SignatureOutcome, Timestamp,
+    Action, Actor, AdmissionFacts, Approval, ApprovalFacts, Change, Decision, Facts, Meaning, Outcome,
+    Principal, Question, SignatureOutcome, Timestamp,
 };
 
 /// Asks whether a change may proceed.
@@ -54,23 +54,17 @@ pub(crate) async fn admission(
     now: Timestamp,
 ) -> Result<Question, FlowError> {
     let author = author(app, change).await?;
-    let enforced = || change.manifest.gates.iter().filter(|gate| gate.mode == GateMode::Enforce);
-    let outcome_of = |digest| {
-        change.gates.iter().find(|report| report.plugin.digest == digest).map(|report| report.verdict.outcome)
-    };
-    let count = |wanted: Option<Outcome>| {
-        let matching = enforced().filter(|gate| outcome_of(gate.plugin.digest) == wanted).count();
-        u32::try_from(matching).unwrap_or(u32::MAX)
-    };
+    let gates = change.gate_counts();
     let facts = AdmissionFacts {
         approvals: ApprovalFacts::count(&standing(app, change, now).await?, &change.digest),
-        gates_passed: count(Some(Outcome::Pass)),
-        gates_warned: count(Some(Outcome::Warn)),
-        gates_failed: count(Some(Outcome::Fail)),
-        gates_holding: count(Some(Outcome::Hold)),
-        gates_missing: count(None),
+        gates_passed: gates.passed,
+        gates_warned: gates.warned,
+        gates_failed: gates.failed,
+        gates_holding: gates.holding,
+        gates_missing: gates.missing,
         signature: signature(app, change, now).await?,
         rollback_complete: stage.rollback_complete,
+        weakens: change.manifest.weakens(),
         exposure_bp: stage.exposure_bp,
         stage: stage.index,
         health: stage.health,

@@ -5,6 +5,7 @@ use interlock_store::{AssignmentFilter, ChangeFilter, Page, StoreError, Write};
 
 use super::{
     ask::{may_read, permit},
+    roster,
     sight::Sight,
 };
 use crate::{App, FlowError};
@@ -27,7 +28,13 @@ pub async fn decide(
         let change = load(app, &who.tenant, id).await?;
         expect_revision(&change, revision)?;
         let (permit, decision) = permit(app, who, command.action(), change.resource(), Some(id), now).await?;
-        let transition = change.decide(&command, who, reason, &permit, now)?;
+        let transition = match (&command, &change.manifest.plugins) {
+            (Command::RollBack, Some(_)) => {
+                let in_use = roster::in_use(app, &who.tenant, &change.manifest.environment).await?;
+                change.put_back(who, reason, &permit, in_use.standing(), now)?
+            }
+            _ => change.decide(&command, who, reason, &permit, now)?,
+        };
         let change = transition.change.clone();
         let writes = vec![Write::Decision(Box::new(decision)), Write::Change(Box::new(transition))];
         match app.commit(who, now, writes).await {
@@ -42,6 +49,9 @@ pub async fn decide(
     };
     if command == Command::RollBack {
         metrics::counter!("rollbacks_initiated_total", "tenant" => who.tenant.to_string()).increment(1);
+        if change.manifest.plugins.is_some() {
+            roster::follow_soon(app).await;
+        }
     }
     app.wake();
     Ok(change)

@@ -1,6 +1,6 @@
 //! What plugins may read: the host fetches it, asks Cedar whether this plugin may, and the sandbox records it.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use async_trait::async_trait;
 use interlock_domain::{
@@ -19,6 +19,8 @@ pub(crate) struct Evidence {
     pub(crate) tenant: TenantId,
     pub(crate) change: Option<ChangeId>,
     pub(crate) plugin: Digest,
+    /// What the roster grants to the plugin.
+    pub(crate) granted: BTreeSet<String>,
     pub(crate) now: Timestamp,
 }
 
@@ -30,6 +32,7 @@ impl EvidenceSource for Evidence {
                 tenant: self.tenant.clone(),
                 name: plugin.to_owned(),
                 digest: self.plugin,
+                granted: self.granted.clone(),
             },
             action: Action::ReadEvidence,
             resource: Resource::EvidenceSource { tenant: self.tenant.clone(), name: source.to_owned() },
@@ -38,7 +41,11 @@ impl EvidenceSource for Evidence {
         };
         let decision = ask(&self.app, self.change.as_ref(), question);
         if decision.permit().is_none() {
-            let why = format!("plugin `{plugin}` may not read `{source}`: {}", decision.reasons().join("; "));
+            let why = format!(
+                "plugin `{plugin}` may not read `{source}`: {}; grant it with a `plugin` change, `interlock plugin grant \
+                 {plugin} {source}`",
+                decision.reasons().join("; ")
+            );
             return EvidenceAnswer::Refused(Refusal::Denied(why));
         }
         match source {

@@ -2,8 +2,8 @@
 //! approvals that would let the change proceed.
 
 use interlock_domain::{
-    AccountKind, Action, Actor, Answer, Change, ChangeId, DecisionSubject, Determining, Finding, Meaning,
-    Outcome, PersonId, Role, State, Timestamp,
+    AccountKind, Action, Actor, Answer, Change, ChangeId, DecisionSubject, Determining, Finding, GateMode,
+    GroupReport, Meaning, Outcome, PersonId, Role, State, Timestamp,
 };
 use interlock_policy::{Candidate, Missing, SearchLimit, missing_approvals};
 use serde::Serialize;
@@ -31,6 +31,9 @@ pub struct Explanation {
     pub next: Option<Next>,
     /// The findings of gates that did not pass.
     pub findings: Vec<GateFindings>,
+    /// The gate groups that did not pass, each with the part that its members have in that.
+    #[schema(value_type = Vec<Object>)]
+    pub groups: Vec<GroupReport>,
     /// The newest verdicts of health checks that do not pass.
     pub health: Vec<HealthFindings>,
     /// What is missing; absent when approvals are not what it waits for.
@@ -57,6 +60,11 @@ pub struct Next {
 pub struct GateFindings {
     /// The gate.
     pub gate: String,
+    /// Whether it counts, or is only recorded.
+    #[schema(value_type = String)]
+    pub mode: GateMode,
+    /// The gate group that judges in its place; absent (`null`) when it judges by itself.
+    pub group: Option<String>,
     /// What it came to.
     #[schema(value_type = String)]
     pub outcome: Outcome,
@@ -70,6 +78,9 @@ pub struct GateFindings {
 pub struct HealthFindings {
     /// The check.
     pub check: String,
+    /// Whether it counts, or is only recorded.
+    #[schema(value_type = String)]
+    pub mode: GateMode,
     /// When it judged.
     #[schema(value_type = String)]
     pub at: Timestamp,
@@ -128,7 +139,17 @@ pub async fn explain(app: &App, who: &Actor, id: &ChangeId) -> Result<Explanatio
         _ => (None, None),
     };
     let summary = summary(&change, next.as_ref(), missing.as_ref(), waiting);
-    Ok(Explanation { change: change.id, state: change.state, summary, next, findings, health, missing })
+    let groups = change.groups.iter().filter(|group| group.outcome != Outcome::Pass).cloned().collect();
+    Ok(Explanation {
+        change: change.id,
+        state: change.state,
+        summary,
+        next,
+        findings,
+        groups,
+        health,
+        missing,
+    })
 }
 
 async fn approvals(app: &App, change: &Change) -> Result<(Answer, MissingApprovals), FlowError> {
@@ -221,7 +242,9 @@ fn findings(change: &Change) -> Vec<GateFindings> {
         .iter()
         .filter(|report| report.verdict.outcome != Outcome::Pass)
         .map(|report| GateFindings {
-            gate: report.plugin.name.clone(),
+            gate: report.called().to_owned(),
+            mode: report.mode,
+            group: report.group.clone(),
             outcome: report.verdict.outcome,
             findings: report.verdict.findings.clone(),
         })
@@ -234,11 +257,18 @@ fn unhealthy(change: &Change) -> Vec<HealthFindings> {
         .filter(|verdict| verdict.outcome != Outcome::Pass)
         .map(|verdict| HealthFindings {
             check: verdict.check.clone(),
+            mode: verdict.mode,
             at: verdict.at,
             outcome: verdict.outcome,
             findings: verdict.findings.clone(),
         })
         .collect()
+}
+
+/// Those that the strategy is told of.
+fn counting(mut health: Vec<HealthFindings>) -> Vec<HealthFindings> {
+    health.retain(|verdict| verdict.mode == GateMode::Enforce);
+    health
 }
 
 /// What a gate or a health check said, in its own words.
@@ -251,11 +281,8 @@ fn summary(change: &Change, next: Option<&Next>, missing: Option<&MissingApprova
     match change.state {
         State::Gating => "its gates are being run".to_owned(),
         State::Approving | State::RollingOut if change.is_kept_by_a_gate() => {
-            let kept = change.gates.iter().filter(|report| report.verdict.outcome > Outcome::Warn);
-            format!(
-                "a gate keeps it, and is asked again by itself: {}",
-                said(kept.flat_map(|report| &report.verdict.findings))
-            )
+            let kept = change.keeping_gates().flat_map(|report| &report.verdict.findings);
+            format!("a gate keeps it, and is asked again by itself: {}", said(kept))
         }
         State::Approving => match missing {
             Some(missing) if !missing.needed.is_empty() => {
@@ -282,7 +309,7 @@ fn summary(change: &Change, next: Option<&Next>, missing: Option<&MissingApprova
             _ if waiting > 0 => {
                 format!("it rolls out; {waiting} of its targets wait until another change is done with them")
             }
-            _ => match unhealthy(change).as_slice() {
+            _ => match counting(unhealthy(change)).as_slice() {
                 [] => "it rolls out; the strategy decides when the next stage begins".to_owned(),
                 unhealthy => format!(
                     "it rolls out, but health does not pass, and the strategy may wait for that: {}",
@@ -296,6 +323,9 @@ fn summary(change: &Change, next: Option<&Next>, missing: Option<&MissingApprova
             let verb =
                 if change.state == State::RolledBack { "was rolled back" } else { "is being rolled back" };
             format!("it {verb}: {cause}")
+        }
+        State::Completed if change.manifest.plugins.is_some() => {
+            "it completed: its plugins are in use".to_owned()
         }
         State::Completed => "it completed".to_owned(),
         State::Rejected => format!("it was rejected: {note}"),

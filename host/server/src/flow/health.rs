@@ -60,7 +60,7 @@ pub(crate) async fn judge(
 impl Judged {
     fn unanswered(binding: &HealthBinding, failed: Failed, mut calls: Vec<Decision>) -> Self {
         let Failed { error, decision } = failed;
-        let name = &binding.plugin.name;
+        let name = binding.called();
         let message = format!("health check `{name}` did not answer, which counts as a failure: {error}");
         let (verdict, id) = (Verdict::unanswered(error.code(), message), decision.id.clone());
         calls.push(decision);

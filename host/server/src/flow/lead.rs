@@ -5,8 +5,8 @@
 use std::sync::Arc;
 
 use interlock_domain::{
-    Change, Decision, Directive, HealthVerdict, Outcome, Progress, Rollout, State, Timestamp, Transition,
-    Verdict,
+    Change, Decision, Directive, HealthVerdict, Outcome, Progress, Rollout, State, StrategyBinding,
+    Timestamp, Transition, Verdict,
 };
 use interlock_sandbox::types::{Request, Response, Situation};
 use interlock_store::{Lease, Write};
@@ -14,10 +14,11 @@ use interlock_store::{Lease, Write};
 use super::{
     admit::{Stage, may_admit, may_enter},
     back::WayBack,
-    convert,
+    convert, enroll,
     health::{self, Judged},
     plugin::{Answered, Asking, Failed, call},
     review::{ask_gates, review},
+    roster,
 };
 use crate::{App, FlowError};
 
@@ -49,10 +50,24 @@ pub(crate) async fn lead(app: &Arc<App>, change: &Change, lease: &Lease) -> Resu
                 }
                 Again::Same(decisions) => decisions,
             };
-            match change.admit(&asked, now)? {
+            let answered = match &change.manifest.plugins {
+                Some(_) => enroll::admit(app, change, &asked, now).await?,
+                None => change.admit(&asked, now)?,
+            };
+            match answered {
                 Some(transition) => {
                     decisions.push(asked);
-                    step(app, lease, now, decisions, transition).await
+                    let in_force = transition.change.state == State::Completed;
+                    if in_force {
+                        count(change, &transition.change);
+                    }
+                    let led = step(app, lease, now, decisions, transition).await?;
+                    if in_force {
+                        roster::follow_soon(app).await;
+                        // The other replicas have a roster to follow.
+                        app.wake();
+                    }
+                    Ok(led)
                 }
                 None => Ok(Led::Idle),
             }
@@ -94,11 +109,12 @@ async fn roll_out(app: &Arc<App>, change: &Change, lease: &Lease, now: Timestamp
     if judgement_due(change, rollout).is_some_and(|due| due <= now) {
         return judge(app, change, lease, now).await;
     }
-    let (directive, decision) = match advance(app, change, rollout, &progress, now).await {
+    let Some(strategy) = &change.manifest.strategy else { return Ok(Led::Idle) };
+    let (directive, decision) = match advance(app, change, strategy, rollout, &progress, now).await {
         Ok(advanced) => advanced,
         Err(Failed { error, decision }) => {
-            let reason =
-                format!("strategy `{}` did not answer: {error}", change.manifest.strategy.plugin.name);
+            let name = &strategy.plugin.name;
+            let reason = format!("strategy `{name}` did not answer: {error}");
             return step(app, lease, now, vec![decision], change.halt(reason, now)?).await;
         }
     };
@@ -183,11 +199,11 @@ async fn gates_again(
 async fn advance(
     app: &Arc<App>,
     change: &Change,
+    binding: &StrategyBinding,
     rollout: &Rollout,
     progress: &Progress,
     now: Timestamp,
 ) -> Result<(Directive, Decision), Failed> {
-    let binding = &change.manifest.strategy;
     let situation = Situation {
         change: convert::change(change),
         settings: binding.settings.to_string(),
@@ -197,7 +213,8 @@ async fn advance(
         entered_at: rollout.entered_at().map(convert::instant),
         settled_at: rollout.settled_at.map(convert::instant),
         progress: convert::progress(progress),
-        health: rollout.health.iter().map(convert::health).collect(),
+        // What a check in monitor mode says is no reason to go back.
+        health: rollout.counting_health().map(convert::health).collect(),
         promoted: rollout.promoted,
     };
     let request = Request::Advance { situation: Box::new(situation) };
@@ -229,7 +246,7 @@ async fn judge(app: &Arc<App>, change: &Change, lease: &Lease, now: Timestamp) -
     let mut verdicts = Vec::new();
     let mut decisions = Vec::new();
     for binding in &change.manifest.health {
-        let check = binding.plugin.name.clone();
+        let (check, mode) = (binding.called().to_owned(), binding.mode);
         let Judged { verdict, decision, calls } = health::judge(app, change, binding, now).await?;
         decisions.extend(calls);
         let Verdict { outcome, findings } = verdict;
@@ -240,7 +257,7 @@ async fn judge(app: &Arc<App>, change: &Change, lease: &Lease, now: Timestamp) -
                 Outcome::Fail => 2.0,
             },
         );
-        verdicts.push(HealthVerdict { check, at: now, outcome, findings, decision });
+        verdicts.push(HealthVerdict { check, mode, at: now, outcome, findings, decision });
     }
     step(app, lease, now, decisions, change.judge(verdicts, now)?).await
 }

@@ -1,16 +1,17 @@
 //! Calling plugins: every call yields a decision, whatever comes of it.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use interlock_domain::{
-    Change, ChangeId, Decision, DecisionId, DecisionOutcome, DecisionSubject, PluginRef, TenantId, Timestamp,
+    Change, ChangeId, Decision, DecisionId, DecisionOutcome, DecisionSubject, Environment, PluginRef, Roster,
+    TenantId, Timestamp,
 };
 use interlock_sandbox::{
     Call, Plugin, PluginError,
     types::{PluginKind, Request, Response},
 };
 
-use super::evidence::Evidence;
+use super::{evidence::Evidence, roster};
 use crate::{App, FlowError};
 
 /// What a plugin said, and the record of the call, not committed yet.
@@ -37,6 +38,7 @@ pub(crate) struct Failed {
 pub(crate) struct Asking<'a> {
     pub(crate) app: &'a Arc<App>,
     pub(crate) tenant: &'a TenantId,
+    pub(crate) environment: &'a Environment,
     pub(crate) change: &'a ChangeId,
     pub(crate) now: Timestamp,
 }
@@ -44,7 +46,13 @@ pub(crate) struct Asking<'a> {
 impl<'a> Asking<'a> {
     /// Asks about a change.
     pub(crate) fn about(app: &'a Arc<App>, change: &'a Change, now: Timestamp) -> Self {
-        Self { app, tenant: change.tenant(), change: &change.id, now }
+        Self {
+            app,
+            tenant: change.tenant(),
+            environment: &change.manifest.environment,
+            change: &change.id,
+            now,
+        }
     }
 }
 
@@ -56,15 +64,16 @@ pub(crate) async fn call<T>(
     request: Request,
     wanted: impl FnOnce(Response) -> Option<T>,
 ) -> Result<Answered<T>, Failed> {
-    let Asking { app, tenant, change, now } = asking;
+    let Asking { app, tenant, environment: _, change, now } = asking;
     let function = request.function();
-    let call = match app.sandbox.shelf().get(&plugin.digest) {
-        Some(found) => {
+    let call = match callable(asking, plugin).await {
+        Ok((found, granted)) => {
             let (tenant, change) = (tenant.clone(), Some(change.clone()));
-            let evidence = Evidence { app: app.clone(), tenant, change, plugin: plugin.digest, now };
+            let evidence = Evidence { app: app.clone(), tenant, change, plugin: plugin.digest, granted, now };
             found.call(request, Arc::new(evidence)).await
         }
-        None => Call::not_installed(plugin.digest, request),
+        Err(Some(reason)) => Call::not_loaded(plugin.digest, request, reason),
+        Err(None) => Call::not_installed(plugin.digest, request),
     };
     let outcome = if call.outcome.is_ok() { DecisionOutcome::Answered } else { DecisionOutcome::Failed };
     metrics::counter!("plugin_calls_total", "plugin" => plugin.name.clone(), "function" => function,
@@ -100,6 +109,26 @@ pub(crate) async fn call<T>(
     }
 }
 
+/// The component to call, with what its roster grants it today. Where there is a roster, a component that left the shelf is
+/// loaded again, for as long as a change names its digest; else what is taken out of the folder is gone. The error says
+/// why there is none to call, if there is more to say.
+async fn callable(
+    asking: Asking<'_>,
+    plugin: &PluginRef,
+) -> Result<(Arc<Plugin>, BTreeSet<String>), Option<String>> {
+    let Asking { app, tenant, environment, .. } = asking;
+    let record = app.store.roster(tenant, environment).await.map_err(|error| Some(error.to_string()))?;
+    let Some(record) = record else {
+        return app.sandbox.shelf().get(&plugin.digest).map(|found| (found, BTreeSet::new())).ok_or(None);
+    };
+    let granted = record.roster.plugins.get(&plugin.name).map(|active| active.granted.clone());
+    match roster::ready(app, &plugin.digest).await {
+        Ok(Ok(found)) => Ok((found, granted.unwrap_or_default())),
+        Ok(Err(reason)) => Err(Some(reason)),
+        Err(error) => Err(Some(error.to_string())),
+    }
+}
+
 /// Which plugin, exactly.
 pub(crate) fn reference(plugin: &Plugin) -> PluginRef {
     PluginRef {
@@ -109,14 +138,24 @@ pub(crate) fn reference(plugin: &Plugin) -> PluginRef {
     }
 }
 
-/// The plugin that runs under this name today, of this kind.
-pub(crate) fn named(app: &App, name: &str, kind: PluginKind, field: &str) -> Result<Arc<Plugin>, FlowError> {
-    let Some(plugin) = app.sandbox.shelf().bound(name) else {
-        return Err(FlowError::invalid(
-            field,
-            format!("there is no plugin `{name}`; see `GET /v1/tenants/…/plugins`"),
-        ));
+/// What is said of a plugin that is not in use.
+pub(crate) fn absent(name: &str) -> String {
+    let name: String = name.chars().take(80).collect();
+    format!("there is no plugin `{name}`; see `GET /v1/tenants/…/plugins`")
+}
+
+/// The plugin that is active under this name, of this kind.
+pub(crate) async fn named(
+    app: &App,
+    roster: &Roster,
+    name: &str,
+    kind: PluginKind,
+    field: &str,
+) -> Result<Arc<Plugin>, FlowError> {
+    let Some((_, plugin)) = roster::active(app, roster, name).await? else {
+        return Err(FlowError::invalid(field, absent(name)));
     };
+    let plugin = plugin.map_err(|detail| FlowError::Plugin { plugin: name.to_owned(), detail })?;
     if plugin.kind() != kind {
         return Err(FlowError::invalid(
             field,

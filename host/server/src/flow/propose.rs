@@ -3,9 +3,10 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use interlock_domain::{
-    Action, Actor, Artifact, ArtifactRef, Change, ChangeId, ChangeKind, Decision, Device, DeviceId, Draft,
-    Environment, GateBinding, HealthBinding, Manifest, Permit, Population, Resource, RollbackTarget,
-    Selector, StrategyBinding, Timestamp,
+    Action, Actor, Artifact, ArtifactRef, Binding, BindingRole, Change, ChangeId, ChangeKind, Decision,
+    Device, DeviceId, Draft, Environment, GateBinding, GateMode, GroupBinding, HealthBinding, Manifest,
+    Permit, PluginRef, Population, Resource, RollbackTarget, Roster, Selector, StrategyBinding, Timestamp,
+    Transition,
 };
 use interlock_sandbox::types::{PluginKind, Request, Response};
 use interlock_store::{StoreError, Write};
@@ -14,9 +15,11 @@ use serde::{Deserialize, Serialize};
 use super::{
     ask::permit,
     change::TRIES,
-    convert,
+    convert, enroll,
+    enroll::RosterWish,
     evidence::verified_way_back,
     plugin::{Answered, Asking, Failed, call, check_settings, named, reference},
+    roster::{self, InUse},
 };
 use crate::{App, FlowError};
 
@@ -46,10 +49,14 @@ fn empty_object() -> serde_json::Value {
     serde_json::Value::Object(serde_json::Map::new())
 }
 
-/// What somebody asks to be rolled out.
+/// What somebody asks for: a release to be rolled out, or other plugins to be used.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Proposal {
+    /// What it moves: `release` (the default) or `plugin`.
+    #[serde(default = "release")]
+    #[schema(value_type = String, example = "release")]
+    pub kind: ChangeKind,
     /// In which environment.
     #[schema(value_type = String, example = "production")]
     pub environment: Environment,
@@ -59,15 +66,20 @@ pub struct Proposal {
     /// What brings it about.
     #[serde(default)]
     pub description: String,
-    /// What it brings. One artifact, for now.
+    /// What a release brings: one artifact, for now.
+    #[serde(default)]
     pub artifacts: Vec<ArtifactWish>,
-    /// Whom it is meant for.
+    /// Whom a release is meant for.
+    #[serde(default)]
     #[schema(value_type = Object)]
     pub selector: Selector,
-    /// How it gets there; the server's default strategy when absent.
+    /// What a `plugin` change does, in this order.
+    #[serde(default)]
+    pub plugins: Vec<RosterWish>,
+    /// How a release gets there; the strategy that is bound in the environment when absent.
     #[serde(default)]
     pub strategy: Option<PluginWish>,
-    /// What watches it besides the server's own health checks, which always do.
+    /// What watches a release besides the health checks that are bound in the environment, which always do.
     #[serde(default)]
     pub health: Vec<PluginWish>,
     /// A target that shows no progress for so long counts as failed.
@@ -78,20 +90,19 @@ pub struct Proposal {
     pub judge_every_ms: Option<u64>,
 }
 
-/// Proposes a release.
+fn release() -> ChangeKind {
+    ChangeKind::Release
+}
+
+/// Proposes a change.
 pub async fn propose(app: &Arc<App>, who: &Actor, proposal: Proposal) -> Result<Change, FlowError> {
     let now = app.clock.now();
-    let (permit, decision) = may_propose(app, who, &proposal.environment, None, now).await?;
+    let (permit, decision) = may_propose(app, who, &proposal, None, now).await?;
     let id = ChangeId::new(app.clock.uuid());
     let (draft, planned) = draft(app, who, &id, proposal, now).await?;
     let transition = Change::propose(draft, id, &permit, now)?;
     let change = transition.change.clone();
-    let writes = vec![
-        Write::Decision(Box::new(decision)),
-        Write::Decision(Box::new(planned)),
-        Write::Change(Box::new(transition)),
-    ];
-    app.commit(who, now, writes).await?;
+    app.commit(who, now, writes(decision, planned, transition)).await?;
     metrics::counter!("deployments_initiated_total", "tenant" => who.tenant.to_string()).increment(1);
     app.wake();
     Ok(change)
@@ -110,16 +121,11 @@ pub async fn revise(
         let now = app.clock.now();
         let change = super::change::load(app, &who.tenant, id).await?;
         super::change::expect_revision(&change, revision)?;
-        let (permit, decision) = may_propose(app, who, &proposal.environment, Some(id), now).await?;
+        let (permit, decision) = may_propose(app, who, &proposal, Some(id), now).await?;
         let (draft, planned) = draft(app, who, id, proposal.clone(), now).await?;
         let transition = change.revise(draft, &permit, now)?;
         let revised = transition.change.clone();
-        let writes = vec![
-            Write::Decision(Box::new(decision)),
-            Write::Decision(Box::new(planned)),
-            Write::Change(Box::new(transition)),
-        ];
-        match app.commit(who, now, writes).await {
+        match app.commit(who, now, writes(decision, planned, transition)).await {
             // As in `decide`: whoever gave no revision did not mean one.
             Err(FlowError::Store(StoreError::Conflict { .. })) if tries < TRIES => tries += 1,
             done => {
@@ -131,17 +137,23 @@ pub async fn revise(
     }
 }
 
+fn writes(permitted: Decision, planned: Option<Decision>, transition: Transition) -> Vec<Write> {
+    let decisions = std::iter::once(permitted).chain(planned);
+    let decisions = decisions.map(|decision| Write::Decision(Box::new(decision)));
+    decisions.chain([Write::Change(Box::new(transition))]).collect()
+}
+
 async fn may_propose(
     app: &App,
     who: &Actor,
-    environment: &Environment,
+    proposal: &Proposal,
     change: Option<&ChangeId>,
     now: Timestamp,
 ) -> Result<(Permit, Decision), FlowError> {
     let place = Resource::Environment {
         tenant: who.tenant.clone(),
-        environment: environment.clone(),
-        change_kind: Some(ChangeKind::Release),
+        environment: proposal.environment.clone(),
+        change_kind: Some(proposal.kind),
     };
     permit(app, who, Action::ProposeChange, place, change, now).await
 }
@@ -153,24 +165,41 @@ async fn draft(
     id: &ChangeId,
     proposal: Proposal,
     now: Timestamp,
-) -> Result<(Draft, Decision), FlowError> {
+) -> Result<(Draft, Option<Decision>), FlowError> {
     if proposal.title.trim().is_empty() || proposal.title.len() > 200 {
         return Err(FlowError::invalid("/title", "the title has 1 to 200 characters"));
     }
     if proposal.description.len() > 10_000 {
         return Err(FlowError::invalid("/description", "the description has at most 10,000 characters"));
     }
+    match proposal.kind {
+        ChangeKind::Release => {}
+        ChangeKind::Plugin => return Ok((enroll::draft(app, who, proposal, now).await?, None)),
+        ChangeKind::Config | ChangeKind::Policy | ChangeKind::Tenant => {
+            let detail = format!(
+                "changes of kind `{}` cannot be proposed yet; propose a `release` or a `plugin` change",
+                proposal.kind
+            );
+            return Err(FlowError::invalid("/kind", detail));
+        }
+    }
+    if !proposal.plugins.is_empty() {
+        return Err(FlowError::invalid(
+            "/plugins",
+            "only a change of kind `plugin` alters what plugins are used",
+        ));
+    }
+    let in_use = roster::in_use(app, &who.tenant, &proposal.environment).await?;
     let artifact = artifact(app, who, &proposal.artifacts).await?;
     let devices = population(app, who, &proposal).await?;
-    let wish = proposal.strategy.unwrap_or_else(|| PluginWish {
-        plugin: app.config.rollout.strategy.clone(),
-        settings: empty_object(),
-    });
-    let strategy = named(app, &wish.plugin, PluginKind::RolloutStrategy, "/strategy/plugin")?;
+    let wish = strategy(&in_use.roster, proposal.strategy)?;
+    let strategy =
+        named(app, &in_use.roster, &wish.plugin, PluginKind::RolloutStrategy, "/strategy/plugin").await?;
     check_settings(&strategy, &wish.settings, "/strategy/settings").await?;
 
     let rollout = &app.config.rollout;
     let targets: Vec<DeviceId> = devices.iter().map(|device| device.id.clone()).collect();
+    let (gates, gate_groups) = gates(app, &in_use, ChangeKind::Release).await?;
     let mut manifest = Manifest {
         v: 1,
         tenant: who.tenant.clone(),
@@ -191,9 +220,11 @@ async fn draft(
             groups: groups(&devices),
             models: models(&devices),
         },
-        strategy: StrategyBinding { plugin: reference(&strategy), settings: wish.settings, plan: Vec::new() },
-        health: health(app, proposal.health).await?,
-        gates: gates(app, &proposal.environment).await?,
+        strategy: None,
+        plugins: None,
+        health: health(app, &in_use, proposal.health).await?,
+        gates,
+        groups: gate_groups,
         bundle: app.policies.bundle().digest,
         rollback: way_back(app, who, &artifact, &devices, now).await?,
         silent_after_ms: bounded(
@@ -211,15 +242,35 @@ async fn draft(
             rollout.judge_every_ms_max,
         )?,
     };
-    let (plan, planned) = plan(app, who, id, &manifest, now).await?;
-    manifest.strategy.plan = plan;
+    let mut binding =
+        StrategyBinding { plugin: reference(&strategy), settings: wish.settings, plan: Vec::new() };
+    manifest.strategy = Some(binding.clone());
+    let (plan, planned) = plan(app, who, id, &manifest, &binding, now).await?;
+    binding.plan = plan;
+    manifest.strategy = Some(binding);
     let draft = Draft {
         targets: interlock_domain::rank(id, targets),
         manifest,
         author: who.clone(),
         expires_after_ms: app.config.rollout.expires_after_ms,
     };
-    Ok((draft, planned))
+    Ok((draft, Some(planned)))
+}
+
+/// The strategy that the author names, or the one that is bound.
+fn strategy(roster: &Roster, wish: Option<PluginWish>) -> Result<PluginWish, FlowError> {
+    if let Some(wish) = wish {
+        return Ok(wish);
+    }
+    let bound = roster.bound(BindingRole::Strategy).next();
+    let bound =
+        bound.map(|(_, bound)| PluginWish { plugin: bound.plugin.clone(), settings: bound.settings.clone() });
+    bound.ok_or_else(|| {
+        FlowError::invalid(
+            "/strategy",
+            "no strategy is bound in this environment; name one, or have one bound",
+        )
+    })
 }
 
 async fn artifact(app: &App, who: &Actor, wishes: &[ArtifactWish]) -> Result<Artifact, FlowError> {
@@ -309,31 +360,42 @@ async fn way_back(
     Ok(targets)
 }
 
-/// The operator's health checks watch every rollout; the author can add more, and neither leave one out nor loosen it.
-async fn health(app: &App, wishes: Vec<PluginWish>) -> Result<Vec<HealthBinding>, FlowError> {
-    let mut bindings: Vec<HealthBinding> = Vec::with_capacity(app.config.health.len() + wishes.len());
-    for health in &app.config.health {
-        let plugin = named(app, &health.plugin, PluginKind::HealthCheck, "/health").map_err(|error| {
-            FlowError::Plugin { plugin: health.plugin.clone(), detail: error.to_string() }
-        })?;
-        check_settings(&plugin, &health.settings, "/health").await?;
-        bindings.push(HealthBinding { plugin: reference(&plugin), settings: health.settings.clone() });
+/// The health checks that are bound watch every rollout; the author can add more, and neither leave one out nor loosen
+/// it.
+async fn health(app: &App, in_use: &InUse, wishes: Vec<PluginWish>) -> Result<Vec<HealthBinding>, FlowError> {
+    let mut bindings: Vec<HealthBinding> = Vec::new();
+    for (id, bound) in in_use.roster.bound(BindingRole::Health) {
+        let plugin = bound_plugin(app, in_use, bound, PluginKind::HealthCheck, "/health").await?;
+        bindings.push(HealthBinding {
+            id: Some(id.to_owned()),
+            plugin,
+            settings: bound.settings.clone(),
+            mode: bound.mode,
+        });
     }
     for (index, wish) in wishes.into_iter().enumerate() {
         let field = format!("/health/{index}");
-        let plugin = named(app, &wish.plugin, PluginKind::HealthCheck, &format!("{field}/plugin"))?;
+        let plugin =
+            named(app, &in_use.roster, &wish.plugin, PluginKind::HealthCheck, &format!("{field}/plugin"))
+                .await?;
         check_settings(&plugin, &wish.settings, &format!("{field}/settings")).await?;
-        if app.config.health.iter().any(|bound| bound.plugin == wish.plugin) {
+        let mut bound = in_use.roster.bound(BindingRole::Health);
+        if bound.any(|(_, bound)| bound.plugin == wish.plugin && bound.mode == GateMode::Enforce) {
             let detail = format!(
                 "health check `{}` watches every rollout here with the operator's settings; leave it out",
                 wish.plugin
             );
             return Err(FlowError::invalid(field, detail));
         }
-        if bindings.iter().any(|other| other.plugin.name == wish.plugin) {
+        if bindings.iter().any(|other| other.called() == wish.plugin) {
             return Err(FlowError::invalid(field, format!("health check `{}` is named twice", wish.plugin)));
         }
-        bindings.push(HealthBinding { plugin: reference(&plugin), settings: wish.settings });
+        bindings.push(HealthBinding {
+            id: Some(wish.plugin),
+            plugin: reference(&plugin),
+            settings: wish.settings,
+            mode: GateMode::Enforce,
+        });
     }
     Ok(bindings)
 }
@@ -350,24 +412,62 @@ fn bounded(field: &str, wish: Option<u64>, usual: u64, min: u64, max: u64) -> Re
     }
 }
 
-/// The gates are the operator's, not the author's: they come from the configuration.
-async fn gates(app: &App, environment: &Environment) -> Result<Vec<GateBinding>, FlowError> {
-    let mut bindings = Vec::with_capacity(app.config.gates.len());
-    for gate in &app.config.gates {
-        if !gate.environments.is_empty() && !gate.environments.iter().any(|name| name == environment.as_str())
-        {
-            continue;
-        }
-        let plugin = named(app, &gate.plugin, PluginKind::ComplianceGate, "/gates")
-            .map_err(|error| FlowError::Plugin { plugin: gate.plugin.clone(), detail: error.to_string() })?;
-        check_settings(&plugin, &gate.settings, "/gates").await?;
+/// The gates are the operator's, not the author's: those that are bound in the environment for this kind of change, and the
+/// groups that they are in.
+pub(super) async fn gates(
+    app: &App,
+    in_use: &InUse,
+    kind: ChangeKind,
+) -> Result<(Vec<GateBinding>, Vec<GroupBinding>), FlowError> {
+    let mut bindings = Vec::new();
+    for (id, bound) in in_use.roster.gates(kind) {
         bindings.push(GateBinding {
-            plugin: reference(&plugin),
-            settings: gate.settings.clone(),
-            mode: gate.mode,
+            id: Some(id.to_owned()),
+            plugin: bound_plugin(app, in_use, bound, PluginKind::ComplianceGate, "/gates").await?,
+            settings: bound.settings.clone(),
+            mode: bound.mode,
+            group: bound.group.clone(),
         });
     }
-    Ok(bindings)
+    let judged = in_use
+        .roster
+        .groups
+        .iter()
+        .filter(|(name, _)| bindings.iter().any(|gate: &GateBinding| gate.group.as_ref() == Some(name)));
+    let groups = judged
+        .map(|(name, group)| GroupBinding {
+            name: name.clone(),
+            expression: group.expression.clone(),
+            mode: group.mode,
+        })
+        .collect();
+    Ok((bindings, groups))
+}
+
+/// The component that a binding stands for. One that does not load is bound all the same: it denies, with its reason, and
+/// takes nothing else down.
+async fn bound_plugin(
+    app: &App,
+    in_use: &InUse,
+    bound: &Binding,
+    kind: PluginKind,
+    field: &str,
+) -> Result<PluginRef, FlowError> {
+    let unusable = |detail: String| FlowError::Plugin { plugin: bound.plugin.clone(), detail };
+    match roster::active(app, &in_use.roster, &bound.plugin).await? {
+        None => Err(unusable(super::plugin::absent(&bound.plugin))),
+        Some((reference, Err(_))) => Ok(reference),
+        Some((_, Ok(plugin))) if plugin.kind() != kind => {
+            Err(unusable(format!("it is a {}, not a {kind}", plugin.kind())))
+        }
+        Some((reference, Ok(plugin))) => {
+            // A roster's settings were checked when it got them; those of the configuration never were.
+            if in_use.record.is_none() {
+                check_settings(&plugin, &bound.settings, field).await?;
+            }
+            Ok(reference)
+        }
+    }
 }
 
 /// Has the strategy plan its stages. It sees the digest of the manifest without a plan, since the plan is part of it.
@@ -376,6 +476,7 @@ async fn plan(
     who: &Actor,
     id: &ChangeId,
     manifest: &Manifest,
+    binding: &StrategyBinding,
     now: Timestamp,
 ) -> Result<(Vec<interlock_domain::Stage>, Decision), FlowError> {
     let digest =
@@ -385,14 +486,14 @@ async fn plan(
     let request = Request::Plan {
         change: Arc::new(convert::draft(&draft)),
         population: convert::population(&manifest.population),
-        settings: manifest.strategy.settings.to_string(),
+        settings: binding.settings.to_string(),
     };
-    let plugin = &manifest.strategy.plugin;
+    let plugin = &binding.plugin;
     let wanted = |response| match response {
         Response::Stages(stages) => Some(convert::stages(stages)),
         _ => None,
     };
-    let asking = Asking { app, tenant: &who.tenant, change: id, now };
+    let asking = Asking { app, tenant: &who.tenant, environment: &manifest.environment, change: id, now };
     let (decision, detail) = match call(asking, plugin, request, wanted).await {
         Ok(Answered { answer, decision }) if !answer.is_empty() => return Ok((answer, decision)),
         Ok(Answered { decision, .. }) => (decision, "it planned no stage for this change".to_owned()),

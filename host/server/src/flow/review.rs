@@ -65,15 +65,24 @@ async fn run(
         Response::Verdict(verdict) => Some(convert::verdict(verdict)),
         _ => None,
     };
-    let (verdict, decision) = match call(Asking::about(app, change, now), &gate.plugin, request, wanted).await
-    {
-        Ok(Answered { answer, decision }) => (answer, decision),
-        Err(Failed { error, decision }) => {
-            let message =
-                format!("gate `{}` did not answer, so the change is denied: {error}", gate.plugin.name);
-            (Verdict::unanswered(error.code(), message), decision)
-        }
+    let (verdict, unanswered, decision) =
+        match call(Asking::about(app, change, now), &gate.plugin, request, wanted).await {
+            Ok(Answered { answer, decision }) => (answer, false, decision),
+            Err(Failed { error, decision }) => {
+                let message =
+                    format!("gate `{}` did not answer, so the change is denied: {error}", gate.called());
+                (Verdict::unanswered(error.code(), message), true, decision)
+            }
+        };
+    let report = GateReport {
+        id: gate.id.clone(),
+        plugin: gate.plugin.clone(),
+        mode: gate.mode,
+        group: gate.group.clone(),
+        unanswered,
+        verdict,
+        decision: decision.id.clone(),
+        at: now,
     };
-    let (plugin, mode) = (gate.plugin.clone(), gate.mode);
-    (GateReport { plugin, mode, verdict, decision: decision.id.clone(), at: now }, decision)
+    (report, decision)
 }

@@ -74,7 +74,8 @@ pub(super) async fn render(app: &App) -> String {
     let bundle = app.policies.bundle();
     gauge!("policy_bundle_revision").set(bundle.revision as f64);
     gauge!("plugins_loaded").set(app.sandbox.shelf().all_bound().len() as f64);
-    gauge!("plugins_refused").set(app.refused_plugins.len() as f64);
+    gauge!("plugins_refused").set(app.installed.refused.len() as f64);
+    gauge!("plugins_unloaded").set(app.rosters.unloaded().len() as f64);
     recorder().run_upkeep();
     recorder().render()
 }
@@ -94,4 +95,5 @@ fn describe() {
     describe_gauge!("policy_bundle_revision", "Revision of the policies in force");
     describe_gauge!("plugins_loaded", "Plugins that are installed");
     describe_gauge!("plugins_refused", "Plugin files that were refused");
+    describe_gauge!("plugins_unloaded", "Plugins that are active in an environment and do not load");
 }

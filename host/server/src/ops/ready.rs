@@ -6,7 +6,7 @@ use interlock_ledger::Digest;
 use serde::Serialize;
 use tracing::warn;
 
-use crate::App;
+use crate::{App, installed::Waiting, rosters::Unloaded};
 
 /// How long the database may take to answer.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -63,6 +63,10 @@ struct Plugins {
     status: Status,
     loaded: Vec<Loaded>,
     refused: Vec<Refused>,
+    /// Files that are not what their name stands for: a `plugin` change brings them into use.
+    waiting: Vec<Waiting>,
+    /// Plugins that are active in some environment and do not load: what needs them there is denied.
+    unloaded: Vec<Unloaded>,
     /// Plugins that the configuration names and nobody installed: what needs them is denied.
     missing: Vec<String>,
 }
@@ -177,16 +181,19 @@ fn plugins(app: &App) -> Plugins {
     let loaded: Vec<Loaded> = app
         .sandbox
         .shelf()
-        .all_bound()
+        .slots()
         .iter()
-        .map(|plugin| Loaded {
+        // Those of rosters are a tenant's own business, and nobody has said who asks.
+        .filter(|(slot, _)| !slot.contains('/'))
+        .map(|(_, plugin)| Loaded {
             name: plugin.description().name.clone(),
             version: plugin.description().version.clone(),
             digest: plugin.digest(),
         })
         .collect();
     let refused: Vec<Refused> = app
-        .refused_plugins
+        .installed
+        .refused
         .iter()
         .map(|(file, reason)| Refused { file: file.clone(), reason: reason.clone() })
         .collect();
@@ -198,8 +205,12 @@ fn plugins(app: &App) -> Plugins {
         .filter(|name| !loaded.iter().any(|plugin| plugin.name == **name))
         .cloned()
         .collect();
-    let status = if refused.is_empty() && missing.is_empty() { Status::Ok } else { Status::Degraded };
-    Plugins { status, loaded, refused, missing }
+    let waiting: Vec<Waiting> =
+        app.installed.waiting.iter().filter(|file| !app.rosters.active(&file.digest)).cloned().collect();
+    let unloaded = app.rosters.unloaded();
+    let well = refused.is_empty() && missing.is_empty() && waiting.is_empty() && unloaded.is_empty();
+    let status = if well { Status::Ok } else { Status::Degraded };
+    Plugins { status, loaded, refused, waiting, unloaded, missing }
 }
 
 /// A key file that cannot be read takes nothing down, but a revocation in it has no effect either: somebody has to look.

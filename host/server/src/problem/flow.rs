@@ -56,6 +56,8 @@ impl From<Refusal> for Problem {
             Refusal::NotSettled { .. } => Problem::new(Kind::NotSettled, detail),
             Refusal::NoSuchAction { .. } => Problem::new(Kind::NoSuchAction, detail),
             Refusal::ActionClosed { .. } => Problem::new(Kind::ActionClosed, detail),
+            Refusal::RosterMovedOn { .. } => Problem::new(Kind::RosterMovedOn, detail),
+            Refusal::BadRoster(_) => Problem::new(Kind::BadRoster, detail),
             Refusal::BadManifest(_) => Problem::new(Kind::BadManifest, detail),
         }
     }

@@ -115,6 +115,10 @@ kinds! {
         "The strategy asked to complete while targets are not settled.";
     BadManifest = 422 "bad-manifest", "The proposal does not hold together",
         "What the change would do cannot be written down with one digest; `detail` says why.";
+    RosterMovedOn = 409 "roster-moved-on", "The plugins in use have changed since",
+        "Another change altered what this one was made for. `detail` names both; look at the roster and propose it again.";
+    BadRoster = 422 "bad-roster", "What would be in use does not hold together",
+        "`detail` names the plugin, binding or gate group at fault, and what to do.";
     NoSuchAction = 404 "no-such-action", "The device has no such action",
         "A device answered for an action that it was never given.";
     ActionClosed = 410 "action-closed", "The action is closed",

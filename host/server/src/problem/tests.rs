@@ -52,6 +52,14 @@ fn every_refusal_of_the_domain_has_its_own_problem() {
     check(Refusal::NoSuchAction { device: "p".into(), action: 1 }, "404 no-such-action {}");
     check(Refusal::ActionClosed { device: "p".into(), action: 1 }, "410 action-closed {}");
     check(Refusal::BadManifest("a float".into()), "422 bad-manifest {}");
+    check(Refusal::BadRoster("no such binding".into()), "422 bad-roster {}");
+    let moved_on = Refusal::RosterMovedOn {
+        what: "plugin",
+        name: "size".into(),
+        expected: "a".into(),
+        found: "b".into(),
+    };
+    check(moved_on, "409 roster-moved-on {}");
     let wrong = Refusal::WrongPermit {
         permitted: Action::ReadChange,
         needed: Action::ApproveChange,

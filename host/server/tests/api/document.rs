@@ -71,7 +71,7 @@ fn every_member_of_every_schema_is_described() {
         parts.extend(schema["allOf"].as_array().into_iter().flatten());
         parts.extend(schema["oneOf"].as_array().into_iter().flatten());
         for (member, schema) in parts.iter().filter_map(|part| part["properties"].as_object()).flatten() {
-            let tag = member == "type" && schema.get("enum").is_some();
+            let tag = ["type", "step"].contains(&member.as_str()) && schema.get("enum").is_some();
             let described =
                 schema.get("description").or_else(|| schema["oneOf"][0].get("description")).is_some();
             assert!(tag || described, "{name}.{member} is not described: {schema}");

@@ -16,12 +16,10 @@ async fn with_windows() -> (TestApp, Client) {
         config.plugins.dir = built_plugins();
         config.plugins.cache_dir = built_plugins().with_file_name("interlock-plugins-compiled");
         config.gates = vec![Gate {
-            plugin: "maintenance-window".to_owned(),
             settings: json!({ "windows": [{ "days": ["sat"], "from": "06:00", "to": "08:00" }] }),
-            mode: interlock_domain::GateMode::Enforce,
-            environments: Vec::new(),
+            ..Gate::named("maintenance-window")
         }];
-        config.health = vec![Health { plugin: "thresholds".to_owned(), settings: json!({}) }];
+        config.health = vec![Health::named("thresholds")];
     })
     .await;
     let operator = app.person("Oda", &[Role::Operator]).await;

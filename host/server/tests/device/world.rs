@@ -143,6 +143,7 @@ impl World {
             manifest,
             state: State::RollingOut,
             gates: vec![],
+            groups: vec![],
             approvals: vec![],
             hold: None,
             rollout: None,
@@ -306,7 +307,7 @@ fn manifest(artifact: &Artifact, population: Digest) -> Manifest {
             groups: BTreeMap::new(),
             models: BTreeMap::new(),
         },
-        strategy: StrategyBinding {
+        strategy: Some(StrategyBinding {
             plugin: PluginRef {
                 name: "direct".to_owned(),
                 version: "1.0.0".to_owned(),
@@ -314,7 +315,9 @@ fn manifest(artifact: &Artifact, population: Digest) -> Manifest {
             },
             settings: json!({}),
             plan: vec![Stage { name: "all".to_owned(), exposure: Exposure::All, hold_ms: 0 }],
-        },
+        }),
+        plugins: None,
+        groups: vec![],
         health: vec![],
         gates: vec![],
         bundle: Digest::of(b"bundle"),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{
     names,
-    rollout::{Rollout, Stage, Verdict},
+    rollout::{Outcome, Rollout, Stage, Verdict},
     shape,
 };
 
@@ -17,6 +17,8 @@ names! {
     ChangeKind { Release, Config, Policy, Plugin, Tenant }
     /// Whether a gate blocks.
     GateMode { Monitor, Enforce }
+    /// What a bound plugin is for.
+    BindingRole { Gate, Health, Strategy }
     /// What a person meant by an answer (21 CFR 11.50).
     Meaning { Review, Approval, Responsibility, Rejection }
     /// A role.
@@ -46,6 +48,9 @@ shape! {
         state: State,
         /// What the gates said of this digest.
         gates: Vec<GateReport>,
+        /// What their groups came to; absent when there are none.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        groups: Vec<GroupReport>,
         /// What persons said, also of older digests.
         approvals: Vec<Approval>,
         /// Why the policies hold it just now.
@@ -92,12 +97,19 @@ shape! {
         selector: Selector,
         /// Whom that meant when it was proposed.
         population: Population,
-        /// How it gets there.
-        strategy: StrategyBinding,
+        /// How it gets there; absent of a change that reaches no target.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        strategy: Option<StrategyBinding>,
+        /// What it does to the roster of its environment; absent of every change but a `plugin` change.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        plugins: Option<PluginPlan>,
         /// What watches it.
         health: Vec<HealthBinding>,
         /// What judges it first.
         gates: Vec<GateBinding>,
+        /// The gate groups that judge in place of their members; absent when there are none.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        groups: Vec<GroupBinding>,
         /// Digest of the policies that were in force when it was proposed.
         bundle: String,
         /// How it comes back.
@@ -166,19 +178,95 @@ shape! {
     }
     /// A health check that watches a rollout.
     HealthBinding {
+        /// The id of its binding. Absent in changes from before bindings had one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        id: Option<String>,
         /// The plugin.
         plugin: PluginRef,
         /// Its settings.
         #[schema(value_type = Object)]
         settings: serde_json::Value,
+        /// Whether what it says counts; absent when it does.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        mode: Option<GateMode>,
     }
     /// A gate bound to a change.
     GateBinding {
+        /// The id of its binding. Absent in changes from before bindings had one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        id: Option<String>,
         /// The plugin.
         plugin: PluginRef,
         /// Its settings.
         #[schema(value_type = Object)]
         settings: serde_json::Value,
+        /// Whether it blocks.
+        mode: GateMode,
+        /// The gate group that judges in its place; absent when it judges by itself.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        group: Option<String>,
+    }
+    /// A gate group bound to a change.
+    GroupBinding {
+        /// Its name.
+        name: String,
+        /// A boolean expression over the ids of its members.
+        #[schema(example = "signature && (maintenance-window || !freeze)")]
+        expression: String,
+        /// Whether it blocks.
+        mode: GateMode,
+    }
+    /// What one gate group came to, and why.
+    GroupReport {
+        /// Its name.
+        name: String,
+        /// What was evaluated.
+        expression: String,
+        /// Whether it blocks.
+        mode: GateMode,
+        /// What it came to.
+        outcome: Outcome,
+        /// Each member with its part in that.
+        members: Vec<GroupMember>,
+    }
+    /// One member's part in what its group came to.
+    GroupMember {
+        /// The id of its binding.
+        id: String,
+        /// What it said; a failure when it did not answer.
+        outcome: Outcome,
+        /// Whether it did not answer; absent when it did.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        unanswered: bool,
+        /// Whether the group came to its outcome because of this member.
+        decides: bool,
+    }
+    /// The steps of a `plugin` change, in order.
+    PluginPlan {
+        /// At least one.
+        steps: Vec<PluginStep>,
+    }
+    /// What a plugin is used for.
+    Binding {
+        /// The plugin's name: whichever digest is active under it.
+        plugin: String,
+        /// What it is for.
+        role: BindingRole,
+        /// Its settings.
+        #[schema(value_type = Object)]
+        settings: serde_json::Value,
+        /// Whether what it says counts, or is only recorded.
+        mode: GateMode,
+        /// The kinds of change that it is asked about.
+        kinds: Vec<ChangeKind>,
+        /// The gate group that it is a member of; absent when it is in none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        group: Option<String>,
+    }
+    /// A gate group.
+    GateGroup {
+        /// A boolean expression over the ids of its members.
+        expression: String,
         /// Whether it blocks.
         mode: GateMode,
     }
@@ -203,10 +291,19 @@ shape! {
     }
     /// What one gate said.
     GateReport {
+        /// The id of its binding. Absent in changes from before bindings had one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        id: Option<String>,
         /// The plugin.
         plugin: PluginRef,
         /// Whether it blocks.
         mode: GateMode,
+        /// The gate group that judges in its place; absent when it judges by itself.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        group: Option<String>,
+        /// Whether it did not answer, so that the verdict only stands in for one; absent when it did.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        unanswered: bool,
         /// What it said, or what stands in for it.
         verdict: Verdict,
         /// The recorded call.
@@ -245,6 +342,71 @@ shape! {
         /// Their reasons, each with the policy's id.
         reasons: Vec<String>,
     }
+}
+
+/// One step of a `plugin` change: what the roster holds before it, and after.
+#[derive(Debug, serde::Serialize, utoipa::ToSchema)]
+#[cfg_attr(test, derive(serde::Deserialize), serde(deny_unknown_fields))]
+#[serde(tag = "step", rename_all = "snake_case")]
+#[cfg_attr(not(test), expect(dead_code, reason = "describes a type of the domain"))]
+pub(crate) enum PluginStep {
+    /// A component comes into use under its name; what was granted to that name stays granted.
+    Activate {
+        /// The plugin's name.
+        name: String,
+        /// What was in use; `null` when the name is new.
+        from: Option<PluginRef>,
+        /// What is in use from then on.
+        to: PluginRef,
+    },
+    /// A name goes out of use.
+    Deactivate {
+        /// The plugin's name.
+        name: String,
+        /// What was in use.
+        from: PluginRef,
+    },
+    /// A plugin is bound, or bound differently.
+    Bind {
+        /// The binding's id.
+        id: String,
+        /// As it was; `null` when it is new.
+        from: Option<Binding>,
+        /// As it is from then on.
+        to: Binding,
+    },
+    /// A binding goes away.
+    Unbind {
+        /// Its id.
+        id: String,
+        /// As it was.
+        from: Binding,
+    },
+    /// A plugin may read other evidence sources.
+    Grant {
+        /// The plugin's name.
+        plugin: String,
+        /// What it could read.
+        from: Vec<String>,
+        /// What it can read from then on.
+        to: Vec<String>,
+    },
+    /// A gate group is made, or altered.
+    Group {
+        /// Its name.
+        name: String,
+        /// As it was; `null` when it is new.
+        from: Option<GateGroup>,
+        /// As it is from then on.
+        to: GateGroup,
+    },
+    /// A gate group goes away.
+    Ungroup {
+        /// Its name.
+        name: String,
+        /// As it was.
+        from: GateGroup,
+    },
 }
 
 /// Why a rollout goes back.

@@ -92,6 +92,40 @@ fn a_change_is_what_the_document_says() {
     let mut by_strategy = full_change();
     by_strategy["rollback"] = json!({ "type": "strategy", "reason": "unhealthy" });
     check::<domain::Change, change::Change>(by_strategy);
+    let mut grouped = full_change();
+    grouped["manifest"]["gates"][0]["id"] = json!("size");
+    grouped["manifest"]["gates"][0]["group"] = json!("g");
+    grouped["manifest"]["health"][0]["id"] = json!("errors");
+    grouped["manifest"]["health"][0]["mode"] = json!("monitor");
+    grouped["rollout"]["health"][0]["mode"] = json!("monitor");
+    grouped["manifest"]["groups"] = json!([{ "name": "g", "expression": "size", "mode": "enforce" }]);
+    grouped["gates"][0]["id"] = json!("size");
+    grouped["gates"][0]["group"] = json!("g");
+    grouped["gates"][0]["unanswered"] = json!(true);
+    let member = json!({ "id": "size", "outcome": "fail", "unanswered": true, "decides": true });
+    grouped["groups"] = json!([{ "name": "g", "expression": "size", "mode": "enforce", "outcome": "fail",
+        "members": [member] }]);
+    check::<domain::Change, change::Change>(grouped);
+}
+
+#[test]
+fn a_plugin_change_is_what_the_document_says() {
+    let binding = json!({ "plugin": "size", "role": "gate", "settings": { "max": 1 }, "mode": "enforce",
+        "kinds": ["release", "plugin"], "group": "g" });
+    let group = json!({ "expression": "size", "mode": "monitor" });
+    let mut of_plugins = full_change();
+    of_plugins["manifest"].as_object_mut().unwrap().remove("strategy");
+    of_plugins["manifest"]["kind"] = json!("plugin");
+    of_plugins["manifest"]["plugins"] = json!({ "steps": [
+        { "step": "activate", "name": "canary", "from": null, "to": plugin() },
+        { "step": "deactivate", "name": "canary", "from": plugin() },
+        { "step": "bind", "id": "size", "from": binding, "to": binding },
+        { "step": "unbind", "id": "size", "from": binding },
+        { "step": "grant", "plugin": "size", "from": [], "to": ["artifact", "fleet"] },
+        { "step": "group", "name": "g", "from": group, "to": group },
+        { "step": "ungroup", "name": "g", "from": group },
+    ] });
+    check::<domain::Change, change::Change>(of_plugins);
 }
 
 #[test]

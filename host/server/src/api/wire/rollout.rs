@@ -68,8 +68,11 @@ shape! {
     }
     /// The newest verdict of one health check.
     HealthVerdict {
-        /// The plugin's name.
+        /// The id of its binding.
         check: String,
+        /// Whether it counts; absent when it does.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        mode: Option<super::change::GateMode>,
         /// When it judged.
         at: String,
         /// What it said.
