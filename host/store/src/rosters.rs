@@ -1,6 +1,6 @@
 //! Table `rosters`: which plugins each environment uses, and for what.
 
-use interlock_domain::{Environment, RosterRecord, TenantId};
+use interlock_domain::{Digest, Environment, RosterRecord, TenantId};
 
 use crate::{
     SYSTEM, Store, StoreError,
@@ -71,6 +71,19 @@ impl Store {
             ))
         };
         rows.into_iter().map(read).collect()
+    }
+
+    /// Whether somebody of a tenant pushed the component with this digest, or had it pulled.
+    pub async fn has_pushed(&self, tenant: &TenantId, digest: &Digest) -> Result<bool, StoreError> {
+        let found = fetch_optional!(
+            self.db().reader(),
+            (i64,),
+            "SELECT idx FROM ledger_entries
+             WHERE log = $1 AND object_kind = 'plugin' AND object_id = $2 AND kind = 'plugin.pushed' LIMIT 1",
+            tenant.as_str(),
+            digest.to_string()
+        )?;
+        Ok(found.is_some())
     }
 
     /// The plugins that were in the server's folder when it first saw their names: name and payload of the entry that

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use interlock_domain::Timestamp;
+use interlock_domain::{TenantId, Timestamp};
 use interlock_sandbox::Plugin;
 
 use crate::{App, FlowError};
@@ -10,6 +10,7 @@ use crate::{App, FlowError};
 /// A component by its reference, loaded and kept, with its size.
 pub(crate) async fn acquire(
     _app: &Arc<App>,
+    _tenant: &TenantId,
     reference: &str,
     field: &str,
     _now: Timestamp,

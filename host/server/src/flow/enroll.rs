@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use interlock_domain::{
     Active, Actor, ArtifactRef, Binding, BindingRole, Change, ChangeKind, Decision, Digest, Draft,
     Environment, GateGroup, GateMode, Manifest, PluginPlan, PluginStep, Population, Roster, Selector,
-    Timestamp, Transition,
+    TenantId, Timestamp, Transition,
 };
 use interlock_sandbox::{Plugin, types::PluginKind};
 use interlock_store::Kept;
@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     acquire::acquire,
+    component::knows,
     plugin::{check_settings, reference},
     propose::{self, Proposal},
     roster::{self, InUse},
@@ -118,7 +119,7 @@ pub(crate) async fn draft(
     only_plugins(&proposal)?;
     let in_use = roster::in_use(app, &who.tenant, &proposal.environment).await?;
     let Planned { plan, artifacts } =
-        plan(app, &proposal.environment, &in_use.roster, proposal.plugins, now).await?;
+        plan(app, &who.tenant, &proposal.environment, &in_use.roster, proposal.plugins, now).await?;
     let (gates, groups) = propose::gates(app, &in_use, ChangeKind::Plugin).await?;
     let rollout = &app.config.rollout;
     let manifest = Manifest {
@@ -178,6 +179,7 @@ struct Planned {
 /// The plan while it grows.
 struct Planning<'a> {
     app: &'a Arc<App>,
+    tenant: &'a TenantId,
     environment: &'a Environment,
     roster: Roster,
     steps: Vec<PluginStep>,
@@ -189,6 +191,7 @@ struct Planning<'a> {
 
 async fn plan(
     app: &Arc<App>,
+    tenant: &TenantId,
     environment: &Environment,
     before: &Roster,
     wishes: Vec<RosterWish>,
@@ -196,6 +199,7 @@ async fn plan(
 ) -> Result<Planned, FlowError> {
     let mut planning = Planning {
         app,
+        tenant,
         environment,
         roster: before.clone(),
         steps: Vec::new(),
@@ -280,7 +284,7 @@ impl Planning<'_> {
 
     /// A component comes into use only when it loads and says what it is.
     async fn activate(&mut self, wish: ComponentWish, field: String) -> Result<(), FlowError> {
-        let (plugin, size_bytes) = component(self.app, &wish, &field, self.now).await?;
+        let (plugin, size_bytes) = component(self.app, self.tenant, &wish, &field, self.now).await?;
         let to = reference(&plugin);
         let from = self.roster.plugins.get(&to.name).map(|active| active.plugin.clone());
         if from.as_ref() == Some(&to) {
@@ -392,13 +396,15 @@ fn role(kind: PluginKind) -> BindingRole {
 /// A component that loads and passed its smoke test, and its size.
 async fn component(
     app: &Arc<App>,
+    tenant: &TenantId,
     wish: &ComponentWish,
     field: &str,
     now: Timestamp,
 ) -> Result<(Arc<Plugin>, u64), FlowError> {
     match (&wish.digest, &wish.reference) {
         (Some(digest), None) => {
-            let Some(wasm) = app.store.kept(Kept::Plugin, digest).await? else {
+            let known = knows(app, tenant, digest).await?;
+            let Some(wasm) = app.store.kept(Kept::Plugin, digest).await?.filter(|_| known) else {
                 return Err(FlowError::invalid(
                     format!("{field}/digest"),
                     format!("no component `{digest}` is kept here; push it first, or give its `reference`"),
@@ -407,7 +413,7 @@ async fn component(
             let size = wasm.len() as u64;
             Ok((app.sandbox.install_registered(*digest, wasm).await?, size))
         }
-        (None, Some(reference)) => acquire(app, reference, &format!("{field}/reference"), now).await,
+        (None, Some(reference)) => acquire(app, tenant, reference, &format!("{field}/reference"), now).await,
         _ => Err(FlowError::invalid(field, "give either `digest` or `reference`")),
     }
 }

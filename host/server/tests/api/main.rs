@@ -19,6 +19,7 @@ mod lists;
 mod ops;
 mod problems;
 mod replicas;
+mod rosters;
 mod serving;
 mod signatures;
 mod tenants;

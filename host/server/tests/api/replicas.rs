@@ -10,7 +10,7 @@ use axum::{body::Body, http::Method};
 use interlock_domain::Role;
 use interlock_server::{
     serve,
-    testing::{Answer, Client, TENANT, TestApp},
+    testing::{Answer, Client, TENANT, TestApp, built_plugins},
 };
 use interlock_store::testing::TestDatabase;
 use serde_json::json;
@@ -147,4 +147,31 @@ async fn a_revocation_reaches_the_other_replica_at_once_and_without_redis_a_litt
     assert_eq!(look(&two, &key).await.status, 200, "nobody told it, and its clock stands still");
     two.app.clock.advance(5_000);
     assert_eq!(look(&two, &key).await.status, 401);
+}
+
+#[tokio::test]
+async fn every_replica_swaps_to_what_a_plugin_change_brings_into_use_and_back() {
+    let (database, keys) = (TestDatabase::postgres().await, tempfile::tempdir().unwrap());
+    let redis = Redis::start();
+    let one = Replica::start(1, &database, &redis, &keys).await;
+    let two = Replica::start(2, &database, &redis, &keys).await;
+    one.until_bus_is("ok").await;
+    two.until_bus_is("ok").await;
+    let ana = one.app.person("Ana", &[Role::ReleaseManager]).await;
+    let wasm = std::fs::read(built_plugins().join("size-limit.wasm")).unwrap();
+    let headers = [("content-type", "application/wasm")];
+    let pushed = ana.send(Method::POST, "/plugins", &headers, Body::from(wasm)).await.ok();
+    let in_use = |replica: &Replica| {
+        let bound = replica.app.app.sandbox.shelf().bound("mercy/staging/size-limit");
+        bound.map(|plugin| plugin.digest().to_string())
+    };
+    let proposal = json!({ "kind": "plugin", "environment": "staging", "title": "No large artifacts",
+        "plugins": [{ "activate": { "digest": pushed["digest"] } }] });
+    let change = ana.post("/changes", proposal).await.ok();
+    // Either replica leads the change; both have it then.
+    until(async || in_use(&one).is_some() && in_use(&two).is_some()).await;
+    assert_eq!(in_use(&two).unwrap(), pushed["digest"].as_str().unwrap());
+    let path = format!("/changes/{}/rollback", change["id"].as_str().unwrap());
+    ana.post(&path, json!({ "reason": "not wanted" })).await.ok();
+    until(async || in_use(&one).is_none() && in_use(&two).is_none()).await;
 }
