@@ -17,7 +17,7 @@ use crate::{
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Change {
-    /// Propose a change: from a file, or from flags.
+    /// Propose a change: from a file, or a release from flags. `interlock plugin activate` and its like propose plugin changes.
     Propose(Proposal),
     /// List changes, newest first.
     List {
@@ -142,7 +142,7 @@ pub(crate) struct Because {
     reason: String,
 }
 
-const FIELDS: &[output::Column] = &[
+pub(crate) const FIELDS: &[output::Column] = &[
     ("id", "/id"),
     ("title", "/manifest/title"),
     ("description", "/manifest/description"),
@@ -297,6 +297,9 @@ fn explain(body: &Value, format: Format) -> Result<(), Failure> {
                 output::at(finding, "/code")
             );
         }
+    }
+    for group in rows("/groups") {
+        println!("  {}", sheet::group(&group));
     }
     for (index, need) in rows("/missing/needed").iter().enumerate() {
         let persons: Vec<String> = need

@@ -5,6 +5,7 @@ mod build;
 mod check;
 mod component;
 pub(crate) mod decisions;
+mod in_use;
 mod inspect;
 mod replay;
 mod run;
@@ -42,6 +43,18 @@ pub(crate) enum Plugin {
     Run(run::Run),
     /// Run the cases that stand beside a plugin. Exit code 1 when one fails.
     Test(test::Test),
+    /// List the plugins that are installed, or those that an environment uses.
+    List(in_use::List),
+    /// Show what an environment uses: active plugins with their grants, bindings, gate groups.
+    Roster(in_use::Roster),
+    /// Propose that an environment uses a component.
+    Activate(in_use::Activate),
+    /// Propose a binding: which gate, health check or strategy, with which settings, in which mode.
+    Bind(in_use::Bind),
+    /// Propose what evidence a plugin may read in an environment.
+    Grant(in_use::Grant),
+    /// Go back to what a plugin was before the newest change that is about it.
+    Back(in_use::Back),
     /// Put a recorded decision, or all since a time, to any version of the plugin and compare. Exit code 1 when what was decided
     /// does not come out again.
     Replay(replay::Replay),
@@ -57,6 +70,12 @@ impl Plugin {
             Plugin::Inspect(inspect) => inspect.run(connection, format).await,
             Plugin::Run(run) => run.run(format).await,
             Plugin::Test(test) => test.run(connection, format).await,
+            Plugin::List(list) => list.run(connection, format).await,
+            Plugin::Roster(roster) => roster.run(connection, format).await,
+            Plugin::Activate(activate) => activate.run(connection, format).await,
+            Plugin::Bind(bind) => bind.run(connection, format).await,
+            Plugin::Grant(grant) => grant.run(connection, format).await,
+            Plugin::Back(back) => back.run(connection, format).await,
             Plugin::Replay(replay) => replay.run(connection, format).await,
             Plugin::Bench(bench) => bench.run(format).await,
         }

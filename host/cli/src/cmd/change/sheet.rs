@@ -8,16 +8,19 @@ use crate::output::{Column, at, lines, rows};
 pub(super) fn sheet(change: &Value) -> String {
     let waits = matches!(change["state"].as_str(), Some("gating" | "approving"));
     let deadline: &[Column] = if waits { &[("expires", "/expires_at")] } else { &[] };
+    // A change of plugins reaches no target.
+    let reaches = change.pointer("/manifest/plugins").is_none();
     let parts = [
         lines(change, &[super::FIELDS, deadline].concat()),
         artifacts(change),
-        population(change),
-        plan(change),
+        if reaches { population(change) } else { steps(change) },
+        if reaches { plan(change) } else { String::new() },
         gates(change),
-        health(change),
+        groups(change),
+        if reaches { health(change) } else { String::new() },
         way_back(change),
         approvals(change),
-        format!("progress: {}\n", progress_line(change)),
+        if reaches { format!("progress: {}\n", progress_line(change)) } else { String::new() },
     ];
     let parts: Vec<String> = parts.into_iter().filter(|part| !part.is_empty()).collect();
     parts.join("\n")
@@ -88,6 +91,90 @@ fn population(change: &Value) -> String {
     text
 }
 
+/// What a `plugin` change does, each step with before and after.
+fn steps(change: &Value) -> String {
+    let steps: Vec<Value> = list(change, "/manifest/plugins/steps")
+        .iter()
+        .map(|step| {
+            let name = ["name", "id", "plugin"].iter().find_map(|member| step.get(*member));
+            json!({
+                "step": step["step"],
+                "name": name,
+                "from": side(step.get("from")),
+                "to": side(step.get("to")),
+            })
+        })
+        .collect();
+    rows(&steps, &[("STEP", "/step"), ("OF", "/name"), ("BEFORE", "/from"), ("AFTER", "/to")])
+}
+
+/// One side of a step, as short as it can be said exactly.
+fn side(value: Option<&Value>) -> String {
+    match value {
+        None | Some(Value::Null) => "nothing".to_owned(),
+        Some(Value::Array(sources)) if sources.is_empty() => "nothing".to_owned(),
+        Some(plugin) if plugin.get("digest").is_some() => {
+            format!("{} {}", at(plugin, "/version"), at(plugin, "/digest"))
+        }
+        Some(group) if group.get("expression").is_some() => {
+            format!("{}: {}", at(group, "/mode"), at(group, "/expression"))
+        }
+        Some(binding) if binding.get("role").is_some() => {
+            let group = binding.get("group").map(|_| format!(", group {}", at(binding, "/group")));
+            let text = format!(
+                "{} {}, {}, for {}{} {}",
+                at(binding, "/role"),
+                at(binding, "/plugin"),
+                at(binding, "/mode"),
+                at(binding, "/kinds"),
+                group.unwrap_or_default(),
+                settings(binding)
+            );
+            text.trim_end().to_owned()
+        }
+        Some(other) => at(other, ""),
+    }
+}
+
+/// What gate groups came to, each with the part of its members.
+fn groups(change: &Value) -> String {
+    let judged = list(change, "/groups");
+    let bound: Vec<String> = list(change, "/manifest/groups")
+        .iter()
+        .map(|bound| match judged.iter().find(|judged| judged["name"] == bound["name"]) {
+            Some(judged) => group(judged) + "\n",
+            None => format!(
+                "gate group {} ({}): not yet: {}\n",
+                at(bound, "/name"),
+                at(bound, "/mode"),
+                at(bound, "/expression")
+            ),
+        })
+        .collect();
+    bound.concat()
+}
+
+/// `gate group size (enforce): fail: strict && lax; because of strict (fail)`
+pub(super) fn group(judged: &Value) -> String {
+    let because: Vec<String> = list(judged, "/members")
+        .iter()
+        .filter(|member| member["decides"] == true)
+        .map(|member| {
+            let said =
+                if member["unanswered"] == true { "no answer".to_owned() } else { at(member, "/outcome") };
+            format!("{} ({said})", at(member, "/id"))
+        })
+        .collect();
+    format!(
+        "gate group {} ({}): {}: {}; because of {}",
+        at(judged, "/name"),
+        at(judged, "/mode"),
+        at(judged, "/outcome"),
+        at(judged, "/expression"),
+        because.join(", ")
+    )
+}
+
 fn counted(values: &Map<String, Value>, sign: &str) -> String {
     let parts: Vec<String> =
         values.iter().map(|(name, value)| format!("{name}{sign}{}", at(value, ""))).collect();
@@ -152,11 +239,18 @@ fn gates(change: &Value) -> String {
     let bound: Vec<Value> = list(change, "/manifest/gates")
         .iter()
         .map(|gate| {
-            let report = reports.iter().find(|report| report["plugin"]["name"] == gate["plugin"]["name"]);
+            let same = |report: &&Value| match gate.get("id") {
+                Some(id) => report.get("id") == Some(id),
+                None => report["plugin"]["name"] == gate["plugin"]["name"],
+            };
+            let report = reports.iter().find(same);
             let findings = report.map(|report| findings(&report["verdict"])).unwrap_or_default();
             json!({
-                "gate": format!("{} {}", at(gate, "/plugin/name"), at(gate, "/plugin/version")),
-                "mode": gate["mode"],
+                "gate": called(gate),
+                "mode": match gate.get("group") {
+                    Some(_) => format!("in group {}", at(gate, "/group")),
+                    None => at(gate, "/mode"),
+                },
                 "outcome": report.map_or("not yet".into(), |report| report["verdict"]["outcome"].clone()),
                 "settings": settings(gate),
                 "findings": findings,
@@ -184,9 +278,13 @@ fn health(change: &Value) -> String {
     let checks: Vec<Value> = list(change, "/manifest/health")
         .iter()
         .map(|check| {
-            let verdict = verdicts.iter().find(|verdict| verdict["check"] == check["plugin"]["name"]);
+            let name = check.get("id").unwrap_or(&check["plugin"]["name"]);
+            let verdict = verdicts.iter().find(|verdict| verdict["check"] == *name);
             json!({
-                "check": format!("{} {}", at(check, "/plugin/name"), at(check, "/plugin/version")),
+                "check": match check.get("mode") {
+                    Some(_) => format!("{} (monitor)", called(check)),
+                    None => called(check),
+                },
                 "outcome": verdict.map_or("not yet".into(), |verdict| verdict["outcome"].clone()),
                 "settings": settings(check),
                 "findings": verdict.map(findings).unwrap_or_default(),
@@ -208,6 +306,15 @@ fn health(change: &Value) -> String {
         ("FINDINGS", "/findings"),
     ];
     format!("{}{pace}", rows(&checks, &columns))
+}
+
+/// `signature 1.0.0`, or with another id `strict: size-limit 1.0.0`.
+fn called(binding: &Value) -> String {
+    let plugin = format!("{} {}", at(binding, "/plugin/name"), at(binding, "/plugin/version"));
+    match binding.get("id") {
+        Some(id) if *id != binding["plugin"]["name"] => format!("{}: {plugin}", at(binding, "/id")),
+        _ => plugin,
+    }
 }
 
 /// What every target runs now, and what would bring it back.
@@ -280,6 +387,29 @@ fn list<'a>(value: &'a Value, pointer: &str) -> &'a [Value] {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_plugin_change_shows_each_step_and_a_group_its_cause() {
+        let binding = json!({ "plugin": "size", "role": "gate", "mode": "monitor", "kinds": ["release"],
+            "settings": { "max": 1 } });
+        let step =
+            |step: &str, from: Value, to: Value| json!({ "step": step, "id": "x", "from": from, "to": to });
+        let plugin = json!({ "version": "1.0.0", "digest": "sha256:00" });
+        let change = json!({ "manifest": { "plugins": { "steps": [
+            step("bind", Value::Null, binding), step("activate", plugin, Value::Null),
+            step("grant", json!([]), json!(["fleet", "artifact"])),
+        ] } } });
+        let shown = steps(&change);
+        for part in
+            ["nothing", "gate size, monitor, for release {\"max\":1}", "1.0.0 sha256:00", "fleet, artifact"]
+        {
+            assert!(shown.contains(part), "{part} in {shown}");
+        }
+        let judged = json!({ "name": "size", "mode": "enforce", "outcome": "fail", "expression": "a && !b",
+            "members": [{ "id": "a", "outcome": "pass", "decides": false },
+                { "id": "b", "outcome": "fail", "unanswered": true, "decides": true }] });
+        assert_eq!(group(&judged), "gate group size (enforce): fail: a && !b; because of b (no answer)");
+    }
 
     #[test]
     fn shares_and_durations_are_said_exactly() {

@@ -7,7 +7,7 @@ use interlock_ledger::Digest;
 use interlock_workshop::{About, Checked, settings};
 use serde_json::{Value, json};
 
-use super::{component, json, look_at};
+use super::{component, in_use, json, look_at};
 use crate::{
     client::{Connection, Failure},
     output::{self, Format, Outcome},
@@ -21,12 +21,17 @@ pub(crate) struct Inspect {
     /// A component, or the name or digest of a plugin of the server's.
     #[arg(value_name = "FILE|NAME|DIGEST")]
     plugin: String,
+    /// As this environment uses it: what is granted to it there, and what it lacks.
+    #[arg(long, short)]
+    environment: Option<String>,
 }
 
 impl Inspect {
     pub(super) async fn run(self, connection: &Connection, format: Format) -> Result<Outcome, Failure> {
         let named = &self.plugin;
-        let body = if component::is_file(named) {
+        let body = if let Some(environment) = &self.environment {
+            active(connection, named, environment).await?
+        } else if component::is_file(named) {
             let file = Path::new(named);
             described(fs::read(file).map_err(|error| Failure::file(file, &error))?, named).await?
         } else if let Ok(digest) = named.parse::<Digest>() {
@@ -55,6 +60,28 @@ async fn described(wasm: Vec<u8>, named: &str) -> Result<Value, Failure> {
     body.insert("contract".to_owned(), json(&checked.contract())?);
     body.insert("imports".to_owned(), json(&checked.imports())?);
     Ok(Value::Object(body))
+}
+
+/// As an environment uses it: what it declares, may read and may not.
+async fn active(connection: &Connection, name: &str, environment: &str) -> Result<Value, Failure> {
+    let client = connection.client()?;
+    let roster = in_use::roster(&client, environment).await?;
+    let Some(mut plugin) = roster["plugins"].get(name).cloned() else {
+        return Err(Failure::Refused(format!(
+            "plugin `{name}` is not active in `{environment}`; `interlock plugin list --environment {environment}` says \
+             which are"
+        )));
+    };
+    plugin["name"] = name.into();
+    plugin["environment"] = environment.into();
+    plugin["evidence_sources"] = plugin["declared"].clone();
+    if plugin["unloaded"].is_null()
+        && let Ok(wasm) = component::download(&client, &component::digest_of(&plugin)?).await
+        && let (Some(plugin), Value::Object(about)) = (plugin.as_object_mut(), described(wasm, name).await?)
+    {
+        plugin.extend(about);
+    }
+    Ok(plugin)
 }
 
 /// As the server has it: what it lists, and the component itself for whoever may fetch it.
@@ -95,7 +122,37 @@ fn identity(body: &Value) -> String {
         ("bytes", "/size_bytes"),
         ("evidence", "/evidence_sources"),
     ];
-    output::lines(body, &fields)
+    let in_use = [
+        ("environment", "/environment"),
+        ("may read", "/granted"),
+        ("may not read", "/missing"),
+        ("does not load", "/unloaded"),
+    ];
+    let mut text = output::lines(body, &fields);
+    if body.get("environment").is_some() {
+        text.push_str(&output::lines(body, &in_use));
+    }
+    text.push_str(&lacking(body));
+    text
+}
+
+/// What to do about evidence that it declares and may not read. A grant names all of it, so what it has stays in.
+fn lacking(body: &Value) -> String {
+    let words = |member: &str| -> Vec<String> {
+        let list = body.get(member).and_then(Value::as_array).into_iter().flatten();
+        list.filter_map(Value::as_str).map(str::to_owned).collect()
+    };
+    let missing = words("missing");
+    if missing.is_empty() {
+        return String::new();
+    }
+    format!(
+        "\nIt declares {} and may not read it. To propose that it may: interlock plugin grant {} {} --environment {}\n",
+        missing.join(", "),
+        output::at(body, "/name"),
+        [words("granted"), missing].concat().join(" "),
+        output::at(body, "/environment")
+    )
 }
 
 /// What it reaches for.

@@ -1,0 +1,307 @@
+//! `interlock plugin list`, `roster`, `activate`, `bind`, `grant`, `back`: what an environment uses. Whatever alters it is a
+//! change: proposed here, judged, approved and put into force like any other.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum};
+use reqwest::{Method, header};
+use serde_json::{Value, json};
+
+use crate::{
+    client::{Client, Connection, Failure},
+    cmd::change::FIELDS,
+    output::{self, Format, Outcome},
+};
+
+/// How many changes `back` looks through.
+const CHANGES_MAX: usize = 1_000;
+
+#[derive(Debug, Args)]
+pub(crate) struct List {
+    /// What is active in this environment; else what is installed for all.
+    #[arg(long, short)]
+    environment: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Roster {
+    /// The environment.
+    #[arg(long, short)]
+    environment: String,
+}
+
+/// Where, and what to call it.
+#[derive(Debug, Args)]
+struct About {
+    /// In which environment.
+    #[arg(long, short)]
+    environment: String,
+    /// One line for people; made up when absent.
+    #[arg(long)]
+    title: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Activate {
+    /// A component (`*.wasm`), which is pushed first; the digest of one that was pushed; or `HOST/REPOSITORY@sha256:…`.
+    #[arg(value_name = "FILE|DIGEST|REFERENCE")]
+    component: String,
+    #[command(flatten)]
+    about: About,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum Mode {
+    /// Recorded, and leads to nothing.
+    Monitor,
+    /// Counts.
+    Enforce,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Bind {
+    /// The binding's id; the plugin's name, where one binding is all it has.
+    id: String,
+    /// The plugin's name, when it is not the id.
+    #[arg(long)]
+    plugin: Option<String>,
+    /// Its settings (JSON); as they are when absent.
+    #[arg(long)]
+    settings: Option<String>,
+    /// Whether what it says counts.
+    #[arg(long)]
+    mode: Option<Mode>,
+    /// A kind of change that a gate judges; may be repeated.
+    #[arg(long = "kind")]
+    kinds: Vec<String>,
+    /// The gate group that it is a member of; none when empty.
+    #[arg(long)]
+    group: Option<String>,
+    #[command(flatten)]
+    about: About,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Grant {
+    /// The plugin's name.
+    plugin: String,
+    /// The evidence sources that it may read: all of them; none takes everything back.
+    sources: Vec<String>,
+    #[command(flatten)]
+    about: About,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Back {
+    /// The plugin's name.
+    plugin: String,
+    /// In which environment.
+    #[arg(long, short)]
+    environment: String,
+    /// Why.
+    #[arg(long)]
+    reason: String,
+}
+
+impl List {
+    pub(super) async fn run(self, connection: &Connection, format: Format) -> Result<Outcome, Failure> {
+        let client = connection.client()?;
+        let items = match &self.environment {
+            None => client.list("/plugins", 1_000).await?,
+            Some(environment) => active(&roster(&client, environment).await?),
+        };
+        let columns = [("NAME", "/name"), ("VERSION", "/version"), ("KIND", "/kind"), ("DIGEST", "/digest")];
+        output::list(&items, &columns, format)?;
+        Ok(Outcome::Done)
+    }
+}
+
+impl Roster {
+    pub(super) async fn run(self, connection: &Connection, format: Format) -> Result<Outcome, Failure> {
+        let roster = roster(&connection.client()?, &self.environment).await?;
+        if format != Format::Table {
+            output::value(&roster, format)?;
+            return Ok(Outcome::Done);
+        }
+        let fields = [
+            ("environment", "/environment"),
+            ("revision", "/revision"),
+            ("change", "/change"),
+            ("since", "/at"),
+            ("configured", "/configured"),
+            ("faults", "/faults"),
+        ];
+        println!("{}", output::lines(&roster, &fields));
+        let plugins = [
+            ("PLUGIN", "/name"),
+            ("VERSION", "/version"),
+            ("MAY READ", "/granted"),
+            ("MAY NOT READ", "/missing"),
+            ("DOES NOT LOAD", "/unloaded"),
+            ("DIGEST", "/digest"),
+        ];
+        println!("{}", output::rows(&active(&roster), &plugins));
+        let bindings = [
+            ("BINDING", "/name"),
+            ("ROLE", "/role"),
+            ("PLUGIN", "/plugin"),
+            ("MODE", "/mode"),
+            ("KINDS", "/kinds"),
+            ("GROUP", "/group"),
+            ("SETTINGS", "/shown"),
+        ];
+        println!("{}", output::rows(&named(&roster, "bindings"), &bindings));
+        let groups = named(&roster, "groups");
+        if !groups.is_empty() {
+            let columns = [("GATE GROUP", "/name"), ("MODE", "/mode"), ("EXPRESSION", "/expression")];
+            println!("{}", output::rows(&groups, &columns));
+        }
+        Ok(Outcome::Done)
+    }
+}
+
+impl Activate {
+    pub(super) async fn run(self, connection: &Connection, format: Format) -> Result<Outcome, Failure> {
+        let client = connection.client()?;
+        let path = Path::new(&self.component);
+        let (wish, shown) = if path.is_file() {
+            let pushed = push(&client, path.to_owned()).await?;
+            let shown = format!("{} {}", output::at(&pushed, "/name"), output::at(&pushed, "/version"));
+            (json!({ "digest": pushed["digest"] }), shown)
+        } else if self.component.starts_with("sha256:") {
+            (json!({ "digest": self.component }), self.component.clone())
+        } else {
+            (json!({ "reference": self.component }), self.component.clone())
+        };
+        let step = json!({ "activate": wish });
+        self.about.propose(&client, vec![step], format!("Activate {shown}"), format).await
+    }
+}
+
+impl Bind {
+    pub(super) async fn run(self, connection: &Connection, format: Format) -> Result<Outcome, Failure> {
+        let client = connection.client()?;
+        let mut wish = json!({ "id": self.id });
+        let bound = roster(&client, &self.about.environment).await?;
+        // A new binding is of the plugin that is called like it, unless another is named.
+        let is_new = bound["bindings"].get(&self.id).is_none();
+        if let Some(plugin) = self.plugin.or_else(|| is_new.then(|| self.id.clone())) {
+            wish["plugin"] = plugin.into();
+        }
+        if let Some(settings) = &self.settings {
+            wish["settings"] = serde_json::from_str(settings)
+                .map_err(|error| Failure::Usage(format!("--settings is no JSON: {error}")))?;
+        }
+        if let Some(mode) = self.mode {
+            wish["mode"] = match mode {
+                Mode::Monitor => "monitor".into(),
+                Mode::Enforce => "enforce".into(),
+            };
+        }
+        if !self.kinds.is_empty() {
+            wish["kinds"] = json!(self.kinds);
+        }
+        if let Some(group) = self.group {
+            wish["group"] = group.into();
+        }
+        let step = json!({ "bind": wish });
+        self.about.propose(&client, vec![step], format!("Bind {}", self.id), format).await
+    }
+}
+
+impl Grant {
+    pub(super) async fn run(self, connection: &Connection, format: Format) -> Result<Outcome, Failure> {
+        let client = connection.client()?;
+        let title = match self.sources.as_slice() {
+            [] => format!("Grant {} nothing", self.plugin),
+            sources => format!("Grant {} {}", self.plugin, sources.join(", ")),
+        };
+        let step = json!({ "grant": { "plugin": self.plugin, "sources": self.sources } });
+        self.about.propose(&client, vec![step], title, format).await
+    }
+}
+
+impl Back {
+    /// Rolls back the newest completed change that is about the plugin.
+    pub(super) async fn run(self, connection: &Connection, format: Format) -> Result<Outcome, Failure> {
+        let client = connection.client()?;
+        let changes = client.list("/changes?state=completed", CHANGES_MAX).await?;
+        let newest = changes.iter().find(|change| {
+            change["manifest"]["environment"] == self.environment.as_str() && is_about(change, &self.plugin)
+        });
+        let Some(newest) = newest else {
+            return Err(Failure::Refused(format!(
+                "no completed change in `{}` is about plugin `{}`, so there is nothing to go back from",
+                self.environment, self.plugin
+            )));
+        };
+        let path = format!("/changes/{}/rollback", output::at(newest, "/id"));
+        let body = client.post(&path, &json!({ "reason": self.reason })).await?.body;
+        output::record(&body, FIELDS, format)?;
+        Ok(Outcome::Done)
+    }
+}
+
+impl About {
+    async fn propose(
+        self,
+        client: &Client,
+        steps: Vec<Value>,
+        title: String,
+        format: Format,
+    ) -> Result<Outcome, Failure> {
+        let title = self.title.unwrap_or(title);
+        let proposal =
+            json!({ "kind": "plugin", "environment": self.environment, "title": title, "plugins": steps });
+        let body = client.post("/changes", &proposal).await?.body;
+        output::record(&body, FIELDS, format)?;
+        Ok(Outcome::Done)
+    }
+}
+
+/// Whether a step of a change names a plugin.
+fn is_about(change: &Value, plugin: &str) -> bool {
+    let steps = change.pointer("/manifest/plugins/steps").and_then(Value::as_array);
+    steps.into_iter().flatten().any(|step| {
+        let of_step = match step["step"].as_str() {
+            Some("activate" | "deactivate") => &step["name"],
+            Some("grant") => &step["plugin"],
+            Some("bind") => &step["to"]["plugin"],
+            Some("unbind") => &step["from"]["plugin"],
+            _ => &Value::Null,
+        };
+        of_step == plugin
+    })
+}
+
+pub(super) async fn roster(client: &Client, environment: &str) -> Result<Value, Failure> {
+    if environment.is_empty() || environment.contains(['/', '?', '#', '%']) {
+        return Err(Failure::Usage(format!("`{environment}` is not the name of an environment")));
+    }
+    Ok(client.get(&format!("/rosters/{environment}")).await?.body)
+}
+
+async fn push(client: &Client, file: PathBuf) -> Result<Value, Failure> {
+    let wasm = std::fs::read(&file).map_err(|error| Failure::file(&file, &error))?;
+    let request =
+        client.request(Method::POST, "/plugins").header(header::CONTENT_TYPE, "application/wasm").body(wasm);
+    Ok(client.send(request).await?.body)
+}
+
+fn active(roster: &Value) -> Vec<Value> {
+    named(roster, "plugins")
+}
+
+/// The values of a map as rows, each with its key as `name`, and its settings as text.
+fn named(roster: &Value, member: &str) -> Vec<Value> {
+    let rows = roster[member].as_object().into_iter().flatten().map(|(name, value)| {
+        let mut row = value.clone();
+        row["shown"] = match value.get("settings") {
+            Some(Value::Object(settings)) if !settings.is_empty() => json!(value["settings"].to_string()),
+            _ => json!(""),
+        };
+        row["name"] = json!(name);
+        row
+    });
+    rows.collect()
+}
