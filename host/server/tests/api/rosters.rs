@@ -493,7 +493,7 @@ async fn a_plugin_without_a_grant_says_what_to_grant_and_a_grant_helps() {
         let from = text.find("@id(\"evidence.granted\")").unwrap();
         let one = text[from..].split_inclusive(");").collect::<String>();
         let end = one.find("};\n").map_or(one.len(), |end| end + 3);
-        files.insert("evidence.cedar".to_owned(), one[..end].as_bytes().to_vec());
+        files.insert("evidence.cedar".to_owned(), one.as_bytes()[..end].to_vec());
         files.remove("cases/evidence.json");
     });
     let dir = folder.path().to_owned();
