@@ -5,7 +5,7 @@ use interlock_domain::{Answer, Determining, Effect, Question};
 
 use crate::{
     Bundle,
-    bucket::Bucket,
+    bucket::{Bucket, Notes},
     shape::shape,
     translate::{self, Untranslatable},
     words::WORDS,
@@ -40,7 +40,7 @@ impl Bundle {
         // A permit does not lead to a denial: beside an error it would only mislead.
         let determining = match response.decision() {
             Decision::Allow if !allowed => Vec::new(),
-            Decision::Allow | Decision::Deny => self.notes_of(response.diagnostics()),
+            Decision::Allow | Decision::Deny => notes_of(&self.notes, response.diagnostics()),
         };
         let monitored = if bucket.monitored.is_empty() {
             Vec::new()
@@ -52,7 +52,8 @@ impl Bundle {
                 Decision::Deny => allowed,
                 Decision::Allow => !allowed && errors.is_empty() && determining.is_empty(),
             };
-            let mut monitored = if turned { self.notes_of(response.diagnostics()) } else { Vec::new() };
+            let mut monitored =
+                if turned { notes_of(&self.notes, response.diagnostics()) } else { Vec::new() };
             monitored.extend(self.failed_notes(response.diagnostics()));
             monitored.sort();
             monitored
@@ -82,13 +83,6 @@ impl Bundle {
         Ok((request, entities))
     }
 
-    fn notes_of(&self, diagnostics: &Diagnostics) -> Vec<Determining> {
-        let mut notes: Vec<Determining> =
-            diagnostics.reason().filter_map(|id| self.notes.get(AsRef::<str>::as_ref(id))).cloned().collect();
-        notes.sort();
-        notes
-    }
-
     /// Watched policies that erred: they deny nothing, and whoever watches them needs to know.
     fn failed_notes(&self, diagnostics: &Diagnostics) -> Vec<Determining> {
         diagnostics
@@ -102,7 +96,15 @@ impl Bundle {
     }
 }
 
-fn errors(diagnostics: &Diagnostics) -> Vec<String> {
+/// What is said of the policies that decided, by id.
+pub(crate) fn notes_of(notes: &Notes, diagnostics: &Diagnostics) -> Vec<Determining> {
+    let mut notes: Vec<Determining> =
+        diagnostics.reason().filter_map(|id| notes.get(AsRef::<str>::as_ref(id))).cloned().collect();
+    notes.sort();
+    notes
+}
+
+pub(crate) fn errors(diagnostics: &Diagnostics) -> Vec<String> {
     let mut errors: Vec<String> = diagnostics
         .errors()
         .map(|AuthorizationError::PolicyEvaluationError(error)| {

@@ -78,7 +78,11 @@ pub(crate) fn fill(
     Ok((buckets, notes))
 }
 
-fn may_match(constraint: &ActionConstraint, action: &EntityUid, groups: &BTreeSet<&EntityUid>) -> bool {
+pub(crate) fn may_match(
+    constraint: &ActionConstraint,
+    action: &EntityUid,
+    groups: &BTreeSet<&EntityUid>,
+) -> bool {
     match constraint {
         ActionConstraint::Any => true,
         ActionConstraint::Eq(only) => only == action,

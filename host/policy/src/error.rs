@@ -50,6 +50,15 @@ pub enum BundleError {
         /// The file or folder.
         path: String,
     },
+    /// The same in an application.
+    #[error(
+        "`{path}` has no place in an application, which holds application.toml, schema.cedarschema, *.cedar, entities.json, \
+         *.md and cases/*.json; rename it or take it out"
+    )]
+    NotOfApplication {
+        /// The file.
+        path: String,
+    },
     /// A file that every bundle has.
     #[error("there is no `{path}` in this bundle; add it")]
     Absent {

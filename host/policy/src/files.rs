@@ -72,6 +72,20 @@ pub(crate) fn kind(path: &str) -> Result<Kind, BundleError> {
 
 /// Refuses files that are too many, too large, or of no known kind.
 pub(crate) fn check(files: &BTreeMap<String, Vec<u8>>, limits: &Limits) -> Result<(), BundleError> {
+    check_sizes(files, limits)?;
+    for path in files.keys() {
+        kind(path)?;
+    }
+    for needed in [HEADER, SCHEMA] {
+        if !files.contains_key(needed) {
+            return Err(BundleError::Absent { path: needed });
+        }
+    }
+    Ok(())
+}
+
+/// Refuses files that are too many or too large.
+pub(crate) fn check_sizes(files: &BTreeMap<String, Vec<u8>>, limits: &Limits) -> Result<(), BundleError> {
     let too_large = |subject: &str, unit, limit: usize| BundleError::TooLarge {
         subject: subject.to_owned(),
         unit,
@@ -85,18 +99,12 @@ pub(crate) fn check(files: &BTreeMap<String, Vec<u8>>, limits: &Limits) -> Resul
             let start: String = path.chars().take(40).collect();
             return Err(too_large(&format!("{start}…"), "bytes in its path", limits.path_bytes_max));
         }
-        kind(path)?;
         if content.len() > limits.file_bytes_max {
             return Err(too_large(path, "bytes", limits.file_bytes_max));
         }
     }
     if files.values().map(Vec::len).sum::<usize>() > limits.bundle_bytes_max {
         return Err(too_large("the bundle", "bytes", limits.bundle_bytes_max));
-    }
-    for needed in [HEADER, SCHEMA] {
-        if !files.contains_key(needed) {
-            return Err(BundleError::Absent { path: needed });
-        }
     }
     Ok(())
 }

@@ -7,6 +7,7 @@
 //! asked could be evaluated: Cedar skips a policy that errs, this crate denies. There is no HTTP, no SQL and no clock
 //! here; the only I/O is [`Bundle::load_dir`].
 
+mod application;
 mod ask;
 mod bucket;
 mod bundle;
@@ -23,6 +24,7 @@ mod standard;
 mod translate;
 mod words;
 
+pub use application::{Access, Application, ApplicationCase, Thing, Verb};
 pub use bundle::Bundle;
 pub use cases::{CaseResult, run_cases};
 pub use error::{BundleError, Fault};

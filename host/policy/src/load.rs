@@ -42,8 +42,8 @@ struct Header {
 }
 
 /// A policy with the place where it was found.
-struct Placed<'a> {
-    annotated: Annotated,
+pub(crate) struct Placed<'a> {
+    pub(crate) annotated: Annotated,
     file: &'a str,
     content: &'a str,
     offset: usize,
@@ -87,18 +87,18 @@ pub(crate) fn load(files: &BTreeMap<String, Vec<u8>>, limits: &Limits) -> Result
     })
 }
 
-fn faulty(mut faults: Vec<Fault>) -> BundleError {
+pub(crate) fn faulty(mut faults: Vec<Fault>) -> BundleError {
     faults.sort();
     BundleError::Faulty { faults }
 }
 
-fn digest(files: &BTreeMap<String, Vec<u8>>) -> Result<Digest, Defect> {
+pub(crate) fn digest(files: &BTreeMap<String, Vec<u8>>) -> Result<Digest, Defect> {
     let listed: BTreeMap<&str, Digest> =
         files.iter().map(|(path, content)| (path.as_str(), Digest::of(content))).collect();
     Ok(Digest::of_canonical(&listed)?)
 }
 
-fn texts(files: &BTreeMap<String, Vec<u8>>) -> Result<BTreeMap<&str, &str>, BundleError> {
+pub(crate) fn texts(files: &BTreeMap<String, Vec<u8>>) -> Result<BTreeMap<&str, &str>, BundleError> {
     let mut texts = BTreeMap::new();
     let mut faults = Vec::new();
     for (path, content) in files {
@@ -127,7 +127,7 @@ fn header(text: &str) -> Result<Header, Fault> {
     Ok(header)
 }
 
-fn schema(text: &str, faults: &mut Vec<Fault>) -> Option<Schema> {
+pub(crate) fn schema(text: &str, faults: &mut Vec<Fault>) -> Option<Schema> {
     let mut note = |diagnostic: &dyn Diagnostic| {
         faults.push(fault(SCHEMA, text, offset(diagnostic), sentence(diagnostic)));
     };
@@ -143,7 +143,7 @@ fn schema(text: &str, faults: &mut Vec<Fault>) -> Option<Schema> {
     }
 }
 
-fn policies<'a>(
+pub(crate) fn policies<'a>(
     texts: &BTreeMap<&'a str, &'a str>,
     limits: &Limits,
     faults: &mut Vec<Fault>,
@@ -250,6 +250,16 @@ fn validate(schema: &Schema, policies: &[Placed<'_>], schema_text: &str, faults:
             faults.push(fault(SCHEMA, schema_text, 0, text));
         }
     }
+    validate_policies(schema, policies, schema_text, faults);
+}
+
+/// Strict validation with warnings fatal.
+pub(crate) fn validate_policies(
+    schema: &Schema,
+    policies: &[Placed<'_>],
+    schema_text: &str,
+    faults: &mut Vec<Fault>,
+) {
     let places: BTreeMap<&str, &Placed<'_>> =
         policies.iter().map(|placed| (placed.annotated.note.id.as_str(), placed)).collect();
     let mut note = |id: &PolicyId, diagnostic: &dyn Diagnostic| {

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "the helpers below are as much a test as what calls them")]
 
 mod answers;
+mod application;
 mod buckets;
 mod default_bundle;
 mod faults;

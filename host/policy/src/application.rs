@@ -1,0 +1,103 @@
+//! An application's own policies, for programs that ask over AuthZEN: any schema, any words, one tenant.
+//!
+//! [`Bundle`](crate::Bundle) answers Interlock's own questions, whose words are fixed. An [`Application`] answers those of
+//! a tenant's other programs. Both are validated as a whole before they exist, both deny when a policy errs.
+//!
+//! **Invariants.** What a question leaves out denies, what it adds and no policy can read changes nothing, and what the
+//! application keeps of an entity counts more than what a question claims of it.
+
+mod evaluate;
+mod load;
+mod question;
+mod schema;
+mod search;
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt,
+    path::Path,
+};
+
+use cedar_policy::{Authorizer, Entities, EntityTypeName, EntityUid, PolicySet, Schema};
+use interlock_ledger::Digest;
+use serde_json::Value;
+
+pub use load::ApplicationCase;
+pub use question::{Access, Thing, Verb};
+
+use crate::{BundleError, Limits, bucket::Notes, files};
+
+/// A tenant's policies for programs of its own. Whoever holds one can ask it.
+pub struct Application {
+    /// SHA-256 of the canonical list of its files and their digests.
+    pub digest: Digest,
+    /// What it is called.
+    pub name: String,
+    /// Rises with every edit.
+    pub revision: u64,
+    /// What is never written into a record, as JSON pointers into a question.
+    pub masked: Vec<String>,
+    schema: Schema,
+    declared: schema::Declared,
+    /// Types and actions by the names that questions use.
+    types: BTreeMap<String, EntityTypeName>,
+    actions: BTreeMap<String, EntityUid>,
+    buckets: HashMap<EntityUid, Bucket>,
+    notes: Notes,
+    /// The entities that the application keeps, with what each is written as.
+    kept: Entities,
+    written: HashMap<EntityUid, Value>,
+    by_type: BTreeMap<String, Vec<EntityUid>>,
+    authorizer: Authorizer,
+}
+
+/// What one action's questions need.
+struct Bucket {
+    enforced: PolicySet,
+    monitored: PolicySet,
+    action: Entities,
+}
+
+impl Application {
+    /// Reads and validates an application from its folder, within the default [`Limits`], and has its cases hold.
+    pub fn load_dir(folder: &Path) -> Result<Self, BundleError> {
+        Self::from_files(&Self::read_dir(folder)?)
+    }
+
+    /// The files in a folder by path inside it: what [`Application::from_files`] takes, for whoever keeps them too.
+    pub fn read_dir(folder: &Path) -> Result<BTreeMap<String, Vec<u8>>, BundleError> {
+        files::read_dir(folder, &Limits::default())
+    }
+
+    /// Validates an application, given its files by path inside its folder, and has its cases hold.
+    pub fn from_files(files: &BTreeMap<String, Vec<u8>>) -> Result<Self, BundleError> {
+        load::load(files, &Limits::default())
+    }
+
+    /// True when it has no policies, and so denies everything.
+    pub fn denies_all(&self) -> bool {
+        self.notes.is_empty()
+    }
+
+    /// How many policies it has.
+    pub fn policy_count(&self) -> usize {
+        self.notes.len()
+    }
+
+    /// How many entities it keeps.
+    pub fn entity_count(&self) -> usize {
+        self.written.len()
+    }
+}
+
+/// Without its policies and entities, which are pages of Cedar's inner types.
+impl fmt::Debug for Application {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Application")
+            .field("digest", &self.digest)
+            .field("name", &self.name)
+            .field("revision", &self.revision)
+            .field("policies", &self.policy_count())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,184 @@
+//! One question to an application's policies.
+
+use std::collections::BTreeSet;
+
+use cedar_policy::{Context, Decision, Entities, Entity, EntityId, EntityUid, Request};
+use interlock_domain::{Answer, Timestamp};
+use serde_json::{Map, Value, json};
+
+use super::{Access, Application, Bucket, Thing};
+use crate::{ask, translate::Untranslatable};
+
+impl Application {
+    /// Asks the policies of the question's action. `now` is the server's time: policies whose context declares `now` see
+    /// it, whatever the question says.
+    ///
+    /// A question about a type or an action that the application does not know is denied, and so is one that leaves out
+    /// what the schema requires; `errors` says which. A policy that errs denies, be it a permit or a forbid.
+    pub fn evaluate(&self, access: &Access, now: Timestamp) -> Answer {
+        let denied = |error: String| Answer {
+            allowed: false,
+            determining: Vec::new(),
+            errors: vec![error],
+            monitored: Vec::new(),
+            bundle: self.digest,
+        };
+        match self.request(access, now) {
+            Ok((bucket, request, entities)) => self.answer(bucket, &request, &entities),
+            Err(error) => denied(error.to_string()),
+        }
+    }
+
+    fn answer(&self, bucket: &Bucket, request: &Request, entities: &Entities) -> Answer {
+        let response = self.authorizer.is_authorized(request, &bucket.enforced, entities);
+        let errors = ask::errors(response.diagnostics());
+        let allowed = response.decision() == Decision::Allow && errors.is_empty();
+        let determining = match response.decision() {
+            Decision::Allow if !allowed => Vec::new(),
+            Decision::Allow | Decision::Deny => ask::notes_of(&self.notes, response.diagnostics()),
+        };
+        let response = self.authorizer.is_authorized(request, &bucket.monitored, entities);
+        let turned = match response.decision() {
+            Decision::Deny => allowed,
+            Decision::Allow => !allowed && errors.is_empty() && determining.is_empty(),
+        };
+        let monitored = if turned { ask::notes_of(&self.notes, response.diagnostics()) } else { Vec::new() };
+        Answer { allowed, determining, errors, monitored, bundle: self.digest }
+    }
+
+    fn request(
+        &self,
+        access: &Access,
+        now: Timestamp,
+    ) -> Result<(&Bucket, Request, Entities), Untranslatable> {
+        let action = self.actions.get(&access.action.name).ok_or_else(|| {
+            format!("the application `{}` knows no action `{}`", self.name, access.action.name)
+        })?;
+        let bucket =
+            self.buckets.get(action).ok_or_else(|| format!("action `{action}` applies to nothing"))?;
+        let mut found = BTreeSet::new();
+        let subject = self.entity(&access.subject, "subject", &mut found)?;
+        let resource = self.entity(&access.resource, "resource", &mut found)?;
+        let context = self.context(access, action, now, &mut found)?;
+        let request =
+            Request::new(subject.uid(), action.clone(), resource.uid(), context, Some(&self.schema))
+                .map_err(|error| format!("this question does not fit the application's schema: {error}"))?;
+        let mut entities = vec![subject, resource];
+        if entities[0].uid() == entities[1].uid() {
+            entities.truncate(1);
+        }
+        let named: BTreeSet<EntityUid> = entities.iter().map(Entity::uid).collect();
+        entities.extend(
+            found.iter().filter(|uid| !named.contains(uid)).filter_map(|uid| self.kept.get(uid)).cloned(),
+        );
+        // They conform already; what this does is follow who is in which group.
+        let entities = bucket.action.clone().add_entities(entities, None)?;
+        Ok((bucket, request, entities))
+    }
+
+    /// A subject or resource, with what the application keeps of it over what the question says. `found` collects what is
+    /// above it.
+    fn entity(
+        &self,
+        thing: &Thing,
+        field: &str,
+        found: &mut BTreeSet<EntityUid>,
+    ) -> Result<Entity, Untranslatable> {
+        let kind = self
+            .types
+            .get(&thing.kind)
+            .ok_or_else(|| format!("the application `{}` knows no type `{}`", self.name, thing.kind))?;
+        let uid = EntityUid::from_type_name_and_id(kind.clone(), EntityId::new(&thing.id));
+        if let Some(above) = self.kept.ancestors(&uid) {
+            found.extend(above.cloned());
+        }
+        let shape = self.declared.of_type(kind);
+        let said = shape.map_or_else(Map::new, |shape| shape.cut(&thing.properties));
+        let written = self.written.get(&uid);
+        let of = |written: Option<&Value>, key: &str| written.and_then(|written| written.get(key)).cloned();
+        let kept = of(written, "attrs").and_then(|attrs| match attrs {
+            Value::Object(attrs) => Some(attrs),
+            _ => None,
+        });
+        if let (Some(entity), true) = (
+            self.kept.get(&uid),
+            said.keys().all(|key| kept.as_ref().is_some_and(|kept| kept.contains_key(key))),
+        ) {
+            return Ok(entity.clone());
+        }
+        let mut attributes = said;
+        attributes.extend(kept.unwrap_or_default());
+        let parents = of(written, "parents").unwrap_or_else(|| json!([]));
+        let entity = json!({
+            "uid": { "type": kind.to_string(), "id": thing.id },
+            "attrs": attributes,
+            "parents": parents,
+        });
+        Ok(Entity::from_json_value(entity, Some(&self.schema)).map_err(|error| {
+            format!("the {field} does not fit the application's schema: {}", miette_text(&error))
+        })?)
+    }
+
+    fn context(
+        &self,
+        access: &Access,
+        action: &EntityUid,
+        now: Timestamp,
+        found: &mut BTreeSet<EntityUid>,
+    ) -> Result<Context, Untranslatable> {
+        let Some(shape) = self.declared.contexts.get(&action.to_string()) else {
+            return Ok(Context::empty());
+        };
+        let mut given = access.context.clone();
+        if shape.has("action") {
+            given.insert("action".to_owned(), Value::Object(access.action.properties.clone()));
+        }
+        let mut cut = shape.cut(&given);
+        if shape.has("now") {
+            let instant = json!({ "__extn": { "fn": "datetime", "arg": now.to_string() } });
+            cut.insert("now".to_owned(), instant);
+        }
+        for value in cut.values_mut() {
+            self.name_entities(value, found);
+        }
+        Ok(Context::from_json_value(Value::Object(cut), Some((&self.schema, action))).map_err(|error| {
+            format!("the context does not fit the application's schema: {}", miette_text(&error))
+        })?)
+    }
+
+    /// Entities in a context are written `{"type": …, "id": …}`, by the names that questions use.
+    fn name_entities(&self, value: &mut Value, found: &mut BTreeSet<EntityUid>) {
+        match value {
+            Value::Object(fields) => {
+                if let (2, Some(Value::String(kind)), Some(Value::String(id))) =
+                    (fields.len(), fields.get("type"), fields.get("id"))
+                    && let Some(kind) = self.types.get(kind)
+                {
+                    let uid = EntityUid::from_type_name_and_id(kind.clone(), EntityId::new(id));
+                    found.extend(self.kept.ancestors(&uid).into_iter().flatten().cloned());
+                    found.insert(uid);
+                    fields.insert("type".to_owned(), json!(kind.to_string()));
+                    return;
+                }
+                fields.values_mut().for_each(|value| self.name_entities(value, found));
+            }
+            Value::Array(items) => items.iter_mut().for_each(|value| self.name_entities(value, found)),
+            _ => {}
+        }
+    }
+}
+
+/// A Cedar error with what it points at, on one line.
+fn miette_text(error: &(impl miette::Diagnostic + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        source = cause.source();
+    }
+    text
+}

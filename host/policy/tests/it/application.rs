@@ -1,0 +1,298 @@
+//! Applications: the public interop suites of AuthZEN, and what a question must not get by with.
+//!
+//! The suites in `tests/authzen` are those of the OpenID AuthZEN working group (github.com/openid/authzen, MIT): the
+//! decisions of the to-do back end (1.0 draft 02), of the gateways before it, and the three searches over records.
+
+use std::path::Path;
+
+use interlock_domain::Timestamp;
+use interlock_policy::{Access, Application, BundleError, Thing, Verb};
+use serde_json::{Map, Value, json};
+
+fn root() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
+}
+
+fn example(name: &str) -> Application {
+    Application::load_dir(&root().join("examples/applications").join(name)).unwrap()
+}
+
+fn suite(name: &str) -> Value {
+    let path = root().join("host/policy/tests/authzen").join(name);
+    serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
+}
+
+fn noon() -> Timestamp {
+    "2026-11-20T12:00:00.000Z".parse().unwrap()
+}
+
+fn access(value: Value) -> Access {
+    serde_json::from_value(value).unwrap()
+}
+
+#[test]
+fn the_public_decisions_of_the_todo_application_and_its_gateways_hold() {
+    let todo = example("todo");
+    let mut asked = 0;
+    for name in ["todo-decisions.json", "gateway-decisions.json"] {
+        for case in suite(name)["evaluation"].as_array().unwrap() {
+            let answer = todo.evaluate(&access(case["request"].clone()), noon());
+            assert_eq!(json!(answer.allowed), case["expected"], "{case}: {answer:?}");
+            assert!(answer.errors.is_empty(), "{case}: {answer:?}");
+            asked += 1;
+        }
+    }
+    assert_eq!(asked, 65);
+}
+
+#[test]
+fn the_public_searches_over_records_hold() {
+    let records = example("records");
+    let nothing = Map::new();
+    let thing = |value: &Value| Thing {
+        kind: value["type"].as_str().unwrap().to_owned(),
+        id: value["id"].as_str().unwrap_or_default().to_owned(),
+        properties: Map::new(),
+    };
+    let verb =
+        |value: &Value| Verb { name: value["name"].as_str().unwrap().to_owned(), properties: Map::new() };
+    let ids = |expected: &Value, key: &str| -> Vec<String> {
+        let mut ids: Vec<String> = expected["results"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|each| each[key].as_str().unwrap().to_owned())
+            .collect();
+        ids.sort();
+        ids
+    };
+    let mut asked = 0;
+    let cases = |name: &str, key: &str| suite(name)[key].as_array().unwrap().clone();
+    for case in cases("search-subject.json", "evaluation") {
+        let (action, resource) = (verb(&case["request"]["action"]), thing(&case["request"]["resource"]));
+        let found = records.subjects("user", &nothing, (&action, &resource, &nothing), (None, 100), noon());
+        assert_eq!(found, (ids(&case["expected"], "id"), false), "{case}");
+        asked += 1;
+    }
+    let resources = [("search-resource.json", "evaluation"), ("idp-search.json", "search")];
+    for case in resources.iter().flat_map(|(name, key)| cases(name, key)) {
+        let (subject, action) = (thing(&case["request"]["subject"]), verb(&case["request"]["action"]));
+        let found = records.resources("record", &nothing, (&subject, &action, &nothing), (None, 100), noon());
+        assert_eq!(found, (ids(&case["expected"], "id"), false), "{case}");
+        asked += 1;
+    }
+    for case in cases("search-action.json", "evaluation") {
+        let (subject, resource) = (thing(&case["request"]["subject"]), thing(&case["request"]["resource"]));
+        let mut found = records.allowed_actions(&subject, &resource, &nothing, noon());
+        found.sort();
+        assert_eq!(found, ids(&case["expected"], "name"), "{case}");
+        asked += 1;
+    }
+    assert!(asked > 150, "only {asked} cases");
+}
+
+#[test]
+fn a_search_goes_on_after_the_last_one_found() {
+    let records = example("records");
+    let nothing = Map::new();
+    let alice = Thing { kind: "user".to_owned(), id: "alice".to_owned(), properties: Map::new() };
+    let view = Verb { name: "view".to_owned(), properties: Map::new() };
+    let mut all = Vec::new();
+    let mut after: Option<String> = None;
+    loop {
+        let part = (after.as_deref(), 7);
+        let (found, more) = records.resources("record", &nothing, (&alice, &view, &nothing), part, noon());
+        after = found.last().cloned();
+        all.extend(found);
+        if !more {
+            break;
+        }
+    }
+    let expected: Vec<String> = (101..=120).map(|id| id.to_string()).collect();
+    assert_eq!(all, expected);
+}
+
+const SCHEMA: &str = r#"
+    namespace App {
+      entity Group in [Group];
+      entity User in [Group] { clearance?: Long, tenant?: String };
+      entity Doc { level: Long, owner?: User };
+      action read appliesTo { principal: User, resource: Doc,
+        context: { now: datetime, place?: { ward: String }, by?: User, action?: { mode?: String } } };
+      action write appliesTo { principal: User, resource: Doc };
+    }
+"#;
+
+fn application(policies: &str, entities: &Value) -> Result<Application, BundleError> {
+    application_with(policies, entities, "name = \"app\"\nrevision = 1\n", &[])
+}
+
+fn application_with(
+    policies: &str,
+    entities: &Value,
+    header: &str,
+    more: &[(&str, &str)],
+) -> Result<Application, BundleError> {
+    let entities = entities.to_string();
+    let files = [
+        ("application.toml", header),
+        ("schema.cedarschema", SCHEMA),
+        ("app.cedar", policies),
+        ("entities.json", &entities),
+    ];
+    let files = files.iter().chain(more).map(|(path, text)| ((*path).to_owned(), text.as_bytes().to_vec()));
+    Application::from_files(&files.collect())
+}
+
+fn question(subject: Value, context: Value) -> Access {
+    access(json!({
+        "subject": subject,
+        "action": { "name": "read" },
+        "resource": { "type": "Doc", "id": "d", "properties": { "level": 3 } },
+        "context": context,
+    }))
+}
+
+const BY_CLEARANCE: &str = r#"
+    @id("read.cleared") @reason("Whoever is cleared for the level reads it")
+    permit (principal, action == App::Action::"read", resource)
+    when { principal has clearance && principal.clearance >= resource.level };
+"#;
+
+#[test]
+fn what_the_application_keeps_counts_more_than_what_a_question_claims() {
+    let kept =
+        json!([{ "uid": { "type": "App::User", "id": "eve" }, "attrs": { "clearance": 1 }, "parents": [] }]);
+    let application = application(BY_CLEARANCE, &kept).unwrap();
+    let as_user = |id: &str| json!({ "type": "User", "id": id, "properties": { "clearance": 9 } });
+    assert!(!application.evaluate(&question(as_user("eve"), json!({})), noon()).allowed);
+    // Of somebody whom it does not keep, what the asking program says is all there is.
+    assert!(application.evaluate(&question(as_user("ada"), json!({})), noon()).allowed);
+}
+
+#[test]
+fn what_no_policy_can_read_changes_nothing() {
+    let application = application(BY_CLEARANCE, &json!([])).unwrap();
+    let user = json!({ "type": "User", "id": "u", "properties": { "clearance": 3, "shoe_size": 44.5, "tenant": null } });
+    let context =
+        json!({ "weather": { "rain": true }, "place": { "ward": "a", "door": 7 }, "now": "yesterday" });
+    let answer = application.evaluate(&question(user, context), noon());
+    assert!(answer.allowed, "{answer:?}");
+}
+
+#[test]
+fn what_is_missing_unknown_or_of_another_type_denies_and_is_named() {
+    let application = application(BY_CLEARANCE, &json!([])).unwrap();
+    let good = json!({
+        "subject": { "type": "User", "id": "u", "properties": { "clearance": 3 } },
+        "action": { "name": "read" },
+        "resource": { "type": "Doc", "id": "d", "properties": { "level": 3 } },
+    });
+    assert!(application.evaluate(&access(good.clone()), noon()).allowed);
+    let bad = [
+        ("/subject/type", json!("Person"), "no type `Person`"),
+        ("/action/name", json!("burn"), "no action `burn`"),
+        ("/resource/properties", json!({}), "level"),
+        ("/resource/properties/level", json!("three"), "resource"),
+        ("/resource/type", json!("User"), "schema"),
+        ("/context", json!({ "place": { "ward": 5 } }), "context"),
+    ];
+    for (pointer, value, said) in bad {
+        let mut question = good.clone();
+        question["context"] = json!({});
+        *question.pointer_mut(pointer).unwrap() = value;
+        let answer = application.evaluate(&access(question), noon());
+        assert!(
+            !answer.allowed && answer.errors.iter().any(|error| error.contains(said)),
+            "{pointer}: {answer:?}"
+        );
+    }
+}
+
+#[test]
+fn the_servers_time_the_actions_properties_and_entities_in_the_context_are_seen() {
+    let policies = r#"
+        @id("read.morning") @reason("Mornings only")
+        permit (principal, action == App::Action::"read", resource)
+        when { context.now < datetime("2026-11-20T12:00:00Z") };
+        @id("read.audit") @reason("Auditors' program, in audit mode")
+        permit (principal, action == App::Action::"read", resource)
+        when { context has action && context.action has mode && context.action.mode == "audit"
+          && context has by && context.by in App::Group::"auditors" };
+    "#;
+    let group = |id: &str| json!({ "type": "App::Group", "id": id });
+    let kept = json!([
+        { "uid": group("auditors"), "attrs": {}, "parents": [] },
+        { "uid": group("heads"), "attrs": {}, "parents": [group("auditors")] },
+        { "uid": { "type": "App::User", "id": "ida" }, "attrs": {}, "parents": [group("heads")] },
+    ]);
+    let application = application(policies, &kept).unwrap();
+    let user = json!({ "type": "User", "id": "u" });
+    // Whatever the question says, it is noon.
+    let early = json!({ "now": "2026-11-20T08:00:00Z" });
+    assert!(!application.evaluate(&question(user.clone(), early), noon()).allowed);
+    let morning = "2026-11-20T11:59:59.999Z".parse().unwrap();
+    assert!(application.evaluate(&question(user.clone(), json!({})), morning).allowed);
+
+    let mut audit = question(user, json!({ "by": { "type": "User", "id": "ida" } }));
+    assert!(!application.evaluate(&audit, noon()).allowed);
+    audit.action.properties = json!({ "mode": "audit" }).as_object().unwrap().clone();
+    let answer = application.evaluate(&audit, noon());
+    assert!(answer.allowed, "{answer:?}");
+}
+
+#[test]
+fn a_policy_that_errs_denies_whatever_the_others_say() {
+    let policies = r#"
+        @id("all") @reason("Everybody reads") permit (principal, action == App::Action::"read", resource);
+        @id("guard") @reason("No overflow") forbid (principal, action == App::Action::"read", resource)
+        when { resource.level * 9223372036854775807 < 0 };
+    "#;
+    let application = application(policies, &json!([])).unwrap();
+    let answer = application.evaluate(&question(json!({ "type": "User", "id": "u" }), json!({})), noon());
+    assert!(!answer.allowed && answer.errors[0].contains("`guard`"), "{answer:?}");
+}
+
+#[test]
+fn faults_are_all_named_with_their_place() {
+    let refused = |result: Result<Application, BundleError>| result.unwrap_err().to_string();
+    let nobody = json!([]);
+    let header = |more: &str| format!("name = \"app\"\nrevision = 1\n{more}");
+    let said = refused(application("permit (principal, action, resource);", &nobody));
+    assert!(said.contains("app.cedar:1:1") && said.contains("@id"), "{said}");
+    let said = refused(application(
+        BY_CLEARANCE,
+        &json!([{ "uid": { "type": "App::Ghost", "id": "g" }, "attrs": {}, "parents": [] }]),
+    ));
+    assert!(said.contains("entities.json") && said.contains("Ghost"), "{said}");
+    let cyclic = json!([
+        { "uid": { "type": "App::Group", "id": "a" }, "attrs": {}, "parents": [{ "type": "App::Group", "id": "b" }] },
+        { "uid": { "type": "App::Group", "id": "b" }, "attrs": {}, "parents": [{ "type": "App::Group", "id": "a" }] },
+    ]);
+    let said = refused(application(BY_CLEARANCE, &cyclic));
+    assert!(said.contains("entities.json") && said.contains("cycle"), "{said}");
+    let said =
+        refused(application_with(BY_CLEARANCE, &nobody, &header("[types]\nperson = \"App::Person\"\n"), &[]));
+    assert!(
+        said.contains("application.toml:4") && said.contains("App::Person") && said.contains("App::User"),
+        "{said}"
+    );
+    let said = refused(application_with(BY_CLEARANCE, &nobody, &header("mask = [\"context\"]\n"), &[]));
+    assert!(said.contains("JSON pointer"), "{said}");
+    let said = refused(application_with(BY_CLEARANCE, &nobody, &header(""), &[("app.cedar.bak", "")]));
+    assert!(said.contains("app.cedar.bak"), "{said}");
+    let case = r#"{"evaluation": [{"request": {"subject": {"type": "User", "id": "u"}, "action": {"name": "read"},
+        "resource": {"type": "Doc", "id": "d", "properties": {"level": 1}}}, "expected": true}]}"#;
+    let said = refused(application_with(BY_CLEARANCE, &nobody, &header(""), &[("cases/read.json", case)]));
+    assert!(said.contains("cases/read.json") && said.contains("denied"), "{said}");
+    let holds = case.replace("\"expected\": true", "\"expected\": false");
+    application_with(BY_CLEARANCE, &nobody, &header(""), &[("cases/read.json", &holds)]).unwrap();
+}
+
+#[test]
+fn without_policies_everything_is_denied() {
+    let application = application("", &json!([])).unwrap();
+    assert!(application.denies_all());
+    let answer = application.evaluate(&question(json!({ "type": "User", "id": "u" }), json!({})), noon());
+    assert!(!answer.allowed && answer.errors.is_empty(), "{answer:?}");
+}
