@@ -98,6 +98,8 @@ actions! {
     ReadBundle,
     /// Read plugins.
     ReadPlugin,
+    /// Ask the policies of the tenant's application about somebody's access.
+    EvaluateAccess,
     /// Read one evidence source. The principal is a plugin.
     ReadEvidence,
 }

@@ -42,6 +42,20 @@ pub enum DecisionSubject {
         /// What they said.
         answer: Box<Answer>,
     },
+    /// The policies of a tenant's application, asked by one of its programs.
+    Access {
+        /// What the application is called.
+        application: String,
+        /// Who asked.
+        account: AccountId,
+        /// What was asked, cut to what the policies can read, and masked where the application says so.
+        request: Box<serde_json::Value>,
+        /// What they said.
+        answer: Box<Answer>,
+        /// What a search found.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        found: Option<Vec<String>>,
+    },
     /// A plugin. The transcript holds input, output, evidence, fuel and logs.
     Plugin {
         /// Its name.
@@ -112,7 +126,9 @@ impl Decision {
     /// What the policies said for it or against it, in sentences; nothing for a plugin's answer.
     pub fn reasons(&self) -> Vec<String> {
         match &self.subject {
-            DecisionSubject::Policy { answer, .. } => answer.reasons(),
+            DecisionSubject::Policy { answer, .. } | DecisionSubject::Access { answer, .. } => {
+                answer.reasons()
+            }
             DecisionSubject::Plugin { .. } => Vec::new(),
         }
     }

@@ -74,9 +74,21 @@ pub fn to_canonical<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, Canonic
 /// # Errors
 /// When the bytes are no JSON, or hold a float, an integer beyond ±[`INTEGER_MAX`] or a duplicate key.
 pub fn parse_strict(bytes: &[u8]) -> Result<Value, CanonicalError> {
+    parse(bytes, true)
+}
+
+/// Parses JSON without duplicate keys. Numbers may be anything: this is for what comes from others and is not hashed as it is.
+///
+/// # Errors
+/// When the bytes are no JSON, or hold a duplicate key.
+pub fn parse_unique(bytes: &[u8]) -> Result<Value, CanonicalError> {
+    parse(bytes, false)
+}
+
+fn parse(bytes: &[u8], integers_only: bool) -> Result<Value, CanonicalError> {
     let fault = RefCell::new(None);
     let mut json = serde_json::Deserializer::from_slice(bytes);
-    Strict { path: &Path::Root, fault: &fault }
+    Strict { path: &Path::Root, fault: &fault, integers_only }
         .deserialize(&mut json)
         .and_then(|value| json.end().map(|()| value))
         .map_err(|e| fault.take().unwrap_or_else(|| CanonicalError::Malformed { reason: e.to_string() }))
@@ -119,6 +131,7 @@ impl fmt::Display for Path<'_> {
 struct Strict<'a> {
     path: &'a Path<'a>,
     fault: &'a RefCell<Option<CanonicalError>>,
+    integers_only: bool,
 }
 
 impl Strict<'_> {
@@ -130,6 +143,7 @@ impl Strict<'_> {
 
     fn number<E: serde::de::Error>(self, number: Number) -> Result<Value, E> {
         match exact(&number, self.path) {
+            _ if !self.integers_only => Ok(Value::Number(number)),
             Ok(()) => Ok(Value::Number(number)),
             Err(error) => Err(self.refuse(error)),
         }
@@ -185,7 +199,7 @@ impl<'de> Visitor<'de> for Strict<'_> {
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
         let mut items = Vec::new();
         while let Some(item) =
-            seq.next_element_seed(Strict { path: &Path::Index(self.path, items.len()), fault: self.fault })?
+            seq.next_element_seed(Strict { path: &Path::Index(self.path, items.len()), ..self })?
         {
             items.push(item);
         }
@@ -199,7 +213,7 @@ impl<'de> Visitor<'de> for Strict<'_> {
             if fields.contains_key(&key) {
                 return Err(self.refuse(CanonicalError::DuplicateKey { path: path.to_string() }));
             }
-            let value = map.next_value_seed(Strict { path: &path, fault: self.fault })?;
+            let value = map.next_value_seed(Strict { path: &path, fault: self.fault, ..self })?;
             fields.insert(key, value);
         }
         Ok(Value::Object(fields))
@@ -217,6 +231,14 @@ mod tests {
 
     fn refusal(text: &str) -> String {
         parse_strict(text.as_bytes()).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn what_is_not_hashed_may_hold_any_number_and_still_no_key_twice() {
+        let text = r#"{"a": 0.5, "b": [18446744073709551615], "c": {"d": 1e300}}"#;
+        assert_eq!(parse_unique(text.as_bytes()).unwrap(), serde_json::from_str::<Value>(text).unwrap());
+        let error = parse_unique(br#"{"a": 0.5, "b": {"c": 1, "c": 2}}"#).unwrap_err();
+        assert_eq!(error, CanonicalError::DuplicateKey { path: "/b/c".to_owned() });
     }
 
     #[test]

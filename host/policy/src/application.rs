@@ -9,6 +9,7 @@
 mod evaluate;
 mod load;
 mod question;
+mod record;
 mod schema;
 mod search;
 
@@ -23,7 +24,7 @@ use interlock_ledger::Digest;
 use serde_json::Value;
 
 pub use load::ApplicationCase;
-pub use question::{Access, Thing, Verb};
+pub use question::{Access, Search, Thing, Verb, Wanted};
 
 use crate::{BundleError, Limits, bucket::Notes, files};
 

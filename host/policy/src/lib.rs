@@ -24,7 +24,7 @@ mod standard;
 mod translate;
 mod words;
 
-pub use application::{Access, Application, ApplicationCase, Thing, Verb};
+pub use application::{Access, Application, ApplicationCase, Search, Thing, Verb, Wanted};
 pub use bundle::Bundle;
 pub use cases::{CaseResult, run_cases};
 pub use error::{BundleError, Fault};

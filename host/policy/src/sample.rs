@@ -67,6 +67,7 @@ pub fn sample_question(action: Action) -> Question {
         | Action::ActivateAccount
         | Action::ReloadBundle
         | Action::ReadBundle
+        | Action::EvaluateAccess
         | Action::ReadPlugin => Resource::Tenant { tenant: tenant.clone() },
     };
     let facts = match action {

@@ -4,6 +4,7 @@
 //! authentication, and every POST that changes something is done once for each `Idempotency-Key`.
 
 mod accounts;
+mod application;
 mod artifacts;
 mod at;
 mod auth;
@@ -28,7 +29,9 @@ use std::sync::Arc;
 use axum::{Router, middleware::from_fn_with_state};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
+pub(crate) use auth::{Caller, Read, authenticate};
 pub use document::document;
+pub(crate) use payload::read as read_body;
 
 use crate::{App, problem::page};
 
@@ -98,4 +101,6 @@ fn v1() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(plugins::roster))
         .routes(routes!(bundle::show))
         .routes(routes!(bundle::reload))
+        .routes(routes!(application::show))
+        .routes(routes!(application::reload))
 }

@@ -13,8 +13,9 @@ use tokio::sync::{Mutex, Notify};
 
 use crate::{
     Clock, Config, FlowError, StartError,
+    applications::Applications,
     bus::{Bus, Note},
-    flow::{bundle, poll::Proof, roster},
+    flow::{access, bundle, poll::Proof, roster},
     installed::{Installed, install_all},
     keys::KeyCache,
     rosters::Rosters,
@@ -32,7 +33,9 @@ pub struct App {
     pub store: Store,
     /// The active bundle.
     pub policies: Policies,
-    /// Held while the bundle is being loaded again.
+    /// The tenants' own policies.
+    pub(crate) applications: Applications,
+    /// Held while the bundle or an application is being loaded again.
     pub(crate) reloading: Mutex<()>,
     /// The plugins, and where they run.
     pub sandbox: Sandbox,
@@ -67,6 +70,7 @@ impl App {
         create_dir(&config.artifacts.dir)?;
         create_dir(&config.artifacts.trusted_keys_dir)?;
         let (bundle, files) = bundle::load(&config.policies.dir)?;
+        let (applications, application_files) = Applications::open(config.policies.applications_dir.clone())?;
         let keys = ledger_keys(&config.ledger.key_file)?;
         let store = Store::open(store_options(&config), keys).await?;
         let kek = Kek::load_or_create(&config.artifacts.wrapping_key_file)?;
@@ -81,6 +85,7 @@ impl App {
             clock,
             store,
             policies: Policies::new(bundle),
+            applications,
             reloading: Mutex::default(),
             sandbox,
             vault,
@@ -93,6 +98,7 @@ impl App {
             rosters: Rosters::default(),
         });
         bundle::begin(&app, &files).await?;
+        access::begin(&app, &application_files).await?;
         roster::follow(&app).await?;
         Ok(app)
     }

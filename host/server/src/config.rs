@@ -152,11 +152,18 @@ pub struct Plugins {
 }
 
 /// Policies.
-#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Policies {
     /// The bundle's folder; the built-in bundle when empty.
     pub dir: PathBuf,
+    /// The folder with a folder for each tenant that has an application: policies of its own, asked over AuthZEN. None when
+    /// empty.
+    pub applications_dir: PathBuf,
+    /// Most questions in one batch.
+    pub evaluations_max: usize,
+    /// Most results of one search; the rest is on the next page.
+    pub results_max: usize,
 }
 
 /// Rollouts.
@@ -404,6 +411,17 @@ impl Default for Plugins {
     }
 }
 
+impl Default for Policies {
+    fn default() -> Self {
+        Self {
+            dir: PathBuf::new(),
+            applications_dir: PathBuf::new(),
+            evaluations_max: 1_000,
+            results_max: 1_000,
+        }
+    }
+}
+
 impl Default for Rollout {
     fn default() -> Self {
         Self {
@@ -477,6 +495,8 @@ impl Config {
             ("rollout.expires_after_ms", self.rollout.expires_after_ms),
             ("rollout.targets_max", self.rollout.targets_max),
             ("artifacts.chunk_bytes", u64::from(self.artifacts.chunk_bytes)),
+            ("policies.evaluations_max", self.policies.evaluations_max as u64),
+            ("policies.results_max", self.policies.results_max as u64),
         ];
         for (key, value) in positive {
             if value == 0 {

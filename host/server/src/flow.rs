@@ -2,6 +2,7 @@
 //!
 //! **Invariant:** a flow knows no status code and no SQL; rules are in the domain.
 
+pub(crate) mod access;
 pub mod account;
 pub mod artifact;
 pub mod bundle;

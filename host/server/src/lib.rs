@@ -5,6 +5,8 @@
 
 pub mod api;
 mod app;
+mod applications;
+mod authzen;
 mod bus;
 mod clock;
 pub mod config;

@@ -33,6 +33,10 @@ pub(crate) fn instance() -> Option<String> {
     INSTANCE.try_with(Clone::clone).ok()
 }
 
+/// What a problem says, left in its answer for edges whose protocol has another form for it.
+#[derive(Debug, Clone)]
+pub(crate) struct Said(pub(crate) String);
+
 /// A problem, on its way to whoever asked.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Problem {
@@ -135,6 +139,7 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let kind = self.kind;
         let retry_after_s = self.retry_after_s;
+        let said = Said(self.detail.clone());
         let wire = Wire {
             kind: kind.path(),
             title: kind.title(),
@@ -154,6 +159,7 @@ impl IntoResponse for Problem {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         response.extensions_mut().insert(kind);
+        response.extensions_mut().insert(said);
         response
     }
 }

@@ -287,6 +287,11 @@ fn of_decision(decision: &Decision, stored: Digest) -> Happening {
             let determining = answer.determining.iter().map(|policy| policy.id.clone()).collect();
             ("decision.policy", Some(PolicyRef { bundle: answer.bundle, determining }))
         }
+        // The digest is the application's: its policies are named like those of a bundle.
+        DecisionSubject::Access { answer, .. } => {
+            let determining = answer.determining.iter().map(|policy| policy.id.clone()).collect();
+            ("decision.access", Some(PolicyRef { bundle: answer.bundle, determining }))
+        }
         DecisionSubject::Plugin { .. } => ("decision.plugin", None),
     };
     Happening {

@@ -14,6 +14,8 @@ pub enum Kept {
     Bundle,
     /// The component of a plugin.
     Plugin,
+    /// The files of a tenant's application.
+    Application,
 }
 
 impl Kept {
@@ -21,6 +23,7 @@ impl Kept {
         match self {
             Kept::Bundle => "bundle",
             Kept::Plugin => "plugin",
+            Kept::Application => "application",
         }
     }
 }

@@ -39,3 +39,52 @@ pub struct Access {
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub context: Map<String, Value>,
 }
+
+/// What is searched for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Wanted {
+    /// Who may do it?
+    Subject,
+    /// To what may it be done?
+    Resource,
+    /// What may be done?
+    Action,
+}
+
+/// Which subjects, resources or actions would be allowed? The id of what is searched for means nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Search {
+    /// What is searched for.
+    pub search: Wanted,
+    /// Who would do it.
+    pub subject: Thing,
+    /// What they would do; nothing in a search for actions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub action: Option<Verb>,
+    /// To what.
+    pub resource: Thing,
+    /// Under which circumstances.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub context: Map<String, Value>,
+}
+
+impl Search {
+    /// The question about one candidate.
+    pub(super) fn about(&self, candidate: &str) -> Access {
+        let named = |thing: &Thing, wanted: Wanted| match self.search == wanted {
+            true => Thing { id: candidate.to_owned(), ..thing.clone() },
+            false => thing.clone(),
+        };
+        let action = match (&self.action, self.search) {
+            (Some(action), Wanted::Subject | Wanted::Resource) => action.clone(),
+            _ => Verb { name: candidate.to_owned(), properties: Map::new() },
+        };
+        Access {
+            subject: named(&self.subject, Wanted::Subject),
+            action,
+            resource: named(&self.resource, Wanted::Resource),
+            context: self.context.clone(),
+        }
+    }
+}

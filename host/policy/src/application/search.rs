@@ -1,101 +1,39 @@
 //! Searches: which subjects, resources or actions would be allowed?
 
 use interlock_domain::Timestamp;
-use serde_json::{Map, Value};
 
-use super::{Access, Application, Thing, Verb};
+use super::{Application, Search, Wanted};
 
 impl Application {
-    /// The subjects among those that the application keeps that may do this, from the one after `after`, by id; and whether
-    /// there are more than `limit`.
-    pub fn subjects(
+    /// Those among the subjects, resources or actions that the application knows for which the answer is yes, by id or
+    /// name, beginning after `after`; and whether there are more than `limit`. What it does not know is not found.
+    pub fn search(
         &self,
-        kind: &str,
-        properties: &Map<String, Value>,
-        question: (&Verb, &Thing, &Map<String, Value>),
-        (after, limit): (Option<&str>, usize),
-        now: Timestamp,
-    ) -> (Vec<String>, bool) {
-        let (action, resource, context) = question;
-        self.kept_of(
-            kind,
-            after,
-            limit,
-            |id| Access {
-                subject: Thing { kind: kind.to_owned(), id, properties: properties.clone() },
-                action: action.clone(),
-                resource: resource.clone(),
-                context: context.clone(),
-            },
-            now,
-        )
-    }
-
-    /// The resources among those that the application keeps to which this may be done.
-    pub fn resources(
-        &self,
-        kind: &str,
-        properties: &Map<String, Value>,
-        question: (&Thing, &Verb, &Map<String, Value>),
-        (after, limit): (Option<&str>, usize),
-        now: Timestamp,
-    ) -> (Vec<String>, bool) {
-        let (subject, action, context) = question;
-        self.kept_of(
-            kind,
-            after,
-            limit,
-            |id| Access {
-                subject: subject.clone(),
-                action: action.clone(),
-                resource: Thing { kind: kind.to_owned(), id, properties: properties.clone() },
-                context: context.clone(),
-            },
-            now,
-        )
-    }
-
-    /// The actions that this subject may do to this resource, in the order of the schema.
-    pub fn allowed_actions(
-        &self,
-        subject: &Thing,
-        resource: &Thing,
-        context: &Map<String, Value>,
-        now: Timestamp,
-    ) -> Vec<String> {
-        let allowed = |name: &&String| {
-            let access = Access {
-                subject: subject.clone(),
-                action: Verb { name: (*name).clone(), properties: Map::new() },
-                resource: resource.clone(),
-                context: context.clone(),
-            };
-            self.evaluate(&access, now).allowed
-        };
-        self.actions.keys().filter(allowed).cloned().collect()
-    }
-
-    fn kept_of(
-        &self,
-        kind: &str,
+        search: &Search,
         after: Option<&str>,
         limit: usize,
-        question: impl Fn(String) -> Access,
         now: Timestamp,
     ) -> (Vec<String>, bool) {
-        let Some(name) = self.types.get(kind) else { return (Vec::new(), false) };
-        let candidates = self.by_type.get(&name.to_string()).map(Vec::as_slice).unwrap_or_default();
+        let kept = |kind: &str| {
+            let uids = self.types.get(kind).and_then(|kind| self.by_type.get(&kind.to_string()));
+            uids.into_iter().flatten().map(|uid| uid.id().unescaped()).collect::<Vec<_>>()
+        };
+        let candidates = match search.search {
+            Wanted::Subject => kept(&search.subject.kind),
+            Wanted::Resource => kept(&search.resource.kind),
+            Wanted::Action => self.actions.keys().map(String::as_str).collect(),
+        };
         let mut found = Vec::new();
-        for uid in candidates {
-            let id = uid.id().unescaped();
-            if after.is_some_and(|after| id <= after) || !self.evaluate(&question(id.to_owned()), now).allowed
+        for candidate in candidates {
+            if after.is_some_and(|after| candidate <= after)
+                || !self.evaluate(&search.about(candidate), now).allowed
             {
                 continue;
             }
             if found.len() == limit {
                 return (found, true);
             }
-            found.push(id.to_owned());
+            found.push(candidate.to_owned());
         }
         (found, false)
     }

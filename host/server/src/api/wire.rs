@@ -17,7 +17,7 @@ mod described;
 pub(crate) use registry::{Account, Device, Key, NewKey, Registered, ShownDevice};
 pub(crate) use roster::{ShownActive, ShownRoster};
 pub(crate) use sent::{
-    Approval, Artifact, Bundle, Entry, Plugin, Reason, Rejection, ShownArtifact, ShownChange,
+    Application, Approval, Artifact, Bundle, Entry, Plugin, Reason, Rejection, ShownArtifact, ShownChange,
 };
 
 /// Describes an enum of the domain: its names on the wire.

@@ -184,7 +184,7 @@ pub(crate) async fn kept(app: &App, digest: &Digest) -> Result<Result<Bundle, St
 }
 
 /// The files of a bundle as one text. A bundle loads only when all of them are text.
-fn packed(files: &Files) -> Vec<u8> {
+pub(crate) fn packed(files: &Files) -> Vec<u8> {
     let texts: BTreeMap<&str, _> =
         files.iter().map(|(path, content)| (path.as_str(), String::from_utf8_lossy(content))).collect();
     serde_json::json!(texts).to_string().into_bytes()

@@ -7,7 +7,7 @@ use interlock_sandbox::{InstallError, Plugin, Record};
 use interlock_store::{DecisionFilter, Kept, Page};
 use serde::Serialize;
 
-use super::{ask::may_read, bundle, change::tenant};
+use super::{access, ask::may_read, bundle, change::tenant};
 use crate::{App, FlowError};
 
 /// What came of executing a decision again.
@@ -63,6 +63,10 @@ pub async fn replay(app: &App, who: &Actor, id: &DecisionId) -> Result<Replay, F
             let differences =
                 if identical { Vec::new() } else { vec![format!("then {answer:?}, now {now:?}")] };
             Ok(Replay { decision: id.clone(), identical, differences, fuel: None })
+        }
+        DecisionSubject::Access { request, answer, found, .. } => {
+            let differences = access::again(app, request, answer, found.as_ref(), decision.at).await?;
+            Ok(Replay { decision: id.clone(), identical: differences.is_empty(), differences, fuel: None })
         }
         DecisionSubject::Plugin { name, digest, transcript, .. } => {
             let record: Record =

@@ -1,6 +1,6 @@
 //! Whether this replica can do its work, part by part.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use interlock_ledger::Digest;
 use serde::Serialize;
@@ -35,6 +35,7 @@ struct Checks {
     database: Check,
     data_folder: Check,
     policies: Policies,
+    applications: Applications,
     plugins: Plugins,
     trusted_keys: TrustedKeys,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -56,6 +57,15 @@ struct Policies {
     revision: u64,
     policies: usize,
     denies_all: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct Applications {
+    status: Status,
+    /// How many tenants have one.
+    loaded: usize,
+    /// Folders whose application was refused, by tenant, with the reason.
+    refused: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -106,6 +116,7 @@ pub(super) async fn look(app: &App) -> Readiness {
         database: database(app).await,
         data_folder: data_folder(app).await,
         policies: policies(app),
+        applications: applications(app),
         plugins: plugins(app),
         trusted_keys: trusted_keys(app),
         bus: app.bus.connected().map(bus),
@@ -114,6 +125,7 @@ pub(super) async fn look(app: &App) -> Readiness {
         checks.database.status,
         checks.data_folder.status,
         checks.policies.status,
+        checks.applications.status,
         checks.plugins.status,
         checks.trusted_keys.status,
         checks.bus.as_ref().map_or(Status::Ok, |bus| bus.status),
@@ -175,6 +187,12 @@ fn policies(app: &App) -> Policies {
         policies: bundle.policy_count(),
         denies_all: bundle.denies_all(),
     }
+}
+
+fn applications(app: &App) -> Applications {
+    let (loaded, refused) = app.applications.state();
+    let status = if refused.is_empty() { Status::Ok } else { Status::Degraded };
+    Applications { status, loaded, refused: BTreeMap::clone(&refused) }
 }
 
 fn plugins(app: &App) -> Plugins {

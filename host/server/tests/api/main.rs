@@ -5,6 +5,7 @@
 mod accounts;
 mod artifacts;
 mod auth;
+mod authzen;
 mod bodies;
 mod bundle;
 mod changes;

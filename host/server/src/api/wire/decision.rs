@@ -43,6 +43,21 @@ pub(crate) enum DecisionSubject {
         #[schema(value_type = Object)]
         answer: serde_json::Value,
     },
+    /// The policies of the tenant's application.
+    Access {
+        /// What the application is called.
+        application: String,
+        /// Who asked.
+        account: String,
+        /// What was asked, as far as the policies can read it.
+        #[schema(value_type = Object)]
+        request: serde_json::Value,
+        /// Whether it is allowed, the determining policies, errors, and the application's digest.
+        #[schema(value_type = Object)]
+        answer: serde_json::Value,
+        /// What a search found.
+        found: Option<Vec<String>>,
+    },
     /// A plugin.
     Plugin {
         /// Its name.

@@ -269,3 +269,34 @@ impl From<&policy::Bundle> for Bundle {
         }
     }
 }
+
+/// The policies that a tenant's programs ask over AuthZEN.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Application {
+    /// Its digest, which decisions refer to.
+    #[schema(value_type = String)]
+    digest: Digest,
+    /// What it is called.
+    name: String,
+    /// Rises with every edit.
+    revision: u64,
+    /// How many policies it has.
+    policies: usize,
+    /// How many entities it keeps.
+    entities: usize,
+    /// True when it has no policies and so denies everything.
+    denies_all: bool,
+}
+
+impl From<&policy::Application> for Application {
+    fn from(application: &policy::Application) -> Self {
+        Self {
+            digest: application.digest,
+            name: application.name.clone(),
+            revision: application.revision,
+            policies: application.policy_count(),
+            entities: application.entity_count(),
+            denies_all: application.denies_all(),
+        }
+    }
+}

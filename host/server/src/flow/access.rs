@@ -1,0 +1,246 @@
+//! The tenant's application: ask it, search it, load it again.
+//!
+//! **Invariant:** every answer is on record before it is given; what cannot be recorded is not answered.
+
+use std::{collections::BTreeMap, sync::Arc, time::Instant};
+
+use interlock_domain::{
+    Action, Actor, Answer, Decision, DecisionId, DecisionOutcome, DecisionSubject, Digest, TenantId,
+    Timestamp,
+};
+use interlock_policy::{Access, Application, Search};
+use interlock_store::{Kept, Note, Write};
+use serde_json::Value;
+
+use super::{
+    ask::{may_read, permit},
+    bundle::{BundleRefusal, packed},
+    change::tenant,
+};
+use crate::{App, FlowError, applications::Files};
+
+/// When a batch ends early.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Until {
+    /// Never: every question is answered.
+    All,
+    /// With the first no.
+    Deny,
+    /// With the first yes.
+    Permit,
+}
+
+/// Answers questions in order, on record.
+pub(crate) async fn evaluate(
+    app: &App,
+    who: &Actor,
+    questions: impl IntoIterator<Item = Option<Access>>,
+    until: Until,
+) -> Result<Vec<Option<(DecisionId, Answer)>>, FlowError> {
+    let application = application(app, who).await?;
+    let now = app.clock.now();
+    let (mut answers, mut decisions) = (Vec::new(), Vec::new());
+    for question in questions {
+        // What is no question is a no.
+        let Some(question) = question else {
+            answers.push(None);
+            if until == Until::Deny {
+                break;
+            }
+            continue;
+        };
+        let started = Instant::now();
+        let readable = application.readable(&question);
+        let answer = application.evaluate(&readable, now);
+        let decision = recorded(app, who, &application, &readable, answer.clone(), None, (now, started))?;
+        let allowed = answer.allowed;
+        answers.push(Some((decision.id.clone(), answer)));
+        decisions.push(Write::Decision(Box::new(decision)));
+        if (until == Until::Deny && !allowed) || (until == Until::Permit && allowed) {
+            break;
+        }
+    }
+    if !decisions.is_empty() {
+        app.commit(who, now, decisions).await?;
+    }
+    Ok(answers)
+}
+
+/// Searches, on record.
+pub(crate) async fn search(
+    app: &App,
+    who: &Actor,
+    search: &Search,
+    after: Option<&str>,
+    limit: usize,
+) -> Result<(Vec<String>, bool), FlowError> {
+    let application = application(app, who).await?;
+    let now = app.clock.now();
+    let started = Instant::now();
+    let readable = application.readable_search(search);
+    let (found, more) = application.search(&readable, after, limit, now);
+    let answer = Answer {
+        allowed: !found.is_empty(),
+        determining: Vec::new(),
+        errors: Vec::new(),
+        monitored: Vec::new(),
+        bundle: application.digest,
+    };
+    let mut request = serde_json::to_value(&readable).unwrap_or_default();
+    request["after"] = after.into();
+    request["limit"] = limit.into();
+    let found_now = Some(found.clone());
+    let decision = recorded(app, who, &application, &request, answer, found_now, (now, started))?;
+    app.commit(who, now, vec![Write::Decision(Box::new(decision))]).await?;
+    Ok((found, more))
+}
+
+/// The tenant's application, if this program may ask it.
+async fn application(app: &App, who: &Actor) -> Result<Arc<Application>, FlowError> {
+    may_read(app, who, Action::EvaluateAccess, tenant(who)).await?;
+    app.applications
+        .of(&who.tenant)
+        .ok_or_else(|| FlowError::NotFound { what: "application of tenant", id: who.tenant.to_string() })
+}
+
+fn recorded(
+    app: &App,
+    who: &Actor,
+    application: &Application,
+    request: &impl serde::Serialize,
+    answer: Answer,
+    found: Option<Vec<String>>,
+    (now, started): (Timestamp, Instant),
+) -> Result<Decision, FlowError> {
+    let request = serde_json::to_value(request).map_err(|error| FlowError::invalid("", error.to_string()))?;
+    let (request, _) = application.masked(request);
+    let outcome = if answer.allowed { DecisionOutcome::Allow } else { DecisionOutcome::Deny };
+    metrics::counter!("access_decisions_total", "tenant" => who.tenant.to_string(), "outcome" => outcome.as_str())
+        .increment(1);
+    Ok(Decision {
+        id: DecisionId::new(app.clock.uuid()),
+        tenant: who.tenant.clone(),
+        change: None,
+        at: now,
+        outcome,
+        subject: DecisionSubject::Access {
+            application: application.name.clone(),
+            account: who.account.clone(),
+            request: Box::new(request),
+            answer: Box::new(answer),
+            found,
+        },
+        elapsed_us: u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX),
+    })
+}
+
+/// The application in force.
+pub(crate) async fn show(app: &App, who: &Actor) -> Result<Arc<Application>, FlowError> {
+    may_read(app, who, Action::ReadBundle, tenant(who)).await?;
+    app.applications
+        .of(&who.tenant)
+        .ok_or_else(|| FlowError::NotFound { what: "application of tenant", id: who.tenant.to_string() })
+}
+
+/// Loads the tenant's application again from its folder. Whatever goes wrong, the last good one stays.
+pub(crate) async fn reload(app: &App, who: &Actor) -> Result<Arc<Application>, FlowError> {
+    let now = app.clock.now();
+    let (_, decision) = permit(app, who, Action::ReloadBundle, tenant(who), None, now).await?;
+    let _turn = app.reloading.lock().await;
+    let (application, files) = app.applications.read(&who.tenant).map_err(BundleRefusal::from)?;
+    let before = app.applications.of(&who.tenant);
+    if let Some(before) = before.as_ref().filter(|before| {
+        application.revision < before.revision
+            || (application.revision == before.revision && application.digest != before.digest)
+    }) {
+        return Err(FlowError::invalid(
+            "/revision",
+            format!(
+                "the application in the folder has revision {}, and revision {} (`{}`) is in force: raise `revision` in \
+                 application.toml with every edit",
+                application.revision, before.revision, before.digest
+            ),
+        ));
+    }
+    app.store.keep(Kept::Application, &application.digest, &packed(&files)).await?;
+    let note = note(&application, before.map(|before| before.digest));
+    app.commit(who, now, vec![Write::Decision(Box::new(decision)), Write::Note(note)]).await?;
+    let application = Arc::new(application);
+    app.applications.replace(&who.tenant, &application);
+    Ok(application)
+}
+
+/// Puts what a server starts with on record, once for each application.
+pub(crate) async fn begin(app: &App, files: &BTreeMap<TenantId, Files>) -> Result<(), FlowError> {
+    for (tenant, files) in files {
+        let Some(application) = app.applications.of(tenant) else { continue };
+        if app.store.kept(Kept::Application, &application.digest).await?.is_some() {
+            continue;
+        }
+        app.store.keep(Kept::Application, &application.digest, &packed(files)).await?;
+        let note = note(&application, None);
+        app.commit_as_host(tenant, app.clock.now(), None, vec![Write::Note(note)]).await?;
+    }
+    Ok(())
+}
+
+fn note(application: &Application, before: Option<Digest>) -> Note {
+    Note {
+        kind: "application.loaded",
+        object_kind: "application",
+        object_id: application.digest.to_string(),
+        payload: serde_json::json!({
+            "application": application.digest, "name": application.name, "revision": application.revision,
+            "before": before,
+        }),
+    }
+}
+
+/// What differs when a recorded question is asked again.
+pub(crate) async fn again(
+    app: &App,
+    request: &Value,
+    answer: &Answer,
+    found: Option<&Vec<String>>,
+    then: Timestamp,
+) -> Result<Vec<String>, FlowError> {
+    let digest = answer.bundle;
+    let Some(packed) = app.store.kept(Kept::Application, &digest).await? else {
+        return Err(FlowError::NotFound { what: "application", id: digest.to_string() });
+    };
+    let files: BTreeMap<String, String> = match serde_json::from_slice(&packed) {
+        Ok(files) => files,
+        Err(error) => return Ok(vec![format!("the kept application cannot be read: {error}")]),
+    };
+    let files = files.into_iter().map(|(path, text)| (path, text.into_bytes())).collect();
+    let application = match Application::from_files(&files) {
+        Ok(application) if application.digest == digest => application,
+        Ok(other) => {
+            return Ok(vec![format!(
+                "the kept application `{digest}` was altered: it is `{}` now",
+                other.digest
+            )]);
+        }
+        Err(error) => return Ok(vec![format!("this program does not read the kept application: {error}")]),
+    };
+    if application.masked(request.clone()).1 {
+        return Ok(vec!["something is masked in the record, so it cannot be asked again".to_owned()]);
+    }
+    let unreadable = |error: serde_json::Error| vec![format!("the record cannot be read: {error}")];
+    if let Some(found) = found {
+        let search: Search = match serde_json::from_value(request.clone()) {
+            Ok(search) => search,
+            Err(error) => return Ok(unreadable(error)),
+        };
+        let limit =
+            request["limit"].as_u64().and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX);
+        let (now, _) = application.search(&search, request["after"].as_str(), limit, then);
+        return Ok(if now == *found { Vec::new() } else { vec![format!("then {found:?}, now {now:?}")] });
+    }
+    let access: Access = match serde_json::from_value(request.clone()) {
+        Ok(access) => access,
+        Err(error) => return Ok(unreadable(error)),
+    };
+    let now = application.evaluate(&access, then);
+    Ok(if now == *answer { Vec::new() } else { vec![format!("then {answer:?}, now {now:?}")] })
+}
