@@ -11,7 +11,7 @@ use super::{
 use crate::{App, flow::access, problem::Problem};
 
 /// Show the application that is asked over AuthZEN
-#[utoipa::path(get, path = "/application", tag = "policies", security(("key" = ["read"])),
+#[utoipa::path(get, path = "/application", tag = "application", security(("key" = ["read"])),
     responses((status = 200, description = "The application", body = wire::Application)))]
 pub(super) async fn show(
     State(app): State<Arc<App>>,
@@ -24,7 +24,7 @@ pub(super) async fn show(
 ///
 /// One that does not validate, fails one of its own cases, or has a lower revision than the one in force is refused, and so
 /// is one with the same revision and other content. The last good one stays.
-#[utoipa::path(post, path = "/application/reload", tag = "policies", security(("key" = ["admin"])),
+#[utoipa::path(post, path = "/application/reload", tag = "application", security(("key" = ["admin"])),
     responses((status = 200, description = "The application that is in force now", body = wire::Application)))]
 pub(super) async fn reload(
     State(app): State<Arc<App>>,
