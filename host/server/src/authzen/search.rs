@@ -52,7 +52,7 @@ async fn answer(
     let search = search(wanted, fields).map_err(Unanswerable::bad)?;
     let page = optional(fields, "page", "page").map_err(Unanswerable::bad)?;
     // A token goes on with the same question, or it means nothing.
-    let of = Digest::of(&serde_json::to_vec(&search).unwrap_or_default());
+    let of = Digest::of(serde_json::to_vec(&search).unwrap_or_default());
     let after = match page.get("token") {
         None | Some(Value::Null) => None,
         Some(Value::String(token)) if token.is_empty() => None,
