@@ -12,7 +12,7 @@ use crate::{
 pub(crate) async fn write(tx: &mut Tx, decision: &Decision, body: &str) -> Result<(), StoreError> {
     let (plugin, digest) = match &decision.subject {
         DecisionSubject::Plugin { name, digest, .. } => (name.as_str(), digest.to_string()),
-        DecisionSubject::Policy { .. } => ("", String::new()),
+        DecisionSubject::Policy { .. } | DecisionSubject::Access { .. } => ("", String::new()),
     };
     let made = execute!(
         tx.conn(),
