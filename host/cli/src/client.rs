@@ -98,22 +98,34 @@ impl Client {
         let mut items = Vec::new();
         let mut cursor: Option<String> = None;
         while items.len() < limit {
-            let sign = if path.contains('?') { '&' } else { '?' };
-            let size = (limit - items.len()).min(page);
-            let part = match &cursor {
-                Some(cursor) => format!("{path}{sign}limit={size}&cursor={cursor}"),
-                None => format!("{path}{sign}limit={size}"),
-            };
-            let mut body = self.get(&part).await?.body;
-            if let Some(Value::Array(more)) = body.get_mut("items").map(Value::take) {
-                items.extend(more);
-            }
-            cursor = body.get("next_cursor").and_then(Value::as_str).map(str::to_owned);
+            let (more, next) = self.part(path, (limit - items.len()).min(page), cursor.as_deref()).await?;
+            items.extend(more);
+            cursor = next;
             if cursor.is_none() {
                 break;
             }
         }
         Ok(items)
+    }
+
+    /// One part of a paged list, and the cursor of the next one.
+    pub(crate) async fn part(
+        &self,
+        path: &str,
+        size: usize,
+        cursor: Option<&str>,
+    ) -> Result<(Vec<Value>, Option<String>), Failure> {
+        let sign = if path.contains('?') { '&' } else { '?' };
+        let part = match cursor {
+            Some(cursor) => format!("{path}{sign}limit={size}&cursor={cursor}"),
+            None => format!("{path}{sign}limit={size}"),
+        };
+        let mut body = self.get(&part).await?.body;
+        let items = match body.get_mut("items").map(Value::take) {
+            Some(Value::Array(items)) => items,
+            _ => Vec::new(),
+        };
+        Ok((items, body.get("next_cursor").and_then(Value::as_str).map(str::to_owned)))
     }
 
     pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {

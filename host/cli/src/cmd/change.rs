@@ -297,6 +297,11 @@ fn explain(body: &Value, format: Format) -> Result<(), Failure> {
                 output::at(finding, "/code")
             );
         }
+        let decision = output::at(&gate, "/decision");
+        if !decision.is_empty() {
+            println!("    what it saw: interlock decision show {decision}");
+            println!("    once more, here: interlock plugin replay {decision}");
+        }
     }
     for group in rows("/groups") {
         println!("  {}", sheet::group(&group));

@@ -2,8 +2,8 @@
 //! approvals that would let the change proceed.
 
 use interlock_domain::{
-    AccountKind, Action, Actor, Answer, Change, ChangeId, DecisionSubject, Determining, Finding, GateMode,
-    GroupReport, Meaning, Outcome, PersonId, Role, State, Timestamp,
+    AccountKind, Action, Actor, Answer, Change, ChangeId, DecisionId, DecisionSubject, Determining, Finding,
+    GateMode, GroupReport, Meaning, Outcome, PersonId, Role, State, Timestamp,
 };
 use interlock_policy::{Candidate, Missing, SearchLimit, missing_approvals};
 use serde::Serialize;
@@ -60,6 +60,9 @@ pub struct Next {
 pub struct GateFindings {
     /// The gate.
     pub gate: String,
+    /// The call in which it said so.
+    #[schema(value_type = String)]
+    pub decision: DecisionId,
     /// Whether it counts, or is only recorded.
     #[schema(value_type = String)]
     pub mode: GateMode,
@@ -78,6 +81,9 @@ pub struct GateFindings {
 pub struct HealthFindings {
     /// The check.
     pub check: String,
+    /// The call in which it said so.
+    #[schema(value_type = String)]
+    pub decision: DecisionId,
     /// Whether it counts, or is only recorded.
     #[schema(value_type = String)]
     pub mode: GateMode,
@@ -243,6 +249,7 @@ fn findings(change: &Change) -> Vec<GateFindings> {
         .filter(|report| report.verdict.outcome != Outcome::Pass)
         .map(|report| GateFindings {
             gate: report.called().to_owned(),
+            decision: report.decision.clone(),
             mode: report.mode,
             group: report.group.clone(),
             outcome: report.verdict.outcome,
@@ -257,6 +264,7 @@ fn unhealthy(change: &Change) -> Vec<HealthFindings> {
         .filter(|verdict| verdict.outcome != Outcome::Pass)
         .map(|verdict| HealthFindings {
             check: verdict.check.clone(),
+            decision: verdict.decision.clone(),
             mode: verdict.mode,
             at: verdict.at,
             outcome: verdict.outcome,

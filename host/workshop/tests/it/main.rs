@@ -6,6 +6,7 @@
 mod check;
 mod files;
 mod languages;
+mod replay;
 #[expect(dead_code, unreachable_pub, reason = "the sandbox's tests use the rest of it")]
 #[path = "../../../sandbox/tests/it/support/mod.rs"]
 mod support;

@@ -28,16 +28,39 @@ pub(super) async fn decision(connection: &Connection, named: &str) -> Result<Rec
     recorded(body)
 }
 
-/// The newest answers of the plugin of this name, at most so many.
-pub(super) async fn of_plugin(
-    client: &Client,
-    plugin: &str,
-    since: Timestamp,
-    limit: usize,
-) -> Result<Vec<Recorded>, Failure> {
-    let path = format!("/decisions?plugin={plugin}&since={since}");
-    let items = client.list_by(&path, limit, PAGE).await?;
-    items.into_iter().map(recorded).collect()
+/// The answers of a plugin since a time, the newest first, a few at a time: each holds all that the plugin saw.
+pub(super) struct OfPlugin {
+    client: Client,
+    path: String,
+    cursor: Option<String>,
+    left: usize,
+    done: bool,
+}
+
+impl OfPlugin {
+    /// At most `limit` answers of the plugin of this name.
+    pub(super) fn since(client: Client, plugin: &str, since: Timestamp, limit: usize) -> Self {
+        let path = format!("/decisions?plugin={plugin}&since={since}");
+        Self { client, path, cursor: None, left: limit, done: limit == 0 }
+    }
+
+    /// The next few; empty when there are no more.
+    pub(super) async fn next(&mut self) -> Result<Vec<Recorded>, Failure> {
+        if self.done {
+            return Ok(Vec::new());
+        }
+        let (items, cursor) =
+            self.client.part(&self.path, self.left.min(PAGE), self.cursor.as_deref()).await?;
+        self.left = self.left.saturating_sub(items.len());
+        self.done = cursor.is_none() || self.left == 0 || items.is_empty();
+        self.cursor = cursor;
+        items.into_iter().map(recorded).collect()
+    }
+
+    /// Whether the limit stopped it, and there is more.
+    pub(super) const fn is_cut(&self) -> bool {
+        self.left == 0 && self.cursor.is_some()
+    }
 }
 
 /// The newest answer of a health check about what to measure for this change, not after `at`.

@@ -76,18 +76,24 @@ impl Replay {
                     .to_owned(),
             )
         })?;
-        let recorded =
-            decisions::of_plugin(&asked.connection.client()?, &name, since, self.limit as usize).await?;
+        let client = asked.connection.client()?;
+        let mut recorded = decisions::OfPlugin::since(client, &name, since, self.limit as usize);
         // It draws nothing where there is no terminal.
-        let bar = ProgressBar::new(recorded.len() as u64).with_message(format!("decisions of {name}"));
+        let bar = ProgressBar::no_length().with_message(format!("decisions of {name}"));
         let mut replays = Vec::new();
-        for recorded in &recorded {
-            let plugin = asked.for_record(recorded).await?;
-            replays.push(replay(&plugin, recorded, otherwise).await);
-            bar.inc(1);
+        loop {
+            let some = recorded.next().await?;
+            if some.is_empty() {
+                break;
+            }
+            for recorded in &some {
+                let plugin = asked.for_record(recorded).await?;
+                replays.push(replay(&plugin, recorded, otherwise).await);
+                bar.inc(1);
+            }
         }
         bar.finish_and_clear();
-        show_all(&name, since, &replays, recorded.len() == self.limit as usize, format)?;
+        show_all(&name, since, &replays, recorded.is_cut(), format)?;
         Ok(self.outcome(&replays))
     }
 

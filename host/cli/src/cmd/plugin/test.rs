@@ -93,7 +93,15 @@ impl Test {
         }
         if let Some(since) = self.record_since {
             let client = connection.client()?;
-            let mut found = decisions::of_plugin(&client, name, since, self.limit as usize).await?;
+            let mut pages = decisions::OfPlugin::since(client, name, since, self.limit as usize);
+            let mut found = Vec::new();
+            loop {
+                let some = pages.next().await?;
+                if some.is_empty() {
+                    break;
+                }
+                found.extend(some);
+            }
             // In the order in which they were made, as one would write them down.
             found.reverse();
             for recorded in &found {
