@@ -10,6 +10,7 @@ mod output;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
+use interlock_sandbox::Compiler;
 
 use crate::{
     client::Connection,
@@ -78,6 +79,9 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    if let Some(code) = Compiler::enter() {
+        return code;
+    }
     // Wrong usage ends here, with 2.
     let cli = Cli::parse();
     let exit = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {

@@ -15,7 +15,7 @@ use tempfile::NamedTempFile;
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
-use crate::SandboxError;
+use crate::{InstallError, Limits, SandboxError, compiler};
 
 const KEY_FILE: &str = "cache.key";
 const KEY_BYTES: usize = 32;
@@ -42,7 +42,7 @@ impl Cache {
     pub(crate) fn load(&self, engine: &Engine, wasm: &Digest) -> Option<Component> {
         let name = name(engine, wasm);
         match self.read(&name) {
-            Ok(Some(code)) => match revive(engine, &code) {
+            Ok(Some(code)) => match code.revive(engine) {
                 Ok(component) => return Some(component),
                 Err(error) => {
                     tracing::warn!(%wasm, %error, "a compiled plugin does not load: compiling it again")
@@ -55,28 +55,24 @@ impl Cache {
     }
 
     /// Keeps the compiled form for the next start.
-    pub(crate) fn store(&self, engine: &Engine, wasm: &Digest, component: &Component) {
+    pub(crate) fn store(&self, engine: &Engine, wasm: &Digest, code: &Compiled) {
         let name = name(engine, wasm);
-        let written = component
-            .serialize()
-            .map_err(|e| io::Error::other(e.to_string()))
-            .and_then(|code| self.write(&name, &code))
-            .and_then(|()| self.prune());
+        let written = self.write(&name, &code.0).and_then(|()| self.prune());
         if let Err(error) = written {
             tracing::warn!(%wasm, %error, "cannot keep a compiled plugin: it will be compiled again at the next start");
         }
     }
 
-    fn read(&self, name: &str) -> io::Result<Option<Vec<u8>>> {
-        let code = match fs::read(self.code_path(name)) {
+    fn read(&self, name: &str) -> io::Result<Option<Compiled>> {
+        let code = match ours(&self.code_path(name)) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             code => code?,
         };
-        let mac = fs::read(self.mac_path(name))?;
+        let mac = ours(&self.mac_path(name))?;
         // The same bytes are checked and loaded: a file that is mapped could change in between.
         constant_time::verify_slices_are_equal(self.mac(name, &code).as_ref(), &mac)
             .map_err(|_| io::Error::new(ErrorKind::InvalidData, "its MAC does not fit"))?;
-        Ok(Some(code))
+        Ok(Some(Compiled(code)))
     }
 
     fn write(&self, name: &str, code: &[u8]) -> io::Result<()> {
@@ -142,15 +138,31 @@ impl std::hash::Hasher for Fingerprint {
     }
 }
 
-#[expect(
-    unsafe_code,
-    reason = "the one place where compiled code is loaded: `code` carries our MAC, so it is what wasmtime serialised here"
-)]
-fn revive(engine: &Engine, code: &[u8]) -> wasmtime::Result<Component> {
-    // SAFETY: `deserialize` wants bytes that `Component::serialize` made. `Cache::read` has just compared their MAC,
-    // made with a key that only this user can read, and `Cache::store` puts a MAC on nothing else. Code of another
-    // wasmtime or configuration is a plain error.
-    unsafe { Component::deserialize(engine, code) }
+/// Native code that this installation compiled. There is no way to make one of bytes from elsewhere.
+pub(crate) struct Compiled(Vec<u8>);
+
+impl Compiled {
+    /// Compiled in this process.
+    pub(crate) fn here(engine: &Engine, wasm: &[u8]) -> wasmtime::Result<Self> {
+        engine.precompile_component(wasm).map(Self)
+    }
+
+    /// Compiled in a child of this process, which alone could write into the pipe that it comes from.
+    pub(crate) async fn by_child(program: &Path, limits: &Limits, wasm: &[u8]) -> Result<Self, InstallError> {
+        compiler::compile(program, limits, wasm).await.map(Self)
+    }
+
+    /// Ready to be instantiated. Code of another wasmtime or configuration is an error.
+    #[expect(
+        unsafe_code,
+        reason = "the one place where compiled code is loaded: it carries our MAC, or comes from our own child or compiler"
+    )]
+    pub(crate) fn revive(&self, engine: &Engine) -> wasmtime::Result<Component> {
+        // SAFETY: `deserialize` wants bytes that wasmtime's compiler made. A `Compiled` is made in three places: above, by
+        // this process and by a child that is this program; and in `Cache::read`, which has just compared the MAC, made
+        // with a key that only this user can read, and `Cache::store` puts a MAC on nothing but a `Compiled`.
+        unsafe { Component::deserialize(engine, &self.0) }
+    }
 }
 
 /// The key, made at first use. One that others can read is worth nothing, and is replaced together with what it signed.
@@ -190,6 +202,20 @@ fn make_key(dir: &Path, path: &Path) -> io::Result<()> {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
         linked => linked,
     }
+}
+
+/// The content of a file that nobody else could have written: no link, and closed to others. The MAC would hold without this;
+/// but a cache that others can write to is not as it was made, and is not worth a closer look.
+fn ours(path: &Path) -> io::Result<Vec<u8>> {
+    let invalid = |what: &str| io::Error::new(ErrorKind::InvalidData, what.to_owned());
+    let metadata = fs::symlink_metadata(path)?;
+    if !metadata.is_file() {
+        return Err(invalid("it is no plain file"));
+    }
+    if metadata.mode() & 0o077 != 0 {
+        return Err(invalid("it is open to others"));
+    }
+    fs::read(path)
 }
 
 fn replace(dir: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {

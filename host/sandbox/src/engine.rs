@@ -52,7 +52,8 @@ impl Machine {
 /// With a pool where the address space allows one, else without. Reserving the pool is itself the probe: containers
 /// limit address space in more ways than one could ask about.
 fn start(limits: &Limits) -> Result<(Engine, bool), SandboxError> {
-    let mut config = guest_features(limits);
+    // Two components compile side by side at most `compile_concurrency`; none may take all cores from the calls.
+    let mut config = compiling(limits.compile_concurrency > 1);
     config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(limits)));
     match Engine::new(&config) {
         Ok(engine) => return Ok((engine, true)),
@@ -65,9 +66,9 @@ fn start(limits: &Limits) -> Result<(Engine, bool), SandboxError> {
     Ok((engine, false))
 }
 
-/// Everything that makes a guest bounded and its results reproducible. Threads, garbage collection, exceptions and
-/// component-model async are not compiled in.
-fn guest_features(limits: &Limits) -> Config {
+/// Everything that makes a guest bounded and its results reproducible, and with that all that decides what code is
+/// compiled. Threads, garbage collection, exceptions and component-model async are not compiled in.
+pub(crate) fn compiling(parallel: bool) -> Config {
     let mut config = Config::new();
     config
         .epoch_interruption(true)
@@ -76,8 +77,7 @@ fn guest_features(limits: &Limits) -> Config {
         .cranelift_opt_level(OptLevel::Speed)
         .wasm_memory64(false)
         .wasm_relaxed_simd(false)
-        // Two components compile side by side at most `compile_concurrency`; none may take all cores from the calls.
-        .parallel_compilation(limits.compile_concurrency > 1);
+        .parallel_compilation(parallel);
     config
 }
 

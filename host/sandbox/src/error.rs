@@ -23,6 +23,15 @@ pub enum SandboxError {
         /// What wasmtime said.
         reason: String,
     },
+    /// Components cannot be compiled in a child process.
+    #[error(
+        "this program cannot compile plugins in a child process: {reason}; repair that, or compile in this process \
+         (`plugins.compile_in_process = true`), where a hostile plugin can keep a thread busy"
+    )]
+    NoCompiler {
+        /// Why not.
+        reason: String,
+    },
     /// The cache directory cannot be used.
     #[error("cannot use `{path}` as the cache of compiled plugins: {source}")]
     Cache {

@@ -28,11 +28,13 @@ pub mod bare;
 mod bindings;
 mod cache;
 mod call;
+mod compiler;
 mod contract;
 mod engine;
 mod error;
 mod evidence;
 mod inert;
+mod install;
 mod limits;
 mod meter;
 mod plugin;
@@ -44,14 +46,16 @@ mod transcript;
 pub mod types;
 
 pub use anatomy::{Examination, Part, Place};
+pub use compiler::Compiler;
 pub use error::{PluginError, SandboxError};
 pub use evidence::{
     Document, Ending, EvidenceAnswer, EvidenceLookup, EvidenceSource, NoEvidence, RecordedEvidence, Refusal,
 };
+pub use install::InstallError;
 pub use limits::Limits;
 pub use plugin::Plugin;
 pub use replay::Replayed;
-pub use sandbox::{InstallError, Sandbox};
+pub use sandbox::Sandbox;
 pub use shelf::Shelf;
 pub use state::{LogLevel, LogLine};
 pub use transcript::{Call, Record, RecordedError, Transcript};

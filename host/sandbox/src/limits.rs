@@ -40,10 +40,18 @@ pub struct Limits {
     pub component_bytes_max: u64,
     /// Calls that may run at the same time.
     pub instances_max: u32,
-    /// Components that may be compiled at the same time, each on one thread.
+    /// Components that may be compiled at the same time.
     pub compile_concurrency: u32,
-    /// How long an installation waits for the compiler, the queue included.
+    /// Threads that compile one component; they have a lower priority than calls.
+    pub compile_threads: u32,
+    /// How long one compilation may take before it is killed.
     pub compile_timeout_ms: u64,
+    /// How long an installation waits for its turn to compile.
+    pub compile_queue_timeout_ms: u64,
+    /// Bytes of address space of the process that compiles, the program itself included.
+    pub compile_memory_bytes_max: u64,
+    /// Bytes of a component after compilation.
+    pub compiled_bytes_max: u64,
     /// Compiled components that the cache directory keeps.
     pub cache_entries_max: u32,
     /// Plugins that stay ready although no slot of the shelf holds them.
@@ -69,8 +77,12 @@ impl Default for Limits {
             component_bytes_max: 20 << 20,
             instances_max: 64,
             compile_concurrency: 1,
+            compile_threads: 2,
             compile_timeout_ms: 60_000,
-            cache_entries_max: 64,
+            compile_queue_timeout_ms: 600_000,
+            compile_memory_bytes_max: 2 << 30,
+            compiled_bytes_max: 256 << 20,
+            cache_entries_max: 512,
             shelf_spares_max: 8,
         }
     }
@@ -78,6 +90,8 @@ impl Default for Limits {
 
 /// One wasm page.
 const PAGE_BYTES: u64 = 64 << 10;
+/// What the program itself takes, and a small component.
+const COMPILE_MEMORY_BYTES_MIN: u64 = 256 << 20;
 /// The largest integer that canonical JSON writes, so that the fuel used can always be recorded.
 pub(crate) const INTEGER_MAX: u64 = interlock_ledger::canonical::INTEGER_MAX.unsigned_abs();
 
@@ -98,7 +112,10 @@ impl Limits {
             ("component_bytes_max", self.component_bytes_max),
             ("instances_max", u64::from(self.instances_max)),
             ("compile_concurrency", u64::from(self.compile_concurrency)),
+            ("compile_threads", u64::from(self.compile_threads)),
             ("compile_timeout_ms", self.compile_timeout_ms),
+            ("compile_queue_timeout_ms", self.compile_queue_timeout_ms),
+            ("compiled_bytes_max", self.compiled_bytes_max),
         ];
         for (field, value) in at_least_one {
             if value == 0 {
@@ -109,6 +126,11 @@ impl Limits {
         if !(PAGE_BYTES..=4 << 30).contains(&self.memory_bytes_max) {
             let reason = format!("must lie between {PAGE_BYTES} and {}", 4_u64 << 30);
             return Err(SandboxError::Limit { field: "memory_bytes_max", reason });
+        }
+        // Below that the compiling process does not even start.
+        if self.compile_memory_bytes_max < COMPILE_MEMORY_BYTES_MIN {
+            let reason = format!("must be at least {COMPILE_MEMORY_BYTES_MIN}");
+            return Err(SandboxError::Limit { field: "compile_memory_bytes_max", reason });
         }
         if self.fuel_max > INTEGER_MAX {
             let reason = format!("must be at most {INTEGER_MAX}, or it could not be recorded");
@@ -137,6 +159,10 @@ mod tests {
         );
         let page = Limits { memory_bytes_max: PAGE_BYTES, ..Limits::default() };
         page.check().unwrap();
+        let tight = |compile_memory_bytes_max| Limits { compile_memory_bytes_max, ..Limits::default() };
+        tight(COMPILE_MEMORY_BYTES_MIN).check().unwrap();
+        let error = tight(COMPILE_MEMORY_BYTES_MIN - 1).check().unwrap_err().to_string();
+        assert_eq!(error, "limit `compile_memory_bytes_max` must be at least 268435456");
         let much = Limits { fuel_max: INTEGER_MAX + 1, ..Limits::default() };
         assert!(much.check().is_err());
     }

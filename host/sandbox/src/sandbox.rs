@@ -6,11 +6,10 @@ use std::time::Duration;
 
 use interlock_ledger::Digest;
 use jsonschema::{PatternOptions, Validator};
-use thiserror::Error;
 use tokio::sync::Semaphore;
 use wasmtime::component::{Component, Linker};
 
-use crate::cache::Cache;
+use crate::cache::{Cache, Compiled};
 use crate::call::Runner;
 use crate::contract;
 use crate::engine::Machine;
@@ -18,114 +17,15 @@ use crate::evidence::NoEvidence;
 use crate::plugin::Plugin;
 use crate::shelf::Shelf;
 use crate::state::{CallState, Declared};
-use crate::types::{Description, PluginKind, Request, Response};
-use crate::{Limits, PluginError, SandboxError, inert, state};
-
-/// Why a component did not become a plugin.
-#[derive(Debug, Error)]
-#[non_exhaustive]
-pub enum InstallError {
-    /// More bytes than allowed.
-    #[error(
-        "the component has `{bytes}` bytes, `{component_bytes_max}` are allowed: strip it, or raise `component_bytes_max`"
-    )]
-    TooLarge {
-        /// Its size.
-        bytes: u64,
-        /// The limit.
-        component_bytes_max: u64,
-    },
-    /// Not the bytes that were registered.
-    #[error("the component's digest is `{found}`, registered was `{expected}`")]
-    DigestDiffers {
-        /// What was registered.
-        expected: Digest,
-        /// What the bytes have.
-        found: Digest,
-    },
-    /// No valid component, or one beyond the limits of an instance.
-    #[error("the component does not compile: {reason}")]
-    Compile {
-        /// What wasmtime said.
-        reason: String,
-    },
-    /// The compiler took too long. What it is at will still be cached.
-    #[error(
-        "the component did not compile within `{after_ms}` ms: try again later, or raise `compile_timeout_ms`"
-    )]
-    CompileTimedOut {
-        /// The limit.
-        after_ms: u64,
-    },
-    /// It imports what no plugin may have.
-    #[error("the component imports {}, which no plugin may: use `evidence` instead", list(names))]
-    ForeignImports {
-        /// All of them.
-        names: Vec<String>,
-    },
-    /// It needs functions of the contract that this host is too old to have.
-    #[error(
-        "the component needs {}, and this server has version {version} of the contract: update the server, or build the \
-         component for {version}",
-        list(names)
-    )]
-    NewerContract {
-        /// All of them.
-        names: Vec<String>,
-        /// The newest version that is served here.
-        version: &'static str,
-    },
-    /// It is no plugin.
-    #[error("the component exports none of `gate`, `health` and `strategy` of `interlock:plugin@1`")]
-    NoWorld,
-    /// It wants to be two things.
-    #[error("the component is both a {one} and a {other}: make two components of it")]
-    TwoWorlds {
-        /// One world.
-        one: PluginKind,
-        /// Another.
-        other: PluginKind,
-    },
-    /// Functions of its world are missing.
-    #[error("a {kind} must also export {}", list(names))]
-    MissingExports {
-        /// The world.
-        kind: PluginKind,
-        /// All that is missing.
-        names: Vec<String>,
-    },
-    /// A function or import has another type than in the contract.
-    #[error("the component does not keep to `interlock:plugin@1`: {reason}")]
-    Contract {
-        /// What wasmtime said.
-        reason: String,
-    },
-    /// It could not say what it is.
-    #[error("the component failed its smoke test `describe`: {0}")]
-    SmokeTest(PluginError),
-    /// The settings schema is none.
-    #[error("the component's settings schema is not valid: {reason}")]
-    Schema {
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// The host's own part failed.
-    #[error("the host failed to install the component: {reason}")]
-    Host {
-        /// What happened.
-        reason: String,
-    },
-}
-
-fn list(names: &[String]) -> String {
-    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
-}
+use crate::types::{Description, Request, Response};
+use crate::{Compiler, InstallError, Limits, SandboxError, inert, state};
 
 /// Compiles, inspects and keeps plugins. One for each process.
 pub struct Sandbox {
     machine: Arc<Machine>,
     linker: Linker<CallState>,
     cache: Option<Arc<Cache>>,
+    compiler: Compiler,
     compilers: Arc<Semaphore>,
     shelf: Shelf,
 }
@@ -137,11 +37,24 @@ impl std::fmt::Debug for Sandbox {
 }
 
 impl Sandbox {
-    /// A sandbox, with a cache of compiled plugins if there is a directory for it.
+    /// A sandbox that compiles in this process, with a cache of compiled plugins if there is a directory for it: for tests,
+    /// and for tools that compile nothing but what is theirs.
     ///
     /// # Errors
     /// When the limits make no sense, wasmtime does not start here, or the directory cannot be used.
     pub fn new(limits: Limits, cache_dir: Option<&Path>) -> Result<Self, SandboxError> {
+        Self::with_compiler(limits, cache_dir, Compiler::InProcess)
+    }
+
+    /// The same with a compiler of one's choice. What is installed by others is compiled by [`Compiler::own_program`].
+    ///
+    /// # Errors
+    /// As [`Sandbox::new`].
+    pub fn with_compiler(
+        limits: Limits,
+        cache_dir: Option<&Path>,
+        compiler: Compiler,
+    ) -> Result<Self, SandboxError> {
         let machine = Arc::new(Machine::new(limits)?);
         let limits = &machine.limits;
         let cache = cache_dir.map(|dir| Cache::open(dir, limits.cache_entries_max)).transpose()?;
@@ -152,6 +65,7 @@ impl Sandbox {
         Ok(Self {
             linker,
             cache: cache.map(Arc::new),
+            compiler,
             compilers: Arc::new(Semaphore::new(limits.compile_concurrency as usize)),
             shelf: Shelf::new(limits.shelf_spares_max),
             machine,
@@ -241,29 +155,66 @@ impl Sandbox {
         self.compile(digest, wasm).await
     }
 
-    /// On a thread of its own and never more than `compile_concurrency` of them: a component that is slow to compile
-    /// delays other installations, and no call.
+    /// From the cache, or compiled off the request path and never more than `compile_concurrency` at a time: a component that is
+    /// slow to compile delays other installations of new components, and no call. Nothing goes on compiling for a
+    /// caller that is gone.
     async fn compile(&self, digest: Digest, wasm: Vec<u8>) -> Result<Component, InstallError> {
-        let after_ms = self.limits().compile_timeout_ms;
-        let compilers = Arc::clone(&self.compilers);
-        let machine = Arc::clone(&self.machine);
-        let cache = self.cache.clone();
-        let compiled = async move {
-            let permit =
-                compilers.acquire_owned().await.map_err(|e| InstallError::Host { reason: e.to_string() })?;
-            let work = move || {
-                // A compilation cannot be stopped. The permit goes with it, so that giving up does not add threads.
-                let _permit = permit;
-                compile(&machine, cache.as_deref(), &digest, &wasm)
-            };
-            tokio::task::spawn_blocking(work)
-                .await
-                .map_err(|e| InstallError::Host { reason: e.to_string() })?
-        };
-        match tokio::time::timeout(Duration::from_millis(after_ms), compiled).await {
-            Ok(component) => component,
-            Err(_elapsed) => Err(InstallError::CompileTimedOut { after_ms }),
+        if let Some(component) = self.cached(digest).await? {
+            return Ok(component);
         }
+        let waited_ms = self.limits().compile_queue_timeout_ms;
+        let turn = Arc::clone(&self.compilers).acquire_owned();
+        let permit = match tokio::time::timeout(Duration::from_millis(waited_ms), turn).await {
+            Ok(permit) => permit.map_err(|e| InstallError::Host { reason: e.to_string() })?,
+            Err(_elapsed) => return Err(InstallError::CompilerBusy { waited_ms }),
+        };
+        // Whoever was before may have compiled the same.
+        if let Some(component) = self.cached(digest).await? {
+            return Ok(component);
+        }
+        match &self.compiler {
+            Compiler::Child(program) => {
+                let code = Compiled::by_child(program, self.limits(), &wasm).await?;
+                drop(permit);
+                self.keep(digest, code).await
+            }
+            Compiler::InProcess => {
+                let after_ms = self.limits().compile_timeout_ms;
+                let machine = Arc::clone(&self.machine);
+                let work = off_the_request_path(move || {
+                    // This compilation cannot be stopped. The permit goes with it, so that giving up does not add threads.
+                    let _permit = permit;
+                    Compiled::here(&machine.engine, &wasm)
+                        .map_err(|e| InstallError::Compile { reason: format!("{e:#}") })
+                });
+                match tokio::time::timeout(Duration::from_millis(after_ms), work).await {
+                    Ok(code) => self.keep(digest, code?).await,
+                    Err(_elapsed) => Err(InstallError::CompileTimedOut { after_ms }),
+                }
+            }
+        }
+    }
+
+    async fn cached(&self, digest: Digest) -> Result<Option<Component>, InstallError> {
+        let Some(cache) = self.cache.clone() else { return Ok(None) };
+        let machine = Arc::clone(&self.machine);
+        off_the_request_path(move || Ok(cache.load(&machine.engine, &digest))).await
+    }
+
+    /// Loads what was just compiled, and keeps it for the next start.
+    async fn keep(&self, digest: Digest, code: Compiled) -> Result<Component, InstallError> {
+        let (machine, cache) = (Arc::clone(&self.machine), self.cache.clone());
+        off_the_request_path(move || {
+            // Some limits are those of instances: whoever compiles does not know them.
+            let component = code
+                .revive(&machine.engine)
+                .map_err(|e| InstallError::Compile { reason: format!("{e:#}") })?;
+            if let Some(cache) = cache {
+                cache.store(&machine.engine, &digest, &code);
+            }
+            Ok(component)
+        })
+        .await
     }
 
     pub(crate) async fn accept(&self, digest: Digest, component: &Component) -> Result<Plugin, InstallError> {
@@ -287,22 +238,11 @@ impl Sandbox {
     }
 }
 
-fn compile(
-    machine: &Machine,
-    cache: Option<&Cache>,
-    digest: &Digest,
-    wasm: &[u8],
-) -> Result<Component, InstallError> {
-    let engine = &machine.engine;
-    if let Some(component) = cache.and_then(|cache| cache.load(engine, digest)) {
-        return Ok(component);
-    }
-    let component = Component::from_binary(engine, wasm)
-        .map_err(|e| InstallError::Compile { reason: format!("{e:#}") })?;
-    if let Some(cache) = cache {
-        cache.store(engine, digest, &component);
-    }
-    Ok(component)
+/// On a thread for what takes long.
+async fn off_the_request_path<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, InstallError> + Send + 'static,
+) -> Result<T, InstallError> {
+    tokio::task::spawn_blocking(work).await.map_err(|e| InstallError::Host { reason: e.to_string() })?
 }
 
 /// Patterns run in linear time, and references stay inside the document: the schema comes from outside.

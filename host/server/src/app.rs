@@ -6,7 +6,7 @@ use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use interlock_domain::{AccountKind, Actor, Device, DeviceId, TenantId, Timestamp};
 use interlock_ledger::{KeyError, SigningKey};
 use interlock_policy::Policies;
-use interlock_sandbox::Sandbox;
+use interlock_sandbox::{Compiler, Sandbox};
 use interlock_store::{By, Commit, Committed, Lease, LedgerKeys, Options, Store, Write};
 use interlock_vault::{Kek, Vault};
 use tokio::sync::{Mutex, Notify};
@@ -78,7 +78,10 @@ impl App {
         let trusted_keys = TrustedKeys::open(config.artifacts.trusted_keys_dir.clone())?;
         let replica = format!("replica-{}", clock.uuid().simple());
         let bus = Bus::open(&config.bus.url, &config.ledger.origin, replica)?;
-        let sandbox = Sandbox::new(config.plugins.limits.clone(), Some(&config.plugins.cache_dir))?;
+        let plugins = &config.plugins;
+        let compiler =
+            if plugins.compile_in_process { Compiler::InProcess } else { Compiler::own_program()? };
+        let sandbox = Sandbox::with_compiler(plugins.limits.clone(), Some(&plugins.cache_dir), compiler)?;
         let installed = install_all(&sandbox, &store, clock.as_ref(), &config.plugins.dir).await?;
         let app = Arc::new(App {
             config,

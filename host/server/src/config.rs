@@ -147,6 +147,9 @@ pub struct Plugins {
     pub cache_dir: PathBuf,
     /// Most bindings in one environment.
     pub bindings_max: usize,
+    /// Compile in the server's own process, where a compilation cannot be stopped, instead of in a child that is killed when its time is
+    /// up: only for hosts that cannot start processes.
+    pub compile_in_process: bool,
     /// What a call may use.
     pub limits: Limits,
 }
@@ -406,6 +409,7 @@ impl Default for Plugins {
             dir: PathBuf::from("plugins"),
             cache_dir: PathBuf::new(),
             bindings_max: 200,
+            compile_in_process: false,
             limits: Limits::default(),
         }
     }

@@ -89,6 +89,8 @@ impl TestApp {
         config.server.data_dir = dir.path().join("data");
         config.plugins.dir = dir.path().join("plugins");
         config.store.batch_wait_ms = 0;
+        // A test's `main` is not ours, so it cannot be started again as a compiler.
+        config.plugins.compile_in_process = true;
         alter(&mut config);
         let clock = ManualClock::at(Timestamp::from_millis(START_MS)).drawing_after(number * 1_000_000);
         let clock = Arc::new(clock);

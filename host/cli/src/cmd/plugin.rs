@@ -18,7 +18,7 @@ use std::{
 };
 
 use clap::Subcommand;
-use interlock_sandbox::{Examination, Limits, Plugin as Installed, Sandbox};
+use interlock_sandbox::{Compiler, Examination, Limits, Plugin as Installed, Sandbox};
 use serde_json::Value;
 
 use crate::{
@@ -102,10 +102,12 @@ async fn look_at(wasm: Vec<u8>) -> Result<Looked, Failure> {
         cache_entries_max: CACHE_ENTRIES_MAX,
         ..Limits::default()
     };
-    let sandbox = match cache_dir().map(|dir| Sandbox::new(limits.clone(), Some(&dir))) {
+    let compiler = Compiler::own_program().map_err(Failure::local)?;
+    let open = |dir: Option<&Path>| Sandbox::with_compiler(limits.clone(), dir, compiler.clone());
+    let sandbox = match cache_dir().map(|dir| open(Some(&dir))) {
         Some(Ok(sandbox)) => sandbox,
         // A home that cannot be written to costs time, nothing else.
-        Some(Err(_)) | None => Sandbox::new(limits.clone(), None).map_err(Failure::local)?,
+        Some(Err(_)) | None => open(None).map_err(Failure::local)?,
     };
     let examination = sandbox.examine(wasm.clone()).await;
     Ok(Looked { wasm, examination, limits })

@@ -162,3 +162,126 @@ fn a_directory_that_cannot_be_made_is_named() {
     assert!(matches!(error, SandboxError::Cache { .. }));
     assert!(error.to_string().starts_with("cannot use `/dev/null/cache` as the cache"), "{error}");
 }
+
+/// What one could put in the place of an entry.
+fn forgeries(good: &[u8]) -> Vec<Vec<u8>> {
+    // Each eighth byte of the header, where lengths and offsets stand, and then every so many bytes of the rest.
+    let places = (0..good.len().min(512)).step_by(8).chain((512..good.len()).step_by(good.len() / 24));
+    let flipped = places.map(|at| {
+        let mut bytes = good.to_vec();
+        bytes[at] ^= 1 << (at % 8);
+        bytes
+    });
+    let longer = [good, &[0]].concat();
+    flipped.chain([longer, b"\x7fELF".to_vec(), vec![0; good.len()]]).collect()
+}
+
+#[tokio::test]
+async fn a_bit_flipped_anywhere_in_an_entry_or_its_mac_means_compiling_again() {
+    let dir = TempDir::new().unwrap();
+    let wasm = passing().build();
+    start(dir.path(), small(), &wasm).await;
+    let path = entry(dir.path());
+    let mac = path.with_extension("mac");
+    let (good, good_mac) = (fs::read(&path).unwrap(), fs::read(&mac).unwrap());
+    let sandbox = Sandbox::new(small(), Some(dir.path())).unwrap();
+    let again = async || {
+        let before = inode(&path);
+        let plugin = sandbox.revive(interlock_ledger::Digest::of(&wasm), wasm.clone()).await.unwrap();
+        assert_eq!(ask(&plugin, 0).await.outcome, Ok(pass()));
+        inode(&path) != before
+    };
+    assert!(!again().await, "it was good, and was compiled all the same");
+    for bad in forgeries(&good) {
+        fs::write(&path, bad).unwrap();
+        assert!(again().await);
+        assert_eq!(fs::read(&path).unwrap(), good);
+    }
+    for at in 0..good_mac.len() {
+        let mut bad = good_mac.clone();
+        bad[at] ^= 0x80;
+        fs::write(&mac, bad).unwrap();
+        assert!(again().await);
+        assert_eq!(fs::read(&mac).unwrap(), good_mac);
+    }
+}
+
+#[tokio::test]
+async fn an_entry_of_another_engine_has_another_name_and_does_not_pass_under_this_one() {
+    let dir = TempDir::new().unwrap();
+    let wasm = passing().build();
+    start(dir.path(), small(), &wasm).await;
+    let path = entry(dir.path());
+    // The version of wasmtime stands in the entry; our key, or somebody who has it, might even sign that.
+    let mut other = fs::read(&path).unwrap();
+    let version = other.windows(2).position(|two| two == b"48").expect("wasmtime 48");
+    other[version + 1] = b'9';
+    fs::write(&path, &other).unwrap();
+    fs::write(path.with_extension("mac"), mac(dir.path(), &path, &other)).unwrap();
+    let before = inode(&path);
+    start(dir.path(), small(), &wasm).await;
+    assert_ne!(inode(&path), before, "code of another wasmtime was loaded");
+}
+
+/// The MAC that the cache itself would make.
+fn mac(dir: &Path, path: &Path, code: &[u8]) -> Vec<u8> {
+    let key = fs::read(dir.join("cache.key")).unwrap();
+    let key = aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, &key);
+    let mut mac = aws_lc_rs::hmac::Context::with_key(&key);
+    mac.update(b"interlock compiled component v1\n");
+    mac.update(path.file_stem().unwrap().as_encoded_bytes());
+    mac.update(code);
+    mac.sign().as_ref().to_vec()
+}
+
+#[tokio::test]
+async fn a_link_in_the_place_of_an_entry_is_not_followed_and_its_target_not_written_to() {
+    let (dir, elsewhere) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    let wasm = passing().build();
+    start(dir.path(), small(), &wasm).await;
+    let path = entry(dir.path());
+    for linked in [path.clone(), path.with_extension("mac")] {
+        let target = elsewhere.path().join("target");
+        fs::copy(&linked, &target).unwrap();
+        let before = fs::read(&target).unwrap();
+        fs::remove_file(&linked).unwrap();
+        std::os::unix::fs::symlink(&target, &linked).unwrap();
+        start(dir.path(), small(), &wasm).await;
+        assert!(!fs::symlink_metadata(&linked).unwrap().is_symlink(), "{}", linked.display());
+        assert_eq!(fs::read(&target).unwrap(), before);
+    }
+}
+
+#[tokio::test]
+async fn an_entry_that_others_may_write_is_compiled_again() {
+    let dir = TempDir::new().unwrap();
+    let wasm = passing().build();
+    start(dir.path(), small(), &wasm).await;
+    let path = entry(dir.path());
+    for (path, wrong) in [(path.clone(), 0o666), (path.with_extension("mac"), 0o620), (path.clone(), 0o602)] {
+        fs::set_permissions(&path, fs::Permissions::from_mode(wrong)).unwrap();
+        start(dir.path(), small(), &wasm).await;
+        assert_eq!(mode(&path), 0o600);
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_file_in_the_place_of_an_entry_costs_a_compilation_and_no_more() {
+    let dir = TempDir::new().unwrap();
+    let wasm = passing().build();
+    start(dir.path(), small(), &wasm).await;
+    let path = entry(dir.path());
+    fs::remove_file(&path).unwrap();
+    fs::create_dir(&path).unwrap();
+    start(dir.path(), small(), &wasm).await;
+    start(dir.path(), small(), &wasm).await;
+}
+
+#[tokio::test]
+async fn a_cache_that_cannot_be_written_costs_a_compilation_and_no_more() {
+    let dir = TempDir::new().unwrap();
+    let sandbox = Sandbox::new(small(), Some(dir.path())).unwrap();
+    fs::remove_dir_all(dir.path()).unwrap();
+    let plugin = sandbox.install(passing().build()).await.unwrap();
+    assert_eq!(ask(&plugin, 0).await.outcome, Ok(pass()));
+}

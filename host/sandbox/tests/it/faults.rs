@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use interlock_sandbox::types::Request;
+use interlock_sandbox::types::{Change, Request};
 use interlock_sandbox::{InstallError, Limits, NoEvidence, PluginError};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 
+use crate::limits::{Hundred, SilentAfter};
 use crate::support::*;
 
 const FOR_EVER: &str = "(loop $l (br $l)) (unreachable)";
@@ -271,4 +272,214 @@ fn whatever_the_guest_leaves_in_memory_the_host_gets_an_answer_or_a_reason() {
         Ok(())
     });
     checked.unwrap();
+}
+
+#[tokio::test]
+async fn every_fault_of_a_tenants_call_leaves_the_other_tenants_call_as_it_is() {
+    // Each writes its `now` where the next call would find it, and then does its worst.
+    let note = format!("(i32.store (i32.const 16) {})", now());
+    let found = "(if (i32.load (i32.const 16)) (then (unreachable)))";
+    for worst in
+        ["(unreachable)", FOR_EVER, "(call $deep)", "(drop (memory.grow (i32.const 65000))) (unreachable)"]
+    {
+        let body = format!("{found} {note} (if (i32.ne {} (i32.const 1)) (then {worst})) $pass", now());
+        let guest = Guest::gate(&body).with(|g| g.fields = "(func $deep (call $deep) (call $deep))".into());
+        let plugin = install(Limits { instances_max: 1, ..small() }, guest).await;
+        let of = |tenant: &str, now| {
+            let change = Change { tenant: tenant.into(), ..change().as_ref().clone() };
+            Request::Evaluate { change: Arc::new(change), settings: "{}".into(), now }
+        };
+        for round in 0..5 {
+            let bad = plugin.call(of("acme", 7 + round), Arc::new(NoEvidence)).await;
+            assert!(bad.outcome.is_err(), "{worst}");
+            let good = plugin.call(of("mercy", 1), Arc::new(NoEvidence)).await;
+            assert_eq!(good.outcome, Ok(pass()), "{worst}: something of `acme` was left");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_trap_after_log_and_evidence_keeps_their_record() {
+    let mut guest = Guest::new("compliance-gate");
+    let (at, len) = guest.text("artifact");
+    guest.imports = format!("{LOG}\n{FETCH}");
+    let body = format!(
+        "(call $log (i32.const 1) (i32.const {at}) (i32.const {len}))
+         (call $fetch (i32.const {at}) (i32.const {len}) (i32.const {at}) (i32.const {len}) (call $alloc (i32.const 48)))
+         (unreachable)"
+    );
+    guest.export("gate", "evaluate", "(param $in i32) (result i32)", &body);
+    let plugin = install(small(), guest).await;
+    let call = plugin.call(evaluate(0), Arc::new(Hundred)).await;
+    assert_eq!(call.outcome.as_ref().unwrap_err().code(), "trapped");
+    assert_eq!((call.transcript.logs.len(), call.transcript.evidence.len()), (1, 1));
+    assert!(plugin.replay(&call.record().unwrap()).await.identical);
+}
+
+#[tokio::test]
+async fn a_table_bomb_is_refused_and_named() {
+    let bomb = "(if (i32.eq (table.grow $t (ref.null func) (i32.const 9000000)) (i32.const -1)) (then (unreachable)))";
+    let guest = moody(bomb).with(|g| g.fields = "(table $t 1 funcref)".into());
+    let expected = PluginError::TableExceeded { table_elements_max: 100_000, wanted: 9_000_001 };
+    check(small(), guest, expected).await;
+}
+
+#[tokio::test]
+async fn memory_in_many_small_bites_counts_as_one() {
+    let bites = "(loop $l (br_if $l (i32.ne (memory.grow (i32.const 1)) (i32.const -1)))) (unreachable)";
+    let plugin = install(small(), moody(bites)).await;
+    let call = ask(&plugin, 0).await;
+    assert_eq!(call.outcome.unwrap_err().code(), "memory-exceeded");
+    assert_eq!(call.transcript.memory_bytes_peak, 64 << 20);
+    assert_eq!(ask(&plugin, 1).await.outcome, Ok(pass()));
+}
+
+#[tokio::test]
+async fn one_instruction_over_all_memory_is_within_the_time_of_a_tick() {
+    // Not interruptible, which is why memory has a limit. The fuel is what ends it in the end.
+    let fill = "(drop (memory.grow (i32.const 1000)))
+        (loop $l (memory.fill (i32.const 65536) (i32.const 1) (i32.const 65000000)) (br $l)) (unreachable)";
+    let limits = Limits { fuel_max: 1 << 52, deadline_ms: 50, ..small() };
+    check(limits, moody(fill), PluginError::TimedOut { after_ms: 50 }).await;
+}
+
+#[tokio::test]
+async fn a_flood_of_look_ups_is_stopped() {
+    let plugin = install(small(), crate::limits::asking()).await;
+    let call = plugin.call(evaluate(100_000), Arc::new(NoEvidence)).await;
+    assert_eq!(call.outcome, Err(PluginError::HostCallsExceeded { host_calls_max: 1_000 }));
+    assert_eq!((call.transcript.host_calls, call.transcript.evidence.len()), (1_000, 1_000));
+}
+
+#[tokio::test]
+async fn a_key_as_long_as_memory_is_too_much_output() {
+    let mut guest = Guest::new("compliance-gate");
+    let (at, len) = guest.text("artifact");
+    guest.imports = FETCH.into();
+    let body = format!(
+        "(if (i32.eqz {}) (then
+           (drop (memory.grow (i32.const 100)))
+           (memory.fill (i32.const 131072) (i32.const 97) (i32.const 6000000))
+           (call $fetch (i32.const {at}) (i32.const {len}) (i32.const 131072) (i32.const 6000000) (call $alloc (i32.const 48)))))
+         $pass",
+        now()
+    );
+    guest.export("gate", "evaluate", "(param $in i32) (result i32)", &body);
+    let output_bytes_max = small().output_bytes_max;
+    check(small(), guest, PluginError::OutputTooLarge { output_bytes_max }).await;
+}
+
+#[tokio::test]
+async fn a_list_that_claims_millions_of_findings_is_never_allocated() {
+    // All of it lies within memory, so the pointers are good; every finding is the same 28 bytes of zeros.
+    let mut guest = Guest::new("compliance-gate");
+    let bad = guest.words(&[0, 1, 131_072, 200_000]);
+    let body = format!(
+        "(if (i32.eqz {}) (then (drop (memory.grow (i32.const 100))) (return (i32.const {bad})))) $pass",
+        now()
+    );
+    guest.export("gate", "evaluate", "(param $in i32) (result i32)", &body);
+    let output_bytes_max = small().output_bytes_max;
+    check(small(), guest, PluginError::OutputTooLarge { output_bytes_max }).await;
+}
+
+#[tokio::test]
+async fn a_source_that_hangs_ends_with_its_call_and_leaves_no_instance_taken() {
+    let limits = Limits { instances_max: 1, call_timeout_ms: 30, ..small() };
+    let plugin = install(limits, crate::limits::asking()).await;
+    for _ in 0..3 {
+        let call = plugin.call(evaluate(1), Arc::new(SilentAfter::new(0))).await;
+        assert_eq!(call.outcome, Err(PluginError::CallTimedOut { after_ms: 30 }));
+        assert_eq!(ask(&plugin, 0).await.outcome, Ok(pass()));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sixty_four_at_once_give_what_one_alone_gives_down_to_the_fuel() {
+    let plugin = install(Limits { instances_max: 64, ..small() }, moody("(unreachable)")).await;
+    let alone = [ask(&plugin, 0).await, ask(&plugin, 1).await];
+    let calls: Vec<_> = (0..256)
+        .map(|number| {
+            let plugin = Arc::clone(&plugin);
+            tokio::spawn(async move { (number, ask(&plugin, number % 2).await) })
+        })
+        .collect();
+    for call in calls {
+        let (number, call) = call.await.unwrap();
+        let one = &alone[usize::try_from(number % 2).unwrap()];
+        assert_eq!(call.outcome, one.outcome);
+        assert_eq!(call.transcript.fuel, one.transcript.fuel);
+    }
+}
+
+#[tokio::test]
+async fn a_component_with_thousands_of_exports_and_types_is_taken_or_refused_and_never_hangs() {
+    let many = |count: usize| {
+        let functions: String = (0..count)
+            .map(|number| format!("export extra{number}: func(a: tuple<u8, u{}>);\n", 8 << (number % 4)))
+            .collect();
+        let guest = passing().with(|g| {
+            g.wit += &format!("world odd {{ export plugin; export gate; {functions} }}");
+            g.world = "odd";
+            g.exports += &(0..count)
+                .map(|number| {
+                    let wide = if number % 4 == 3 { "i64" } else { "i32" };
+                    format!("(func (export \"extra{number}\") (param i32 {wide}))")
+                })
+                .collect::<String>();
+        });
+        guest.build()
+    };
+    let plugin = sandbox(small()).install(many(900)).await.unwrap();
+    assert_eq!(ask(&plugin, 0).await.outcome, Ok(pass()));
+}
+
+#[tokio::test]
+async fn a_component_of_many_modules_and_memories_is_refused_at_installation() {
+    let fields: String = (0..5).map(|number| format!("(memory $m{number} 1)")).collect();
+    let error = refusal(passing().with(|g| g.fields = fields)).await;
+    assert!(matches!(&error, InstallError::Compile { reason } if reason.contains("memories")), "{error}");
+
+    let tables: String = (0..9).map(|number| format!("(table $t{number} 1 funcref)")).collect();
+    let error = refusal(passing().with(|g| g.fields = tables)).await;
+    assert!(matches!(&error, InstallError::Compile { reason } if reason.contains("tables")), "{error}");
+}
+
+#[tokio::test]
+async fn a_component_that_is_cut_off_anywhere_or_has_a_byte_changed_is_refused_or_runs_as_bounded() {
+    let good = passing().build();
+    let sandbox = sandbox(small());
+    for length in (0..good.len()).step_by(good.len() / 40) {
+        let error = sandbox.install(good[..length].to_vec()).await.unwrap_err();
+        let codes = ["does-not-compile", "no-world", "missing-exports", "contract"];
+        assert!(codes.contains(&error.code()), "{length}: {error}");
+    }
+    for at in (0..good.len()).step_by(good.len() / 60) {
+        let mut bad = good.clone();
+        bad[at] ^= 0x55;
+        // Some bytes are names of no meaning; whatever installs is as bounded as any.
+        if let Ok(plugin) = sandbox.install(bad).await {
+            let _ = ask(&plugin, 0).await;
+        }
+    }
+    let plugin = sandbox.install(good).await.unwrap();
+    assert_eq!(ask(&plugin, 0).await.outcome, Ok(pass()));
+}
+
+#[tokio::test]
+async fn a_start_function_that_traps_or_asks_the_host_is_caught_at_installation() {
+    let start = |body: &str, imports: &str| {
+        passing().with(|g| {
+            g.imports = imports.into();
+            g.fields = format!("(func $start {body}) (start $start)");
+        })
+    };
+    let error = refusal(start("(unreachable)", "")).await;
+    assert!(matches!(&error, InstallError::SmokeTest(PluginError::Trapped { .. })), "{error}");
+    let flood = "(loop $l (call $log (i32.const 0) (i32.const 8) (i32.const 0)) (br $l))";
+    let error = refusal(start(flood, LOG)).await;
+    assert_eq!(error.code(), "smoke-test", "{error}");
+    let bomb = "(if (i32.eq (memory.grow (i32.const 65000)) (i32.const -1)) (then (unreachable)))";
+    let error = refusal(start(bomb, "")).await;
+    assert!(matches!(&error, InstallError::SmokeTest(PluginError::MemoryExceeded { .. })), "{error}");
 }

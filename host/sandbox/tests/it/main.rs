@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "clippy allows it in test functions only, not in what they share")]
 
 mod cache;
+mod compiler;
 mod evidence;
 mod faults;
 mod install;

@@ -127,6 +127,7 @@ async fn no_restart_goes_back_to_a_lower_revision_not_even_to_the_built_in_bundl
         let mut config = Config::default();
         config.server.data_dir = data.path().join("data");
         config.plugins.dir = data.path().join("plugins");
+        config.plugins.compile_in_process = true;
         config.policies.dir = dir.to_owned();
         let clock = Arc::new(ManualClock::at(Timestamp::from_millis(START_MS)));
         App::open(config.checked().unwrap(), clock).await

@@ -11,6 +11,7 @@ async fn with_a_key_for(data_dir: &Path, name: &str) {
     let mut config = interlock_server::Config::default();
     config.server.data_dir = data_dir.to_owned();
     config.plugins.dir = data_dir.join("plugins");
+    config.plugins.compile_in_process = true;
     let app = App::open(config.checked().unwrap(), Arc::new(SystemClock)).await.unwrap();
     let request = serde_json::from_value(json!({
         "name": name,

@@ -1,5 +1,7 @@
 //! A plugin in a few lines: core WebAssembly text, made into a component by `wit-component`.
 
+pub mod hostile;
+
 use std::path::Path;
 use std::sync::Arc;
 
