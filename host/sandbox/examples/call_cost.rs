@@ -2,7 +2,10 @@
 //!
 //! ```text
 //! cargo run --release -p interlock-sandbox --example call_cost -- GATE.wasm [SETTINGS.json] [--output json]
+//! cargo run --release -p interlock-sandbox --example call_cost -- --question
 //! ```
+//!
+//! `--question` prints the question as JSON instead, for programs that measure others with it.
 //!
 //! The two are called in turn, in one process, so that noise hits both; figures are the lower quartile of the rounds,
 //! since other work on the machine can only add. Each line is `name value unit bound holds`.
@@ -12,21 +15,27 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
-use interlock_sandbox::types::{
-    Artifact, Change, ChangeKind, Group, Population, Request, Response, RollbackTarget,
-};
+use interlock_sandbox::types::{Request, Response};
 use interlock_sandbox::{Limits, NoEvidence, Sandbox};
 
-const RATIO_MAX: f64 = 1.5;
+use crate::figures::{Line, NOW, change, percentile_us};
+
+#[expect(unreachable_pub, reason = "one program: nothing here is reachable from outside")]
+mod figures;
+
+const RATIO_MAX: f64 = 1.3;
 const ROUNDS: usize = 1_000;
 /// Calls of one kind before it is the other's turn.
 const CALLS: u32 = 5;
-const NOW: u64 = 1_750_000_000_000;
 
 fn main() -> anyhow::Result<ExitCode> {
     let (mut json, mut files) = (false, vec![]);
     let mut args = std::env::args().skip(1);
     while let Some(arg) = args.next() {
+        if arg == "--question" {
+            println!("{}", serde_json::json!({ "change": change(), "settings": {}, "now": NOW }));
+            return Ok(ExitCode::SUCCESS);
+        }
         if arg == "--output" {
             json = args.next().is_some_and(|format| format == "json");
         } else {
@@ -41,31 +50,6 @@ fn main() -> anyhow::Result<ExitCode> {
         line.print(json);
     }
     Ok(if lines.iter().all(Line::holds) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
-struct Line {
-    name: &'static str,
-    value: f64,
-    unit: &'static str,
-    bound: Option<f64>,
-}
-
-impl Line {
-    fn holds(&self) -> bool {
-        self.bound.is_none_or(|bound| self.value <= bound)
-    }
-
-    fn print(&self, json: bool) {
-        let Self { name, value, unit, bound } = self;
-        let holds = self.holds();
-        if json {
-            let line = serde_json::json!({"name": name, "value": value, "unit": unit, "bound": bound, "holds": holds});
-            println!("{line}");
-        } else {
-            let bound = bound.map_or("-".to_owned(), |bound| format!("<={bound}"));
-            println!("{name} {value:.2} {unit} {bound} {holds}");
-        }
-    }
 }
 
 async fn measure(wasm: Vec<u8>, settings: String) -> anyhow::Result<Vec<Line>> {
@@ -104,8 +88,9 @@ async fn measure(wasm: Vec<u8>, settings: String) -> anyhow::Result<Vec<Line>> {
         }
         recorded.push(start.elapsed());
     }
+    let quartile_us = |mut rounds: Vec<Duration>| percentile_us(&mut rounds, 0.25) / f64::from(CALLS);
     let [plain, sandboxed, recorded] = [plain, sandboxed, recorded].map(quartile_us);
-    let line = |name, value, unit, bound| Line { name, value, unit, bound };
+    let line = Line::new;
     Ok(vec![
         line("gate_call_bare", plain, "us", None),
         line("gate_call_sandboxed", sandboxed, "us", None),
@@ -113,40 +98,4 @@ async fn measure(wasm: Vec<u8>, settings: String) -> anyhow::Result<Vec<Line>> {
         line("gate_call_ratio", sandboxed / plain, "ratio", Some(RATIO_MAX)),
         line("gate_call_recorded_ratio", recorded / plain, "ratio", None),
     ])
-}
-
-/// Of one call, over rounds of [`CALLS`].
-fn quartile_us(mut rounds: Vec<Duration>) -> f64 {
-    rounds.sort_unstable();
-    rounds[rounds.len() / 4].as_secs_f64() * 1e6 / f64::from(CALLS)
-}
-
-/// Of the size that a release to three sites has.
-fn change() -> Change {
-    let digest = |digit: &str| format!("sha256:{}", digit.repeat(64));
-    let artifact = |name: &str| Artifact {
-        name: name.into(),
-        version: "2.1.0".into(),
-        digest: digest("a"),
-        size_bytes: 8_388_608,
-    };
-    let group = |name: &str, size| Group { name: name.into(), size };
-    Change {
-        id: "chg_01981f5e7a3c7d4e8f60718293a4b5c6".into(),
-        tenant: "acme".into(),
-        environment: "production".into(),
-        kind: ChangeKind::Release,
-        digest: digest("b"),
-        title: "Pump firmware 2.1.0".into(),
-        author: "usr_01981f5e7a3c7d4e8f60718293a4b5c7".into(),
-        proposed_at: NOW - 3_600_000,
-        artifacts: vec![artifact("pump-firmware"), artifact("pump-application")],
-        population: Population {
-            size: 200,
-            digest: digest("c"),
-            groups: vec![group("site-a", 80), group("site-b", 70), group("site-c", 50)],
-        },
-        rollback: vec![RollbackTarget { version: "2.0.3".into(), artifact: Some(digest("d")), targets: 200 }],
-        manifest: r#"{"kind":"release","artifacts":[],"strategy":{"name":"canary"}}"#.into(),
-    }
 }
