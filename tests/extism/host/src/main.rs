@@ -23,7 +23,8 @@ fn main() -> anyhow::Result<()> {
     let mut arguments = std::env::args().skip(1);
     let (guest, question) = (arguments.next().context(usage)?, arguments.next().context(usage)?);
     let question: Value = serde_json::from_slice(&std::fs::read(question)?)?;
-    let manifest = || Manifest::new([Wasm::file(&guest)]);
+    let wasm = std::fs::read(guest)?;
+    let manifest = || Manifest::new([Wasm::data(wasm.clone())]);
 
     let bounded = manifest().with_memory_max(1_024).with_timeout(Duration::from_secs(1));
     let bounded = PluginBuilder::new(bounded).with_fuel_limit(500_000_000).with_cache_disabled();
