@@ -87,9 +87,16 @@ fn compiler(dir: &Path) -> Result<PathBuf, ToolchainError> {
     names.into_iter().find(works).ok_or_else(|| ToolchainError::Missing {
         what: "a clang with a C library for WebAssembly".to_owned(),
         language: Language::C,
-        commands: vec![
-            format!("apt-get install {PACKAGES}        # Debian, as root"),
-            format!("export {WASI_SDK}=/opt/wasi-sdk   # elsewhere: where wasi-sdk is unpacked"),
-        ],
+        commands: install().to_vec(),
     })
+}
+
+/// What to type: one or the other.
+pub(crate) fn install() -> [String; 2] {
+    [
+        format!("apt-get install {PACKAGES}    # Debian, as root"),
+        format!(
+            "export {WASI_SDK}=/opt/wasi-sdk    # elsewhere: where wasi-sdk (clang 19 or newer) is unpacked"
+        ),
+    ]
 }

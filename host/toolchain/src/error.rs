@@ -18,6 +18,20 @@ pub enum ToolchainError {
         /// Why not.
         source: std::io::Error,
     },
+    /// A name that a plugin may not have.
+    #[error("a plugin cannot be called `{name}`: {rule}")]
+    Name {
+        /// The name.
+        name: String,
+        /// The rule that it breaks.
+        rule: &'static str,
+    },
+    /// A folder that holds something.
+    #[error("`{dir}` is not empty; name another folder with `--dir`, or empty it", dir = dir.display())]
+    NotEmpty {
+        /// The folder.
+        dir: PathBuf,
+    },
     /// No file says which language it is.
     #[error(
         "`{dir}` is no plugin's folder: it has none of `Cargo.toml` (Rust), `pyproject.toml` (Python), `package.json` \

@@ -37,9 +37,11 @@ fn compiler(project: &Project) -> Result<PathBuf, ToolchainError> {
     find(PROGRAM, &folders).ok_or_else(|| ToolchainError::Missing {
         what: format!("`{PROGRAM}`"),
         language: Language::Javascript,
-        commands: vec![
-            format!("cd {}", project.dir.display()),
-            format!("npm install --save-dev --save-exact {PROGRAM}@{COMPONENTIZE_QJS}"),
-        ],
+        commands: vec![format!("cd {}", project.dir.display()), install()],
     })
+}
+
+/// What to type in the plugin's folder.
+pub(crate) fn install() -> String {
+    format!("npm install --save-dev --save-exact {PROGRAM}@{COMPONENTIZE_QJS}")
 }

@@ -9,10 +9,12 @@ mod component;
 mod error;
 mod javascript;
 mod language;
+mod new;
 mod program;
 mod project;
 mod python;
 pub mod rust;
+mod template;
 
 use std::path::PathBuf;
 
@@ -20,6 +22,7 @@ pub use component::componentize;
 pub use error::ToolchainError;
 pub use javascript::COMPONENTIZE_QJS;
 pub use language::{Kind, Language};
+pub use new::new;
 pub use project::Project;
 pub use python::COMPONENTIZE_PY;
 

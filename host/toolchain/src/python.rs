@@ -36,10 +36,11 @@ fn compiler(project: &Project) -> Result<PathBuf, ToolchainError> {
     find(PROGRAM, &folders).ok_or_else(|| ToolchainError::Missing {
         what: format!("`{PROGRAM}`"),
         language: Language::Python,
-        commands: vec![
-            format!("cd {}", project.dir.display()),
-            "python3 -m venv .venv".to_owned(),
-            format!(".venv/bin/pip install {PROGRAM}=={COMPONENTIZE_PY}"),
-        ],
+        commands: [vec![format!("cd {}", project.dir.display())], install().to_vec()].concat(),
     })
+}
+
+/// What to type in the plugin's folder.
+pub(crate) fn install() -> [String; 2] {
+    ["python3 -m venv .venv".to_owned(), format!(".venv/bin/pip install {PROGRAM}=={COMPONENTIZE_PY}")]
 }

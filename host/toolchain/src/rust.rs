@@ -112,10 +112,9 @@ pub(crate) fn build(project: &Project) -> Result<Vec<u8>, ToolchainError> {
     cargo.args(["build", "--release", "--lib", "--message-format=json-render-diagnostics"]);
     compiler.configure(&mut cargo, manifest.parent().unwrap_or(&project.dir));
     let messages = succeed(&mut cargo, "cargo build")?;
-    let module = module(&messages, &project.name).ok_or_else(|| ToolchainError::Component {
-        reason:
-            "cargo left no module: say `crate-type = [\"cdylib\", \"rlib\"]` under `[lib]` in `Cargo.toml`"
-                .to_owned(),
+    let module = module(&messages, &project.dir.join("Cargo.toml")).ok_or_else(|| ToolchainError::Component {
+        reason: "cargo left no module: say `crate-type = [\"cdylib\", \"rlib\"]` under `[lib]` in `Cargo.toml`"
+            .to_owned(),
     })?;
     componentize(&read(module)?)
 }
@@ -126,34 +125,31 @@ fn cargo(dir: &Path) -> Command {
     cargo
 }
 
-/// Where cargo says that it left this package's module.
-fn module(messages: &[u8], package: &str) -> Option<PathBuf> {
-    let texts = |value: &Value| -> Vec<String> {
-        value.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
-    };
-    let library = package.replace('-', "_");
+/// Where cargo says that it left the module of the package of this manifest.
+fn module(messages: &[u8], manifest: &Path) -> Option<PathBuf> {
     let lines = messages.split(|byte| *byte == b'\n');
     lines
         .filter_map(|line| serde_json::from_slice::<Value>(line).ok())
         .filter(|message| message["reason"] == "compiler-artifact")
-        .filter(|message| message["target"]["name"] == library || message["target"]["name"] == package)
-        .flat_map(|message| texts(&message["filenames"]))
-        .find(|file| file.ends_with(".wasm"))
-        .map(PathBuf::from)
+        .filter(|message| message["manifest_path"].as_str().map(Path::new) == Some(manifest))
+        .flat_map(|message| message["filenames"].as_array().cloned().unwrap_or_default())
+        .filter_map(|file| file.as_str().map(PathBuf::from))
+        .find(|file| file.extension().is_some_and(|extension| extension == "wasm"))
 }
 
 fn missing(what: &str) -> ToolchainError {
-    ToolchainError::Missing {
-        what: what.to_owned(),
-        language: Language::Rust,
-        commands: vec![
-            format!("rustup target add {TARGET}    # rustup itself: https://rustup.rs"),
-            format!(
-                "apt-get install {}    # instead of the target, on Debian, as root",
-                DEBIAN_PACKAGES.join(" ")
-            ),
-        ],
-    }
+    ToolchainError::Missing { what: what.to_owned(), language: Language::Rust, commands: install().to_vec() }
+}
+
+/// What to type: one or the other.
+pub(crate) fn install() -> [String; 2] {
+    [
+        format!("rustup target add {TARGET}    # rustup itself: https://rustup.rs"),
+        format!(
+            "apt-get install {}    # instead of the target, on Debian, as root",
+            DEBIAN_PACKAGES.join(" ")
+        ),
+    ]
 }
 
 fn remapped_paths(dir: &Path) -> String {

@@ -1,6 +1,6 @@
 // The gate `storage-fit`: every artifact fits into the storage of the smallest device.
-import { fetch } from "interlock:plugin/evidence@1.0.0";
-import { log } from "interlock:plugin/logging@1.0.0";
+import { fetch } from "interlock:plugin/evidence@1.1.0";
+import { log } from "interlock:plugin/logging@1.1.0";
 
 const MODELS_SHOWN = 3;
 const NAME_CHARS = 24;

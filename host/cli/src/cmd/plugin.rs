@@ -7,6 +7,7 @@ mod component;
 pub(crate) mod decisions;
 mod in_use;
 mod inspect;
+mod new;
 mod replay;
 mod run;
 mod test;
@@ -33,6 +34,8 @@ const CACHE_ENTRIES_MAX: u32 = 8;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Plugin {
+    /// Make a plugin's folder: source, cases that pass, the contract, and a README with the commands.
+    New(new::New),
     /// Build a plugin's folder: `Cargo.toml`, `pyproject.toml`, `package.json` or `plugin.toml` (C) says its language.
     Build(build::Build),
     /// Check a component: imports, exports, size, description, settings schema. Exit code 1 when a server would refuse it.
@@ -65,6 +68,7 @@ pub(crate) enum Plugin {
 impl Plugin {
     pub(crate) async fn run(self, connection: &Connection, format: Format) -> Result<Outcome, Failure> {
         match self {
+            Plugin::New(new) => new.run(format),
             Plugin::Build(build) => build.run(format).await,
             Plugin::Check(check) => check.run(format).await,
             Plugin::Inspect(inspect) => inspect.run(connection, format).await,
