@@ -87,6 +87,21 @@ fn the_toolchain_is_light_enough_for_xtask() {
 }
 
 #[test]
+fn the_drafting_desk_needs_neither_server_nor_plugins_nor_a_clock() {
+    let known = dependencies("drafting");
+    for other in
+        ["interlock-server", "interlock-store", "interlock-sandbox", "interlock-vault", "reqwest", "axum"]
+    {
+        assert!(!known.contains(&other.to_owned()), "interlock-drafting depends on {other}");
+    }
+    never("host/drafting/src", &["::now()", "std::net"]);
+    assert!(
+        !dependencies("server").contains(&"interlock-drafting".to_owned()),
+        "the server drafts no policies"
+    );
+}
+
+#[test]
 fn the_workshop_needs_neither_server_nor_policies_nor_a_clock() {
     let known = dependencies("workshop");
     for other in ["interlock-server", "interlock-policy", "interlock-store", "reqwest", "axum", "clap"] {

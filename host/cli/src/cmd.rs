@@ -10,4 +10,5 @@ pub(crate) mod fleet;
 pub(crate) mod key;
 pub(crate) mod ledger;
 pub(crate) mod plugin;
+pub(crate) mod policy;
 pub(crate) mod serve;

@@ -68,6 +68,9 @@ enum Command {
     /// Check, try and test plugins while they are written, and look at installed ones.
     #[command(subcommand)]
     Plugin(cmd::plugin::Plugin),
+    /// Write, check, test and compare policies, without a server.
+    #[command(subcommand)]
+    Policy(cmd::policy::Policy),
     /// Print completions for a shell.
     Completions {
         /// Which shell.
@@ -114,6 +117,7 @@ async fn run(cli: Cli) -> Result<Outcome, client::Failure> {
         Command::Ledger(ledger) => ledger.run(&connection, output).await,
         Command::Bundle(bundle) => bundle.run(&connection, output).await,
         Command::Plugin(plugin) => plugin.run(&connection, output).await,
+        Command::Policy(policy) => policy.run(&connection, output).await,
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "interlock", &mut std::io::stdout());
             Ok(Outcome::Done)

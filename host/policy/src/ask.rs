@@ -61,7 +61,7 @@ impl Bundle {
         answer(allowed, determining, errors, monitored)
     }
 
-    fn request(
+    pub(crate) fn request(
         &self,
         question: &Question,
         bucket: &Bucket,

@@ -6,8 +6,8 @@ use std::{
     path::Path,
 };
 
-use cedar_policy::{Authorizer, Schema};
-use interlock_domain::{Action, Environment};
+use cedar_policy::{Authorizer, Entities, Policy, Request, Schema};
+use interlock_domain::{Action, Determining, Environment, Question};
 use interlock_ledger::Digest;
 
 use crate::{
@@ -81,6 +81,36 @@ impl Bundle {
     /// True when it has no policies, and so denies everything. Worth a warning wherever bundles are shown.
     pub fn denies_all(&self) -> bool {
         self.notes.is_empty()
+    }
+
+    /// What it may speak of.
+    pub fn schema(&self) -> &Schema {
+        &self.schema
+    }
+
+    /// The ids of its policies, sorted.
+    pub fn ids(&self) -> BTreeSet<&str> {
+        self.notes.keys().map(String::as_str).collect()
+    }
+
+    /// What its annotations say of a policy.
+    pub fn note(&self, id: &str) -> Option<&Determining> {
+        self.notes.get(id)
+    }
+
+    /// The policies that are asked about an action, and whether each only watches; sorted by id.
+    pub fn policies_of(&self, action: Action) -> Vec<(&Policy, bool)> {
+        let bucket = &self.buckets[action as usize];
+        let enforced = bucket.enforced.policies().map(|policy| (policy, false));
+        let mut policies: Vec<_> =
+            enforced.chain(bucket.monitored.policies().map(|policy| (policy, true))).collect();
+        policies.sort_by_key(|(policy, _)| policy.id().to_string());
+        policies
+    }
+
+    /// A question in Cedar's own words, valid against the schema; or why it does not fit.
+    pub fn posed(&self, question: &Question) -> Result<(Request, Entities), String> {
+        self.request(question, &self.buckets[question.action as usize]).map_err(|error| error.to_string())
     }
 
     /// How many policies it has.

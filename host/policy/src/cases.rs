@@ -49,6 +49,8 @@ pub struct CaseResult {
     pub name: String,
     /// What differs from the expectation; nothing when it holds.
     pub differences: Vec<String>,
+    /// The policies that decided it, or would have if they were not only watching; sorted.
+    pub decided: Vec<String>,
 }
 
 impl CaseResult {
@@ -60,12 +62,21 @@ impl CaseResult {
 
 /// Asks every case of the bundle.
 pub fn run_cases(bundle: &Bundle) -> Vec<CaseResult> {
-    let run = |file: &CaseFile, case: &Case| CaseResult {
-        file: file.path.clone(),
-        name: case.name.clone(),
-        differences: case.run(bundle).unwrap_or_else(|problem| vec![problem]),
+    let run = |file: &CaseFile, case: &Case| {
+        let (differences, decided) = case.run(bundle).unwrap_or_else(|problem| (vec![problem], Vec::new()));
+        CaseResult { file: file.path.clone(), name: case.name.clone(), differences, decided }
     };
     bundle.cases.iter().flat_map(|file| file.cases.iter().map(move |case| run(file, case))).collect()
+}
+
+/// The question of one case, written as in `cases/*.json`; `expect` and `name` may be left out.
+pub fn question_of(case: serde_json::Value) -> Result<Question, String> {
+    let mut case = case;
+    if let Some(fields) = case.as_object_mut() {
+        fields.entry("name").or_insert_with(|| "question".into());
+        fields.entry("expect").or_insert_with(|| serde_json::json!({ "decision": "deny" }));
+    }
+    serde_json::from_value::<Case>(case).map_err(|error| error.to_string())?.question()
 }
 
 /// Reads a file of cases.
@@ -213,7 +224,8 @@ impl Default for CaseFacts {
 }
 
 impl Case {
-    fn run(&self, bundle: &Bundle) -> Result<Vec<String>, String> {
+    /// What differs, and who decided.
+    fn run(&self, bundle: &Bundle) -> Result<(Vec<String>, Vec<String>), String> {
         let question = self.question()?;
         let answer = bundle.ask(&question);
         let mut differences = answer.errors.clone();
@@ -242,7 +254,10 @@ impl Case {
                     .push(format!("expected the missing approvals {expected:?}, but found {missing:?}"));
             }
         }
-        Ok(differences)
+        let mut decided: Vec<String> =
+            answer.determining.into_iter().chain(answer.monitored).map(|policy| policy.id).collect();
+        decided.sort();
+        Ok((differences, decided))
     }
 
     fn question(&self) -> Result<Question, String> {

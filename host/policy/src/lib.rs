@@ -23,13 +23,16 @@ mod source;
 mod standard;
 mod translate;
 mod words;
+mod written;
 
 pub use application::{Access, Application, ApplicationCase, Search, Thing, Verb, Wanted};
 pub use bundle::Bundle;
-pub use cases::{CaseResult, run_cases};
+pub use cases::{CaseResult, question_of, run_cases};
 pub use error::{BundleError, Fault};
 pub use files::Limits;
+pub use load::waivers;
 pub use missing::{Candidate, Missing, Need, SearchLimit, missing_approvals};
 pub use policies::Policies;
 pub use sample::sample_question;
 pub use standard::{default_bundle, default_files};
+pub use written::{Written, place, written};

@@ -29,8 +29,8 @@ const LEVEL: u32 = 1;
 
 /// The annotations that mean something to Interlock or to its readers. A misspelt `@mode` would otherwise enforce a
 /// permit that was only to be watched.
-const ANNOTATIONS: [&str; 8] =
-    ["id", "reason", "mode", "advice", "requirement", "severity", "owner", "waiver"];
+const ANNOTATIONS: [&str; 9] =
+    ["id", "reason", "mode", "advice", "requirement", "severity", "owner", "waiver", "allow"];
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -63,13 +63,13 @@ pub(crate) fn load(files: &BTreeMap<String, Vec<u8>>, limits: &Limits) -> Result
             cases.extend(cases::parse(path, text).map_err(|fault| faults.push(fault)).ok());
         }
     }
+    // Also when a file is broken: whoever mends it wants to hear of everything at once.
+    if let Some(schema) = &schema {
+        validate(schema, &policies, texts[SCHEMA], &mut faults);
+    }
     let (Some(header), Some(schema), true) = (header, schema, faults.is_empty()) else {
         return Err(faulty(faults));
     };
-    validate(&schema, &policies, texts[SCHEMA], &mut faults);
-    if !faults.is_empty() {
-        return Err(faulty(faults));
-    }
 
     let defect = |defect: Defect| faulty(vec![fault(SCHEMA, "", 0, defect.to_string())]);
     let policies: Vec<Annotated> = policies.into_iter().map(|placed| placed.annotated).collect();
@@ -232,14 +232,28 @@ fn annotated(policy: Policy) -> Result<Annotated, Vec<String>> {
         && policy.principal_constraint() == PrincipalConstraint::Any
         && policy.action_constraint() == ActionConstraint::Any
         && policy.annotation("waiver").unwrap_or_default().trim().is_empty()
+        && !waivers(&policy).any(|(lint, why)| lint == PERMIT_EVERYBODY && !why.is_empty())
     {
         problems.push(
-            "this permits every principal every action; name one of them in the scope, or add @waiver(\"why\")".to_owned(),
+            "this permits every principal every action; name one of them in the scope, or add @allow(\"permit-everybody: why\")"
+                .to_owned(),
         );
     }
     let note = Determining { id: id.to_owned(), reason: reason.to_owned(), effect };
     let policy = policy.new_id(PolicyId::new(id));
     if problems.is_empty() { Ok(Annotated { policy, mode, note }) } else { Err(problems) }
+}
+
+/// The lint that a bundle is refused for when nobody says why it may be so.
+const PERMIT_EVERYBODY: &str = "permit-everybody";
+
+/// What `@allow("lint: why; lint: why")` waives, with the reasons.
+pub fn waivers(policy: &Policy) -> impl Iterator<Item = (&str, &str)> {
+    let parts = policy.annotation("allow").unwrap_or_default().split(';').map(str::trim);
+    parts.filter(|part| !part.is_empty()).map(|part| {
+        let (lint, why) = part.split_once(':').unwrap_or((part, ""));
+        (lint.trim(), why.trim())
+    })
 }
 
 /// Strict validation with warnings fatal, and the actions that the host will ask about.

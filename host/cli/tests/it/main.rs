@@ -5,6 +5,7 @@
 mod fake;
 mod in_use;
 mod plugin;
+mod policy;
 mod replay;
 
 use fake::{Body, FakeServer, run};

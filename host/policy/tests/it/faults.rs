@@ -93,7 +93,10 @@ fn every_fault_is_named_and_not_only_the_first() {
 #[test]
 fn a_permit_for_everybody_and_everything_needs_a_waiver() {
     let broad = "permit (principal, action, resource is Interlock::Change);";
-    assert!(refusal(&format!("@id(\"b\") @reason(\"x\") {broad}")).contains("add @waiver(\"why\")"));
+    assert!(
+        refusal(&format!("@id(\"b\") @reason(\"x\") {broad}"))
+            .contains("add @allow(\"permit-everybody: why\")")
+    );
     let waived = files_with(&format!("@id(\"b\") @reason(\"x\") @waiver(\"a demonstration\") {broad}"));
     assert!(Bundle::from_files(waived).is_ok());
 }

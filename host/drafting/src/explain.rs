@@ -1,0 +1,261 @@
+//! Why an answer is what it is: every policy that was asked, part by part.
+
+use cedar_policy::{Authorizer, Decision, Entities, Policy, PolicySet, Request};
+use interlock_domain::{Determining, Effect, Question};
+use interlock_policy::Bundle;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::shape;
+
+/// An answer with the reasons down to each clause.
+#[derive(Debug, Clone, Serialize)]
+pub struct Explanation {
+    /// Who.
+    pub principal: String,
+    /// Does what.
+    pub action: String,
+    /// To what.
+    pub resource: String,
+    /// Whether it may be done.
+    pub allowed: bool,
+    /// The policies that decided, with their reasons.
+    pub determining: Vec<Determining>,
+    /// What went wrong; any of these denies.
+    pub errors: Vec<String>,
+    /// Every policy of the action: those that decide first, then by how close they came.
+    pub policies: Vec<Looked>,
+}
+
+/// One policy, part by part.
+#[derive(Debug, Clone, Serialize)]
+pub struct Looked {
+    /// Its `@id`.
+    pub id: String,
+    /// Its `@reason`.
+    pub reason: String,
+    /// `permit` or `forbid`.
+    pub effect: Effect,
+    /// True when it only watches.
+    pub monitored: bool,
+    /// Whether it applies; an error when it could not be evaluated.
+    pub applies: Truth,
+    /// In the order in which Cedar looks at them.
+    pub clauses: Vec<Clause>,
+}
+
+/// One part of a scope or one conjunct of a condition.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Clause {
+    /// `scope`, `when` or `unless`.
+    pub of: &'static str,
+    /// As an author would write it.
+    pub text: String,
+    /// What came of it.
+    pub value: Truth,
+}
+
+/// What came of a part.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Truth {
+    /// It holds.
+    True,
+    /// It does not.
+    False,
+    /// It could not be evaluated.
+    Error(String),
+    /// What stands before it settled the matter.
+    NotReached,
+}
+
+/// Asks a bundle, and looks at every policy of the action.
+pub fn explain(bundle: &Bundle, question: &Question) -> Explanation {
+    let answer = bundle.ask(question);
+    let (principal, resource, policies) = match bundle.posed(question) {
+        // The answer's errors say why.
+        Err(_) => (String::new(), question.resource.id(), Vec::new()),
+        Ok((request, entities)) => {
+            let eye = Eye { request: &request, entities: &entities };
+            let looked = bundle.policies_of(question.action).into_iter();
+            let mut policies: Vec<Looked> =
+                looked.filter_map(|(policy, monitored)| eye.look(bundle, policy, monitored)).collect();
+            policies.sort_by_key(|policy| (policy.distance(answer.allowed), policy.id.clone()));
+            let name =
+                |uid: Option<&cedar_policy::EntityUid>| uid.map(ToString::to_string).unwrap_or_default();
+            (name(request.principal()), name(request.resource()), policies)
+        }
+    };
+    Explanation {
+        principal,
+        action: question.action.as_str().to_owned(),
+        resource,
+        allowed: answer.allowed,
+        determining: answer.determining,
+        errors: answer.errors,
+        policies,
+    }
+}
+
+struct Eye<'a> {
+    request: &'a Request,
+    entities: &'a Entities,
+}
+
+impl Eye<'_> {
+    fn look(&self, bundle: &Bundle, policy: &Policy, monitored: bool) -> Option<Looked> {
+        let id = policy.id().to_string();
+        let note = bundle.note(&id)?;
+        let json = shape::json_of(policy);
+        let mut clauses = Vec::new();
+        let mut applies = Truth::True;
+        for name in ["principal", "action", "resource"] {
+            let part = &json[name];
+            if part["op"] == "All" {
+                continue;
+            }
+            let value = match applies {
+                Truth::True => self.truth(shape::with(&json!({ name: part }), &[])),
+                _ => Truth::NotReached,
+            };
+            if value != Truth::NotReached {
+                applies = value.clone();
+            }
+            clauses.push(Clause { of: "scope", text: shape::scope_text(name, part), value });
+        }
+        for (kind, body) in shape::conditions(&json) {
+            let of = if kind == "unless" { "unless" } else { "when" };
+            let values = self.conjuncts(of, body, applies == Truth::True, &mut clauses);
+            if applies == Truth::True {
+                applies = match (of, values) {
+                    ("unless", Truth::True) => Truth::False,
+                    ("unless", Truth::False) => Truth::True,
+                    (_, value) => value,
+                };
+            }
+        }
+        Some(Looked { id, reason: note.reason.clone(), effect: note.effect, monitored, applies, clauses })
+    }
+
+    /// Each conjunct of a condition; gives back what all of them together come to.
+    fn conjuncts(&self, of: &'static str, body: &Value, reached: bool, clauses: &mut Vec<Clause>) -> Truth {
+        let mut so_far = if reached { Truth::True } else { Truth::NotReached };
+        for part in shape::conjuncts(body) {
+            let value = match so_far {
+                Truth::True => self.truth(shape::alone(part)),
+                _ => Truth::NotReached,
+            };
+            if value != Truth::NotReached {
+                so_far = value.clone();
+            }
+            clauses.push(Clause { of, text: shape::text(part), value });
+        }
+        so_far
+    }
+
+    fn truth(&self, policy: Option<Policy>) -> Truth {
+        let set = policy.map(|policy| PolicySet::from_policies([policy]));
+        let Some(Ok(set)) = set else { return Truth::Error("it cannot be taken apart".to_owned()) };
+        let response = Authorizer::new().is_authorized(self.request, &set, self.entities);
+        match (response.diagnostics().errors().next(), response.decision()) {
+            (Some(error), _) => Truth::Error(error.to_string()),
+            (None, Decision::Allow) => Truth::True,
+            (None, Decision::Deny) => Truth::False,
+        }
+    }
+}
+
+impl Looked {
+    /// How many parts stand between this policy and the other answer: 0 for those that decide.
+    fn distance(&self, allowed: bool) -> (usize, usize) {
+        let against = if allowed { Effect::Permit } else { Effect::Forbid };
+        match &self.applies {
+            Truth::True | Truth::Error(_) => (usize::from(self.effect != against), 0),
+            _ => (2 + usize::from(self.effect == Effect::Forbid), self.open()),
+        }
+    }
+
+    /// How many parts do not hold or were not reached.
+    fn open(&self) -> usize {
+        self.clauses
+            .iter()
+            .filter(|clause| match clause.of {
+                "unless" => clause.value == Truth::NotReached,
+                _ => clause.value != Truth::True,
+            })
+            .count()
+    }
+
+    /// The part at which it stopped.
+    pub fn stopped_at(&self) -> Option<&Clause> {
+        if self.applies == Truth::True {
+            return None;
+        }
+        self.clauses.iter().rev().find(|clause| clause.value != Truth::NotReached)
+    }
+}
+
+impl Explanation {
+    /// Denied because nothing permits: the permits that came closest, at most so many.
+    pub fn closest(&self, at_most: usize) -> Vec<&Looked> {
+        if self.allowed || !self.determining.is_empty() || !self.errors.is_empty() {
+            return Vec::new();
+        }
+        let permits =
+            self.policies.iter().filter(|policy| policy.effect == Effect::Permit && !policy.monitored);
+        permits.take(at_most).collect()
+    }
+
+    /// For a person.
+    pub fn tree(&self) -> String {
+        let mut lines = vec![format!(
+            "{}: {} {} {}",
+            if self.allowed { "ALLOW" } else { "DENY" },
+            self.principal,
+            self.action,
+            self.resource
+        )];
+        for policy in &self.determining {
+            lines.push(format!("  because {}: {}", policy.id, policy.reason));
+        }
+        for error in &self.errors {
+            lines.push(format!("  because {error}"));
+        }
+        let closest = self.closest(3);
+        if self.determining.is_empty() && self.errors.is_empty() {
+            lines.push("  because no policy permits it; closest came".to_owned());
+        }
+        for policy in closest {
+            let stopped = policy.stopped_at().map(|clause| format!("{} {}", clause.of, clause.text));
+            lines.push(format!("    {} stopped at `{}`", policy.id, stopped.unwrap_or_default()));
+        }
+        for policy in &self.policies {
+            let word = match policy.effect {
+                Effect::Permit => "permit",
+                Effect::Forbid => "forbid",
+            };
+            let watched = if policy.monitored { " (watching)" } else { "" };
+            lines.push(format!("{} {word} {}{watched}", policy.applies.sign(), policy.id));
+            for clause in &policy.clauses {
+                let why = match &clause.value {
+                    Truth::Error(error) => format!("  <- {error}"),
+                    _ => String::new(),
+                };
+                lines.push(format!("    {} {} {}{why}", clause.value.sign(), clause.of, clause.text));
+            }
+        }
+        lines.push(String::new());
+        lines.join("\n")
+    }
+}
+
+impl Truth {
+    fn sign(&self) -> &'static str {
+        match self {
+            Truth::True => "true ",
+            Truth::False => "false",
+            Truth::Error(_) => "ERROR",
+            Truth::NotReached => "-    ",
+        }
+    }
+}
