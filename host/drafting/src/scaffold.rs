@@ -6,7 +6,6 @@ use interlock_policy::default_files;
 use thiserror::Error;
 
 const POLICIES: &str = r#"// Nothing is permitted that is not written here.
-
 @id("read.viewers")
 @reason("Viewers may look at changes")
 permit (

@@ -111,7 +111,7 @@ fn bundles_are_compared_by_what_they_say_and_not_by_layout() {
     new.insert(
         "rbac.cedar".to_owned(),
         reworded
-            .replace("@reason(\"Release managers push artifacts\")", "@reason(\"They push\")")
+            .replace("@reason(\"Release managers push artifacts and plugins\")", "@reason(\"They push\")")
             .into_bytes(),
     );
     let difference = diff(&old, &new).unwrap();

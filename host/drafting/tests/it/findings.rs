@@ -91,7 +91,8 @@ fn an_optional_attribute_without_has_a_policy_that_never_matches_and_a_template_
     );
     assert_eq!(
         of("@id(\"a\") @reason(\"b\")\nforbid (principal, action, resource is Interlock::Artifact);"),
-        ["never-matches"]
+        ["never-matches", "never-matches"],
+        "the validator says it of the scope and of the whole"
     );
     assert_eq!(
         of(&format!("@id(\"a\") @reason(\"b\")\nforbid (principal == ?principal, {READ}, resource);")),
