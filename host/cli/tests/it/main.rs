@@ -5,7 +5,6 @@
 mod fake;
 mod in_use;
 mod plugin;
-mod policy;
 mod replay;
 
 use fake::{Body, FakeServer, run};
