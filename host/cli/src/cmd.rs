@@ -1,6 +1,7 @@
 //! One file per noun.
 
 pub(crate) mod account;
+pub(crate) mod advisory;
 pub(crate) mod artifact;
 pub(crate) mod bundle;
 pub(crate) mod change;

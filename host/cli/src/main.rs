@@ -44,6 +44,9 @@ enum Command {
     /// List, confirm and end accounts, alter their roles.
     #[command(subcommand)]
     Account(cmd::account::Account),
+    /// Import advisories about packages, for gates that ask.
+    #[command(subcommand)]
+    Advisory(cmd::advisory::Advisory),
     /// Push and list artifacts, make signing keys.
     #[command(subcommand)]
     Artifact(cmd::artifact::Artifact),
@@ -109,6 +112,7 @@ async fn run(cli: Cli) -> Result<Outcome, client::Failure> {
         Command::Serve(serve) => serve.run().await,
         Command::Key(key) => key.run(&connection, output).await,
         Command::Account(account) => account.run(&connection, output).await,
+        Command::Advisory(advisory) => advisory.run(&connection, output).await,
         Command::Artifact(artifact) => artifact.run(&connection, output).await,
         Command::Change(change) => change.run(&connection, output).await,
         Command::Device(device) => device.run(&connection, output).await,

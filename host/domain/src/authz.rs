@@ -56,6 +56,8 @@ actions! {
     PushArtifact,
     /// Store a plugin's component, so that a change can activate it.
     PushPlugin,
+    /// Take in advisories about packages.
+    ImportAdvisories,
     /// Read an artifact's facts or content.
     ReadArtifact,
     /// Register a device.

@@ -53,6 +53,7 @@ pub fn sample_question(action: Action) -> Question {
         }
         Action::PushArtifact
         | Action::PushPlugin
+        | Action::ImportAdvisories
         | Action::ReadArtifact
         | Action::ReadDevice
         | Action::ManageGroup

@@ -4,6 +4,7 @@
 //! authentication, and every POST that changes something is done once for each `Idempotency-Key`.
 
 mod accounts;
+mod advisories;
 mod application;
 mod artifacts;
 mod at;
@@ -78,6 +79,8 @@ fn v1() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(artifacts::list))
         .routes(routes!(artifacts::show))
         .routes(routes!(artifacts::push))
+        .routes(routes!(advisories::show))
+        .routes(routes!(advisories::import))
         .routes(routes!(devices::register, devices::list))
         .routes(routes!(devices::import))
         .routes(routes!(devices::show, devices::update, devices::retire))

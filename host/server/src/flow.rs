@@ -4,6 +4,7 @@
 
 pub(crate) mod access;
 pub mod account;
+pub mod advisory;
 pub mod artifact;
 pub mod bundle;
 pub mod change;

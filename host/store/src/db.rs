@@ -67,6 +67,28 @@ macro_rules! execute_rows {
     };
 }
 
+/// All rows of a query over a list of things, such as `IN` with [`values`]: fixed arguments first, then those of each.
+macro_rules! fetch_rows {
+    ($on:expr, $row:ty, $sql:expr, [$($arg:expr),*], $rows:expr, |$each:pat_param| [$($cell:expr),+ $(,)?]) => {
+        match $on {
+            $crate::db::Each::Sqlite(on) => {
+                let mut query = sqlx::query_as::<_, $row>(sqlx::AssertSqlSafe($sql))$(.bind($arg))*;
+                for $each in $rows {
+                    query = query$(.bind($cell))+;
+                }
+                query.fetch_all(on).await
+            }
+            $crate::db::Each::Postgres(on) => {
+                let mut query = sqlx::query_as::<_, $row>(sqlx::AssertSqlSafe($sql))$(.bind($arg))*;
+                for $each in $rows {
+                    query = query$(.bind($cell))+;
+                }
+                query.fetch_all(on).await
+            }
+        }
+    };
+}
+
 /// All rows of a query, as tuples or anything else with `FromRow`.
 macro_rules! fetch_all {
     ($on:expr, $row:ty, $sql:expr $(, $arg:expr)* $(,)?) => {
@@ -87,7 +109,7 @@ macro_rules! fetch_optional {
     };
 }
 
-pub(crate) use {execute, execute_rows, fetch_all, fetch_optional};
+pub(crate) use {execute, execute_rows, fetch_all, fetch_optional, fetch_rows};
 
 impl Db {
     /// Connects and brings the tables up to date. A SQLite file is made when there is none.

@@ -12,6 +12,7 @@
 //! One file a table: its writes take the transaction, its reads are methods of [`Store`].
 
 mod accounts;
+mod advisories;
 mod artifacts;
 mod assignments;
 mod audit;
@@ -40,6 +41,7 @@ mod telemetry;
 pub mod testing;
 mod writer;
 
+pub use advisories::{AdvisoriesFound, AdvisoriesWritten, Advisory, AdvisoryState};
 pub use audit::{Audit, AuditStep};
 pub use commit::{By, Commit, Committed, Note, SYSTEM, Write};
 pub use devices::DeviceCount;

@@ -57,6 +57,7 @@ fn tags() -> Value {
     json!([
         tag("changes", "Proposals to move devices from one revision to another, and their rollouts"),
         tag("artifacts", "What changes bring: content addressed by its digest, with a signed statement"),
+        tag("advisories", "What is known of the weaknesses of packages, for gates that ask"),
         tag("devices", "The registry, and groups in it"),
         tag("keys", "API keys and the accounts behind them"),
         tag("decisions", "Every recorded answer of policies and plugins; each can be made again"),

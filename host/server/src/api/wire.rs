@@ -4,6 +4,7 @@
 //! them for the OpenAPI document: [`described`] holds each to its domain type, field by field. Where the API says less
 //! (no hashes of secrets) or more (when a device was heard), the types here are what is sent.
 
+mod advisory;
 pub(crate) mod change;
 pub(crate) mod decision;
 mod registry;
@@ -14,6 +15,7 @@ mod sent;
 #[cfg(test)]
 mod described;
 
+pub(crate) use advisory::{Advisories, AdvisoriesImported};
 pub(crate) use registry::{Account, Device, Key, NewKey, Registered, ShownDevice};
 pub(crate) use roster::{ShownActive, ShownRoster};
 pub(crate) use sent::{

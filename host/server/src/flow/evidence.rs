@@ -1,5 +1,7 @@
 //! What plugins may read: the host fetches it, asks Cedar whether this plugin may, and the sandbox records it.
 
+mod advisory;
+
 use std::{collections::BTreeSet, sync::Arc};
 
 use async_trait::async_trait;
@@ -50,6 +52,7 @@ impl EvidenceSource for Evidence {
         }
         match source {
             "artifact" => self.artifact(key).await,
+            "advisory" => advisory::look_up(&self.app, &self.tenant, key, self.now).await,
             _ => EvidenceAnswer::Refused(Refusal::NotFound),
         }
     }

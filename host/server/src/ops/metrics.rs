@@ -71,6 +71,16 @@ pub(super) async fn render(app: &App) -> String {
         }
         Err(error) => warn!(%error, "devices could not be counted for a scrape"),
     }
+    match app.store.all_advisories_as_of().await {
+        Ok(all) => {
+            let now = app.clock.now();
+            for (tenant, as_of) in all {
+                let age_seconds = now.millis_since(as_of) as f64 / 1e3;
+                gauge!("advisories_age_seconds", "tenant" => tenant.to_string()).set(age_seconds);
+            }
+        }
+        Err(error) => warn!(%error, "the age of the advisories could not be read for a scrape"),
+    }
     let bundle = app.policies.bundle();
     gauge!("policy_bundle_revision").set(bundle.revision as f64);
     gauge!("plugins_loaded").set(app.sandbox.shelf().all_bound().len() as f64);
@@ -86,6 +96,7 @@ fn describe() {
     describe_counter!("rollbacks_initiated_total", "Rollouts that were sent back, by a person or a strategy");
     describe_gauge!("devices_registered_total", "Devices in the registry, retired ones too");
     describe_gauge!("devices_critical_count", "Devices in service that last reported critical health");
+    describe_gauge!("advisories_age_seconds", "How long ago the advisories of a tenant were complete");
     describe_counter!("http_requests_total", "Requests answered");
     describe_histogram!("http_request_duration_seconds", "Time until the head of the answer was ready");
     describe_counter!("policy_decisions_total", "Questions that the policies answered");

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "clippy allows it in test functions only, not in what they share")]
 
 mod accounts;
+mod advisories;
 mod artifacts;
 mod auth;
 mod authzen;

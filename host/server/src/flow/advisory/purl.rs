@@ -1,0 +1,151 @@
+//! Package URLs (<https://github.com/package-url/purl-spec>) of packages, in one spelling each.
+
+/// Types whose names have no capitals.
+const LOWER: [&str; 9] = ["apk", "bitbucket", "composer", "deb", "github", "golang", "hex", "npm", "pypi"];
+
+/// A purl's package in the one spelling under which advisories are kept; `None` for what is no purl. Version, qualifiers
+/// and subpath are left out.
+pub(crate) fn package(purl: &str) -> Option<String> {
+    let rest = purl.trim().strip_prefix("pkg:")?.trim_start_matches('/');
+    let rest = rest.split(['?', '#']).next()?;
+    let (kind, path) = rest.split_once('/')?;
+    let kind = kind.to_ascii_lowercase();
+    let path = path.trim_matches('/');
+    // The version begins at the last at sign of the last part; the scope of npm may be written with one too.
+    let name_at = path.rfind('/').map_or(0, |at| at + 1);
+    let path = match path.rfind('@') {
+        Some(at) if at > name_at => path.get(..at)?,
+        _ => path,
+    };
+    let is_word =
+        |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".+-".contains(&byte));
+    if kind.is_empty() || !is_word(&kind) || path.is_empty() || path.chars().any(char::is_control) {
+        return None;
+    }
+    let lower = LOWER.contains(&kind.as_str());
+    let mut parts = Vec::new();
+    for part in path.split('/').filter(|part| !part.is_empty()) {
+        let mut part = decoded(part);
+        if lower {
+            part = part.to_lowercase();
+        }
+        if kind == "pypi" {
+            part = part.replace('_', "-");
+        }
+        parts.push(encoded(&part));
+    }
+    Some(format!("pkg:{kind}/{}", parts.join("/")))
+}
+
+/// Whether it names a package and nothing else.
+pub(crate) fn is_plain(purl: &str) -> bool {
+    let name = purl.rsplit('/').next().unwrap_or_default();
+    !purl.contains(['?', '#']) && !name.get(1..).unwrap_or_default().contains('@')
+}
+
+/// The purl of a package that an advisory names by ecosystem alone (<https://ossf.github.io/osv-schema/#affectedpackage-field>).
+pub(crate) fn of_ecosystem(ecosystem: &str, name: &str) -> Option<String> {
+    let kind = match ecosystem.split(':').next().unwrap_or_default() {
+        "npm" => "npm",
+        "PyPI" => "pypi",
+        "crates.io" => "cargo",
+        "Go" => "golang",
+        "Maven" => "maven",
+        "RubyGems" => "gem",
+        "NuGet" => "nuget",
+        "Packagist" => "composer",
+        "Hex" => "hex",
+        "Pub" => "pub",
+        "SwiftURL" => "swift",
+        "GitHub Actions" => "github",
+        "Debian" => "deb/debian",
+        "Ubuntu" => "deb/ubuntu",
+        "Alpine" => "apk/alpine",
+        _ => return None,
+    };
+    let name = if kind == "maven" { name.replacen(':', "/", 1) } else { name.to_owned() };
+    let parts: Vec<String> = name.split('/').map(encoded).collect();
+    package(&format!("pkg:{kind}/{}", parts.join("/")))
+}
+
+fn encoded(part: &str) -> String {
+    let mut text = String::with_capacity(part.len());
+    for byte in part.bytes() {
+        if byte.is_ascii_alphanumeric() || b".-_~:".contains(&byte) {
+            text.push(char::from(byte));
+        } else {
+            text.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    text
+}
+
+/// Percent-decoded; what is no escape stays as it is.
+fn decoded(text: &str) -> String {
+    let (bytes, mut out, mut at) = (text.as_bytes(), Vec::with_capacity(text.len()), 0);
+    while let Some(&byte) = bytes.get(at) {
+        let escape = bytes.get(at + 1..at + 3).filter(|_| byte == b'%');
+        let hex = escape.and_then(|hex| std::str::from_utf8(hex).ok());
+        match hex.filter(|hex| hex.bytes().all(|digit| digit.is_ascii_hexdigit())) {
+            Some(hex) => {
+                out.push(u8::from_str_radix(hex, 16).unwrap_or(byte));
+                at += 3;
+            }
+            None => {
+                out.push(byte);
+                at += 1;
+            }
+        }
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_package_has_one_spelling() {
+        for (given, kept) in [
+            ("pkg:npm/%40angular/core@1.0.0", "pkg:npm/%40angular/core"),
+            ("pkg:npm/@angular/core", "pkg:npm/%40angular/core"),
+            ("pkg:npm/@angular/core@1.0.0?x=y#z", "pkg:npm/%40angular/core"),
+            ("pkg:PyPI/Zope_Interface@5", "pkg:pypi/zope-interface"),
+            ("pkg:deb/debian/libstdc++6?arch=source", "pkg:deb/debian/libstdc%2B%2B6"),
+            ("pkg:deb/debian/libstdc%2b%2b6", "pkg:deb/debian/libstdc%2B%2B6"),
+            (
+                "pkg:maven/org.apache.logging.log4j/log4j-core@2.14.1",
+                "pkg:maven/org.apache.logging.log4j/log4j-core",
+            ),
+            ("pkg://golang/github.com/Foo/bar", "pkg:golang/github.com/foo/bar"),
+            ("pkg:cargo/Inflector", "pkg:cargo/Inflector"),
+        ] {
+            assert_eq!(package(given).as_deref(), Some(kept), "{given}");
+            assert_eq!(package(kept).as_deref(), Some(kept), "once more");
+        }
+        for bad in
+            ["", "npm/left-pad", "pkg:npm", "pkg:npm/", "pkg:/x", "pkg:n p m/x", "pkg:npm/a\nb", "pkg:npm/?x"]
+        {
+            assert_eq!(package(bad), None, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_version_or_a_qualifier_is_no_part_of_a_package() {
+        assert!(is_plain("pkg:npm/%40angular/core") && is_plain("pkg:npm/@angular/core"));
+        assert!(!is_plain("pkg:npm/a@1") && !is_plain("pkg:npm/a?b=c") && !is_plain("pkg:npm/a#b"));
+    }
+
+    #[test]
+    fn a_package_without_purl_is_known_by_its_ecosystem() {
+        for (ecosystem, name, kept) in [
+            ("npm", "@angular/core", "pkg:npm/%40angular/core"),
+            ("Debian:12", "curl", "pkg:deb/debian/curl"),
+            ("Maven", "org.apache:log4j", "pkg:maven/org.apache/log4j"),
+            ("Go", "github.com/Foo/bar", "pkg:golang/github.com/foo/bar"),
+        ] {
+            assert_eq!(of_ecosystem(ecosystem, name).as_deref(), Some(kept));
+        }
+        assert_eq!(of_ecosystem("OSS-Fuzz", "x"), None);
+    }
+}
