@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod advisory;
 mod fake;
 mod in_use;
 mod plugin;
