@@ -66,7 +66,25 @@ pub enum DecisionSubject {
         function: String,
         /// Everything needed to replay the call.
         transcript: Box<serde_json::Value>,
+        /// What the policies said of the evidence that it asked for, once for each source.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        reads: Vec<EvidenceRead>,
     },
+}
+
+/// What the policies said when a plugin asked for evidence.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EvidenceRead {
+    /// The source.
+    pub source: String,
+    /// Whether the plugin may read it.
+    pub allowed: bool,
+    /// The policies that led to it.
+    pub policies: Vec<String>,
+    /// What went wrong.
+    pub errors: Vec<String>,
+    /// The bundle that was asked.
+    pub bundle: Digest,
 }
 
 /// One recorded answer.

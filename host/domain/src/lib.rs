@@ -46,7 +46,7 @@ pub use authz::{Action, AdmissionFacts, Answer, Determining, Effect, Facts, Prin
 pub use change::{Change, Command, Draft, Hold, Standing, State, Transition};
 pub use cohort::{Cohort, percent_of, rank};
 pub use counter::{Released, release_counter_floor};
-pub use decision::{Decision, DecisionOutcome, DecisionSubject, Permit};
+pub use decision::{Decision, DecisionOutcome, DecisionSubject, EvidenceRead, Permit};
 pub use device::{Device, DeviceHealth, DeviceState, Group, Selector};
 pub use event::{Event, RollbackCause, Task, WaysBack};
 pub use expression::{Expression, ExpressionError, Truth};

@@ -81,6 +81,7 @@ fn v1() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(artifacts::push))
         .routes(routes!(advisories::show))
         .routes(routes!(advisories::import))
+        .routes(routes!(artifacts::attach, artifacts::document))
         .routes(routes!(devices::register, devices::list))
         .routes(routes!(devices::import))
         .routes(routes!(devices::show, devices::update, devices::retire))

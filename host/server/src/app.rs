@@ -15,7 +15,7 @@ use crate::{
     Clock, Config, FlowError, StartError,
     applications::Applications,
     bus::{Bus, Note},
-    flow::{access, bundle, poll::Proof, roster},
+    flow::{access, bundle, evidence::sources::Sources, poll::Proof, roster},
     installed::{Installed, install_all},
     keys::KeyCache,
     rosters::Rosters,
@@ -35,6 +35,8 @@ pub struct App {
     pub policies: Policies,
     /// The tenants' own policies.
     pub(crate) applications: Applications,
+    /// What plugins may look up outside.
+    pub(crate) evidence: Sources,
     /// Held while the bundle or an application is being loaded again.
     pub(crate) reloading: Mutex<()>,
     /// The plugins, and where they run.
@@ -71,6 +73,7 @@ impl App {
         create_dir(&config.artifacts.trusted_keys_dir)?;
         let (bundle, files) = bundle::load(&config.policies.dir)?;
         let (applications, application_files) = Applications::open(config.policies.applications_dir.clone())?;
+        let evidence = Sources::open(&config)?;
         let keys = ledger_keys(&config.ledger.key_file)?;
         let store = Store::open(store_options(&config), keys).await?;
         let kek = Kek::load_or_create(&config.artifacts.wrapping_key_file)?;
@@ -89,6 +92,7 @@ impl App {
             store,
             policies: Policies::new(bundle),
             applications,
+            evidence,
             reloading: Mutex::default(),
             sandbox,
             vault,

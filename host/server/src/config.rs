@@ -1,5 +1,6 @@
 //! The server's configuration: `interlock.toml`, then `INTERLOCK__…` variables, then flags.
 
+mod evidence;
 mod reference;
 
 use std::{
@@ -13,6 +14,7 @@ use interlock_sandbox::Limits;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use self::evidence::{CalendarEntry, Connector, Evidence, HeaderValue, Prometheus};
 pub use self::reference::reference;
 use crate::flow::roster::{STRATEGY, bound_by};
 
@@ -48,6 +50,8 @@ pub struct Config {
     pub artifacts: Artifacts,
     /// Plugins.
     pub plugins: Plugins,
+    /// What plugins may look up.
+    pub evidence: Evidence,
     /// Policies.
     pub policies: Policies,
     /// Rollouts.
@@ -348,6 +352,7 @@ impl Default for Config {
             ledger: Ledger::default(),
             artifacts: Artifacts::default(),
             plugins: Plugins::default(),
+            evidence: Evidence::default(),
             policies: Policies::default(),
             rollout: Rollout::default(),
             devices: Devices::default(),
@@ -499,6 +504,7 @@ impl Config {
             ("rollout.expires_after_ms", self.rollout.expires_after_ms),
             ("rollout.targets_max", self.rollout.targets_max),
             ("artifacts.chunk_bytes", u64::from(self.artifacts.chunk_bytes)),
+            ("evidence.timeout_ms", self.evidence.timeout_ms),
             ("policies.evaluations_max", self.policies.evaluations_max as u64),
             ("policies.results_max", self.policies.results_max as u64),
         ];

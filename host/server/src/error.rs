@@ -120,6 +120,9 @@ pub enum StartError {
         /// Why.
         error: std::io::Error,
     },
+    /// The configuration does not hold together.
+    #[error(transparent)]
+    Config(#[from] crate::config::ConfigError),
     /// The bundle is refused.
     #[error("the policy bundle is refused: {0}")]
     Bundle(#[from] BundleRefusal),

@@ -16,6 +16,8 @@ pub enum Kept {
     Plugin,
     /// The files of a tenant's application.
     Application,
+    /// A document about an artifact, or a tenant's advisories.
+    Document,
 }
 
 impl Kept {
@@ -24,6 +26,7 @@ impl Kept {
             Kept::Bundle => "bundle",
             Kept::Plugin => "plugin",
             Kept::Application => "application",
+            Kept::Document => "document",
         }
     }
 }

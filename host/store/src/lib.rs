@@ -30,6 +30,7 @@ mod idempotency;
 mod kept;
 mod leases;
 mod ledger;
+mod notes;
 mod options;
 mod page;
 mod rosters;

@@ -24,7 +24,10 @@ use super::{
 };
 use crate::{
     App, FlowError,
-    flow::artifact::{self, Description},
+    flow::{
+        artifact::{self, Description},
+        document,
+    },
     problem::{Kind, Problem},
 };
 
@@ -103,6 +106,60 @@ pub(super) async fn push(
         }
         Err(error) => Err(error.into()),
     }
+}
+
+/// Attach a document to an artifact
+///
+/// An SBOM, a provenance statement and the like, as its raw content; gates read the newest of each kind. What was attached
+/// before stays on record.
+#[utoipa::path(put, path = "/artifacts/{name}/{version}/documents/{kind}", tag = "artifacts", operation_id = "attach_document",
+    security(("key" = ["write"])),
+    params(
+        ("name" = String, Path, description = "The artifact's name", example = "pump-firmware"),
+        ("version" = String, Path, description = "Its version", example = "2.0.0"),
+        ("kind" = String, Path, description = "`sbom`, `provenance`, `release-notes`, `test-report`, `compatibility` or `configuration`", example = "sbom"),
+        ("Content-Type" = String, Header, description = "What the document is", example = "application/vnd.cyclonedx+json"),
+    ),
+    request_body(content = Vec<u8>, content_type = "application/octet-stream"),
+    responses((status = 200, description = "It is attached", body = document::Attached)))]
+pub(super) async fn attach(
+    State(app): State<Arc<App>>,
+    caller: Caller<Write>,
+    path: Path<(String, String, String, String)>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Json<document::Attached>, Problem> {
+    let Path((_, name, version, kind)) = path;
+    let media = headers.get(header::CONTENT_TYPE).and_then(|media| media.to_str().ok()).unwrap_or_default();
+    let content = payload::read(&headers, app.config.evidence.document_bytes_max, body).await?;
+    Ok(Json(document::attach(&app, &caller.actor, (&name, &version), &kind, media, &content).await?))
+}
+
+/// Show a document of an artifact
+#[utoipa::path(get, path = "/artifacts/{name}/{version}/documents/{kind}", tag = "artifacts", operation_id = "show_document",
+    security(("key" = ["read"])),
+    params(
+        ("name" = String, Path, description = "The artifact's name"),
+        ("version" = String, Path, description = "Its version"),
+        ("kind" = String, Path, description = "The kind of document"),
+    ),
+    responses((status = 200, description = "The newest document of this kind, as it was attached", body = Vec<u8>,
+        headers(("ETag" = String, description = "Its digest")))))]
+pub(super) async fn document(
+    State(app): State<Arc<App>>,
+    caller: Caller<Read>,
+    path: Path<(String, String, String, String)>,
+) -> Result<Response, Problem> {
+    let Path((_, name, version, kind)) = path;
+    let (attached, content) = document::show(&app, &caller.actor, (&name, &version), &kind).await?;
+    let tag = format!("\"{}\"", attached.digest);
+    // Never shown as a page: what is in it is the maker's.
+    let headers = [
+        (header::CONTENT_TYPE, attached.media_type),
+        (header::ETAG, tag),
+        (header::CONTENT_DISPOSITION, "attachment".to_owned()),
+    ];
+    Ok((headers, content).into_response())
 }
 
 fn shown(app: &App, artifact: interlock_domain::Artifact) -> wire::ShownArtifact {

@@ -1,16 +1,25 @@
 //! What plugins may read: the host fetches it, asks Cedar whether this plugin may, and the sandbox records it.
 
-mod advisory;
-
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use interlock_domain::{
-    Action, Artifact, ArtifactFacts, ArtifactKey, ArtifactRef, ArtifactStatement, ChangeId, Digest, Facts,
-    Principal, Question, Released, Resource, SignatureOutcome, TenantId, Timestamp, release_counter_floor,
+    Action, Artifact, ArtifactFacts, ArtifactKey, ArtifactRef, ArtifactStatement, ChangeId, Digest,
+    EvidenceRead, Facts, Principal, Question, Released, Resource, SignatureOutcome, TenantId, Timestamp,
+    release_counter_floor,
 };
 use interlock_sandbox::{Document, EvidenceAnswer, EvidenceSource, Refusal};
 use interlock_vault::signature;
+
+mod advisory;
+mod inside;
+pub(crate) mod sources;
+#[cfg(all(test, feature = "testing"))]
+mod tests;
 
 use super::{ask::ask, convert::instant};
 use crate::{App, FlowError};
@@ -24,6 +33,8 @@ pub(crate) struct Evidence {
     /// What the roster grants to the plugin.
     pub(crate) granted: BTreeSet<String>,
     pub(crate) now: Timestamp,
+    /// What the policies said of each source that was asked for, once.
+    pub(crate) reads: Mutex<Vec<EvidenceRead>>,
 }
 
 #[async_trait]
@@ -42,18 +53,92 @@ impl EvidenceSource for Evidence {
             now: self.now,
         };
         let decision = ask(&self.app, self.change.as_ref(), question);
-        if decision.permit().is_none() {
-            let why = format!(
+        self.note(source, &decision);
+        let answer = if decision.permit().is_none() {
+            EvidenceAnswer::Refused(Refusal::Denied(format!(
                 "plugin `{plugin}` may not read `{source}`: {}; grant it with a `plugin` change, `interlock plugin grant \
                  {plugin} {source}`",
                 decision.reasons().join("; ")
-            );
-            return EvidenceAnswer::Refused(Refusal::Denied(why));
+            )))
+        } else {
+            let answer = self.within_limits(source, key).await;
+            self.app.evidence.heard(source, &answer);
+            answer
+        };
+        metrics::counter!("evidence_lookups_total", "source" => source.to_owned(), "outcome" => outcome(&answer))
+            .increment(1);
+        answer
+    }
+}
+
+fn outcome(answer: &EvidenceAnswer) -> &'static str {
+    match answer {
+        EvidenceAnswer::Found(_) => "found",
+        EvidenceAnswer::Refused(Refusal::NotFound) => "not_found",
+        EvidenceAnswer::Refused(Refusal::Denied(_)) => "denied",
+        EvidenceAnswer::Refused(Refusal::Unavailable(_)) | EvidenceAnswer::Ended(_) => "unavailable",
+    }
+}
+
+impl Evidence {
+    /// Looks up, and no longer and no more than allowed.
+    async fn within_limits(&self, source: &str, key: &str) -> EvidenceAnswer {
+        let limits = &self.app.config.evidence;
+        let patience = Duration::from_millis(limits.timeout_ms);
+        match tokio::time::timeout(patience, self.looked_up(source, key)).await {
+            Ok(EvidenceAnswer::Found(document)) if document.content.len() as u64 > limits.bytes_max => {
+                sources::unavailable(format!(
+                    "what `{source}` has there has {} bytes, more than the {} of `evidence.bytes_max`",
+                    document.content.len(),
+                    limits.bytes_max
+                ))
+            }
+            Ok(answer) => answer,
+            Err(_) => sources::unavailable(format!(
+                "`{source}` did not answer within the {} ms of `evidence.timeout_ms`",
+                limits.timeout_ms
+            )),
         }
-        match source {
-            "artifact" => self.artifact(key).await,
-            "advisory" => advisory::look_up(&self.app, &self.tenant, key, self.now).await,
-            _ => EvidenceAnswer::Refused(Refusal::NotFound),
+    }
+
+    async fn looked_up(&self, source: &str, key: &str) -> EvidenceAnswer {
+        let found = match source {
+            "artifact" => return self.artifact(key).await,
+            "config" => return self.value(key),
+            "calendar" => return self.calendar(key),
+            "prometheus" => {
+                return self
+                    .app
+                    .evidence
+                    .prometheus(key, &self.app.config.evidence.prometheus, self.now)
+                    .await;
+            }
+            _ if source.starts_with("http.") => {
+                return self.app.evidence.connector(source, key, self.now).await;
+            }
+            "manifest" => self.manifest(key).await,
+            "document" => self.document(key).await,
+            "device" => self.device(key).await,
+            "fleet" => self.fleet(key).await,
+            "telemetry" => self.telemetry(key).await,
+            "advisory" => return advisory::look_up(&self.app, &self.tenant, key, self.now).await,
+            _ => Ok(sources::unavailable(format!("there is no evidence source `{source}`"))),
+        };
+        found.unwrap_or_else(|error| sources::unavailable(error.to_string()))
+    }
+
+    /// Once for each source: a call may ask a thousand times, and is told the same each time.
+    fn note(&self, source: &str, decision: &interlock_domain::Decision) {
+        let interlock_domain::DecisionSubject::Policy { answer, .. } = &decision.subject else { return };
+        let mut reads = self.reads.lock().unwrap_or_else(PoisonError::into_inner);
+        if !reads.iter().any(|read| read.source == source) {
+            reads.push(EvidenceRead {
+                source: source.to_owned(),
+                allowed: answer.allowed,
+                policies: answer.determining.iter().map(|policy| policy.id.clone()).collect(),
+                errors: answer.errors.clone(),
+                bundle: answer.bundle,
+            });
         }
     }
 }

@@ -1,6 +1,9 @@
 //! Calling plugins: every call yields a decision, whatever comes of it.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use interlock_domain::{
     Change, ChangeId, Decision, DecisionId, DecisionOutcome, DecisionSubject, Environment, PluginRef, Roster,
@@ -66,11 +69,22 @@ pub(crate) async fn call<T>(
 ) -> Result<Answered<T>, Failed> {
     let Asking { app, tenant, environment: _, change, now } = asking;
     let function = request.function();
+    let mut reads = Vec::new();
     let call = match callable(asking, plugin).await {
         Ok((found, granted)) => {
             let (tenant, change) = (tenant.clone(), Some(change.clone()));
-            let evidence = Evidence { app: app.clone(), tenant, change, plugin: plugin.digest, granted, now };
-            found.call(request, Arc::new(evidence)).await
+            let evidence = Arc::new(Evidence {
+                app: app.clone(),
+                tenant,
+                change,
+                plugin: plugin.digest,
+                granted,
+                now,
+                reads: Mutex::default(),
+            });
+            let call = found.call(request, evidence.clone()).await;
+            reads = std::mem::take(&mut *evidence.reads.lock().unwrap_or_else(PoisonError::into_inner));
+            call
         }
         Err(Some(reason)) => Call::not_loaded(plugin.digest, request, reason),
         Err(None) => Call::not_installed(plugin.digest, request),
@@ -99,6 +113,7 @@ pub(crate) async fn call<T>(
             digest: plugin.digest,
             function: function.to_owned(),
             transcript: Box::new(transcript),
+            reads,
         },
         elapsed_us,
     };

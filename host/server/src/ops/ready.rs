@@ -36,6 +36,7 @@ struct Checks {
     data_folder: Check,
     policies: Policies,
     applications: Applications,
+    evidence: Evidence,
     plugins: Plugins,
     trusted_keys: TrustedKeys,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -66,6 +67,13 @@ struct Applications {
     loaded: usize,
     /// Folders whose application was refused, by tenant, with the reason.
     refused: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Evidence {
+    status: Status,
+    /// Sources that failed the last time they were asked, with the reason.
+    failing: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -117,6 +125,7 @@ pub(super) async fn look(app: &App) -> Readiness {
         data_folder: data_folder(app).await,
         policies: policies(app),
         applications: applications(app),
+        evidence: evidence(app),
         plugins: plugins(app),
         trusted_keys: trusted_keys(app),
         bus: app.bus.connected().map(bus),
@@ -126,6 +135,7 @@ pub(super) async fn look(app: &App) -> Readiness {
         checks.data_folder.status,
         checks.policies.status,
         checks.applications.status,
+        checks.evidence.status,
         checks.plugins.status,
         checks.trusted_keys.status,
         checks.bus.as_ref().map_or(Status::Ok, |bus| bus.status),
@@ -193,6 +203,12 @@ fn applications(app: &App) -> Applications {
     let (loaded, refused) = app.applications.state();
     let status = if refused.is_empty() { Status::Ok } else { Status::Degraded };
     Applications { status, loaded, refused: BTreeMap::clone(&refused) }
+}
+
+/// A source that fails denies what needs it, and nothing else.
+fn evidence(app: &App) -> Evidence {
+    let failing = app.evidence.failures();
+    Evidence { status: if failing.is_empty() { Status::Ok } else { Status::Degraded }, failing }
 }
 
 fn plugins(app: &App) -> Plugins {

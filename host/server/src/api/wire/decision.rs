@@ -69,5 +69,9 @@ pub(crate) enum DecisionSubject {
         /// Input, output, evidence, fuel and logs: everything needed to replay the call.
         #[schema(value_type = Object)]
         transcript: serde_json::Value,
+        /// What the policies said of the evidence that it asked for: `source`, `allowed`, `policies`, `errors`, `bundle`.
+        #[schema(value_type = Vec<Object>)]
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        reads: Vec<serde_json::Value>,
     },
 }

@@ -1,0 +1,359 @@
+//! Sources outside: connectors and Prometheus, what was fetched lately, and who failed last.
+
+use std::{
+    collections::{BTreeMap, HashMap, VecDeque},
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use futures::StreamExt as _;
+use interlock_domain::Timestamp;
+use interlock_sandbox::{Document, EvidenceAnswer, Refusal};
+use reqwest::{Client, StatusCode, Url, header};
+
+use super::super::convert::instant;
+use crate::config::{Config, ConfigError, Connector, HeaderValue};
+
+/// Where a key goes in a connector's address.
+const PLACE: &str = "{key}";
+/// Longer keys are no ids.
+const KEY_BYTES_MAX: usize = 512;
+
+/// What is needed to look outside.
+#[derive(Debug)]
+pub(crate) struct Sources {
+    client: Client,
+    bytes_max: u64,
+    connectors: BTreeMap<String, Ready>,
+    prometheus: Option<Url>,
+    cache: Mutex<Cache>,
+    failures: Mutex<BTreeMap<String, String>>,
+}
+
+/// A connector whose headers are at hand. It never shows them.
+struct Ready {
+    url: String,
+    headers: header::HeaderMap,
+    cache_ms: u64,
+}
+
+impl std::fmt::Debug for Ready {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Ready").field("url", &self.url).finish_non_exhaustive()
+    }
+}
+
+#[derive(Debug, Default)]
+struct Cache {
+    kept: HashMap<(String, String), (Timestamp, Document)>,
+    order: VecDeque<(String, String)>,
+    bytes: usize,
+    bytes_max: usize,
+}
+
+impl Sources {
+    /// Reads what the configuration says, and refuses what could send a key elsewhere.
+    pub(crate) fn open(config: &Config) -> Result<Self, ConfigError> {
+        let evidence = &config.evidence;
+        let client = Client::builder()
+            // An answer that sends us elsewhere is no answer: the operator chose the address.
+            .redirect(reqwest::redirect::Policy::none())
+            .timeout(Duration::from_millis(evidence.timeout_ms))
+            .user_agent(concat!("interlock/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .map_err(|error| senseless("evidence", error.to_string()))?;
+        let mut connectors = BTreeMap::new();
+        for (name, connector) in &evidence.http {
+            connectors.insert(format!("http.{name}"), ready(name, connector)?);
+        }
+        let prometheus = match evidence.prometheus.url.as_str() {
+            "" => None,
+            url => {
+                let base = url.trim_end_matches('/');
+                let url = Url::parse(&format!("{base}/api/v1/query"))
+                    .map_err(|error| senseless("evidence.prometheus.url", error.to_string()))?;
+                Some(url)
+            }
+        };
+        for entry in evidence.calendars.values().flatten() {
+            for time in [&entry.from, &entry.to] {
+                time.parse::<Timestamp>().map_err(|_| {
+                    senseless("evidence.calendars", format!("`{time}` is no RFC 3339 time in UTC"))
+                })?;
+            }
+        }
+        let cache = Cache { bytes_max: evidence.cache_bytes_max, ..Cache::default() };
+        Ok(Self {
+            client,
+            bytes_max: evidence.bytes_max,
+            connectors,
+            prometheus,
+            cache: Mutex::new(cache),
+            failures: Mutex::default(),
+        })
+    }
+
+    /// The sources that failed the last time they were asked, with the reason.
+    pub(crate) fn failures(&self) -> BTreeMap<String, String> {
+        self.failures.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Remembers how a source answered.
+    pub(crate) fn heard(&self, source: &str, answer: &EvidenceAnswer) {
+        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        match answer {
+            EvidenceAnswer::Refused(Refusal::Unavailable(reason)) => {
+                failures.insert(source.to_owned(), reason.clone());
+            }
+            _ => _ = failures.remove(source),
+        }
+    }
+
+    /// Asks a connector.
+    pub(crate) async fn connector(&self, source: &str, key: &str, now: Timestamp) -> EvidenceAnswer {
+        let Some(connector) = self.connectors.get(source) else {
+            return unavailable(format!(
+                "the operator configured no connector `{source}`: add `[evidence.{source}]` with its `url`"
+            ));
+        };
+        // A segment of dots alone would climb out of its place, also when it is encoded.
+        if key.is_empty() || key.len() > KEY_BYTES_MAX || key.bytes().all(|byte| byte == b'.') {
+            return EvidenceAnswer::Refused(Refusal::NotFound);
+        }
+        let url = connector.url.replace(PLACE, &encoded(key));
+        let request = self.client.get(url).headers(connector.headers.clone());
+        self.ask(source, key, request, connector.cache_ms, now).await
+    }
+
+    /// Asks Prometheus a query that the operator wrote.
+    pub(crate) async fn prometheus(
+        &self,
+        name: &str,
+        config: &crate::config::Prometheus,
+        now: Timestamp,
+    ) -> EvidenceAnswer {
+        let Some(url) = &self.prometheus else {
+            return unavailable(
+                "the operator configured no Prometheus: set `evidence.prometheus.url`".to_owned(),
+            );
+        };
+        let Some(query) = config.queries.get(name) else { return EvidenceAnswer::Refused(Refusal::NotFound) };
+        let mut url = url.clone();
+        url.query_pairs_mut().append_pair("query", query).append_pair("time", &now.to_string());
+        self.ask("prometheus", name, self.client.get(url), config.cache_ms, now).await
+    }
+
+    async fn ask(
+        &self,
+        source: &str,
+        key: &str,
+        request: reqwest::RequestBuilder,
+        cache_ms: u64,
+        now: Timestamp,
+    ) -> EvidenceAnswer {
+        let place = (source.to_owned(), key.to_owned());
+        if let Some(document) = self.cache().fresh(&place, cache_ms, now) {
+            metrics::counter!("evidence_cache_hits_total", "source" => source.to_owned()).increment(1);
+            return EvidenceAnswer::Found(document);
+        }
+        let answer = self.fetched(source, request, now).await;
+        if let EvidenceAnswer::Found(document) = &answer {
+            self.cache().put(place, now, document.clone());
+        }
+        answer
+    }
+
+    async fn fetched(
+        &self,
+        source: &str,
+        request: reqwest::RequestBuilder,
+        now: Timestamp,
+    ) -> EvidenceAnswer {
+        let response = match request.header(header::ACCEPT, "application/json").send().await {
+            Ok(response) => response,
+            // Without its address: a key may be in it, and a password in its beginning.
+            Err(error) => {
+                return unavailable(format!(
+                    "`{source}` cannot be asked: {}",
+                    root_cause(&error.without_url())
+                ));
+            }
+        };
+        match response.status() {
+            StatusCode::OK => {}
+            StatusCode::NOT_FOUND | StatusCode::GONE => return EvidenceAnswer::Refused(Refusal::NotFound),
+            status if status.is_redirection() => {
+                return unavailable(format!(
+                    "`{source}` answered {status}; it is not followed elsewhere: correct its `url`"
+                ));
+            }
+            status => return unavailable(format!("`{source}` answered {status}")),
+        }
+        let mut content = Vec::new();
+        let mut parts = response.bytes_stream();
+        while let Some(part) = parts.next().await {
+            match part {
+                Ok(part) => content.extend_from_slice(&part),
+                Err(error) => {
+                    return unavailable(format!(
+                        "`{source}` broke off: {}",
+                        root_cause(&error.without_url())
+                    ));
+                }
+            }
+            if content.len() as u64 > self.bytes_max {
+                return unavailable(format!(
+                    "the answer of `{source}` has more than the {} bytes of `evidence.bytes_max`",
+                    self.bytes_max
+                ));
+            }
+        }
+        if serde_json::from_slice::<serde::de::IgnoredAny>(&content).is_err() {
+            return unavailable(format!("`{source}` did not answer with JSON"));
+        }
+        EvidenceAnswer::Found(Document::new("application/json", content, instant(now)))
+    }
+
+    fn cache(&self) -> std::sync::MutexGuard<'_, Cache> {
+        self.cache.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Cache {
+    fn fresh(&self, place: &(String, String), cache_ms: u64, now: Timestamp) -> Option<Document> {
+        let (at, document) = self.kept.get(place)?;
+        let age = u64::try_from(now.millis_since(*at)).ok()?;
+        (age < cache_ms).then(|| document.clone())
+    }
+
+    fn put(&mut self, place: (String, String), now: Timestamp, document: Document) {
+        if document.content.len() > self.bytes_max {
+            return;
+        }
+        self.bytes += document.content.len();
+        if let Some((_, before)) = self.kept.insert(place.clone(), (now, document)) {
+            self.bytes -= before.content.len();
+        } else {
+            self.order.push_back(place);
+        }
+        while self.bytes > self.bytes_max {
+            let Some(oldest) = self.order.pop_front() else { break };
+            if let Some((_, gone)) = self.kept.remove(&oldest) {
+                self.bytes -= gone.content.len();
+            }
+        }
+    }
+}
+
+fn ready(name: &str, connector: &Connector) -> Result<Ready, ConfigError> {
+    let refuse = |detail: String| senseless("evidence.http", format!("connector `{name}`: {detail}"));
+    if connector.url.matches(PLACE).count() != 1 {
+        return Err(refuse(format!("`url` must hold {PLACE} exactly once")));
+    }
+    let url = Url::parse(&connector.url.replace(PLACE, "x")).map_err(|error| refuse(error.to_string()))?;
+    // In the host, a key could choose who is asked.
+    let before = connector.url.split(PLACE).next().unwrap_or_default();
+    let after_host = before.splitn(4, '/').nth(3).is_some() || before.contains('?');
+    if !matches!(url.scheme(), "http" | "https") || !after_host {
+        return Err(refuse(format!("`url` must be http or https with {PLACE} in its path or query")));
+    }
+    let mut headers = header::HeaderMap::new();
+    for (header, value) in &connector.headers {
+        let text = match value {
+            HeaderValue::Plain(text) => text.clone(),
+            HeaderValue::File(path) => std::fs::read_to_string(path)
+                .map_err(|error| refuse(format!("header `{header}`: `{}`: {error}", path.display())))?
+                .trim_end_matches(['\r', '\n'])
+                .to_owned(),
+            HeaderValue::Env(variable) => std::env::var(variable)
+                .map_err(|_| refuse(format!("header `{header}`: there is no variable `{variable}`")))?,
+        };
+        let name = header.parse::<header::HeaderName>().map_err(|error| refuse(error.to_string()))?;
+        let mut value = header::HeaderValue::from_str(&text)
+            .map_err(|_| refuse(format!("the value of header `{header}` cannot be sent")))?;
+        value.set_sensitive(true);
+        headers.insert(name, value);
+    }
+    Ok(Ready { url: connector.url.clone(), headers, cache_ms: connector.cache_ms })
+}
+
+/// RFC 3986: everything but the unreserved characters is encoded, so that a key stays where it was put.
+fn encoded(key: &str) -> String {
+    let mut text = String::with_capacity(key.len());
+    for byte in key.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                text.push(char::from(byte))
+            }
+            _ => text.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    text
+}
+
+pub(super) fn unavailable(reason: String) -> EvidenceAnswer {
+    EvidenceAnswer::Refused(Refusal::Unavailable(reason))
+}
+
+fn senseless(key: &'static str, detail: String) -> ConfigError {
+    ConfigError::Senseless { key, detail }
+}
+
+fn root_cause(error: &dyn std::error::Error) -> String {
+    let mut cause = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    cause.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn connector(url: &str) -> Connector {
+        Connector { url: url.to_owned(), headers: BTreeMap::new(), cache_ms: 1_000 }
+    }
+
+    #[test]
+    fn a_key_stays_in_its_place() {
+        assert_eq!(encoded("CHG-12_a.b~c"), "CHG-12_a.b~c");
+        assert_eq!(encoded("../x?a=b#c\n/ü"), "..%2Fx%3Fa%3Db%23c%0A%2F%C3%BC");
+    }
+
+    #[test]
+    fn an_address_without_exactly_one_place_behind_the_host_is_refused() {
+        for url in [
+            "https://tickets.local/api",
+            "https://{key}/api",
+            "https://{key}.tickets.local/api",
+            "https://user:{key}@tickets.local/api",
+            "https://tickets.local/{key}/{key}",
+            "file:///etc/{key}",
+            "tickets.local/{key}",
+        ] {
+            assert!(ready("ticket", &connector(url)).is_err(), "{url}");
+        }
+        for url in ["https://tickets.local/api/{key}", "http://127.0.0.1:1/q?id={key}&x=1"] {
+            assert!(ready("ticket", &connector(url)).is_ok(), "{url}");
+        }
+    }
+
+    #[test]
+    fn an_answer_is_good_until_its_time_is_over_and_the_oldest_make_room() {
+        let at = Timestamp::from_millis;
+        let place = |key: &str| ("http.ticket".to_owned(), key.to_owned());
+        let document = |text: &str| Document::new("application/json", text, 0);
+        let mut cache = Cache { bytes_max: 10, ..Cache::default() };
+        cache.put(place("a"), at(1_000), document("12345"));
+        assert!(cache.fresh(&place("a"), 500, at(1_499)).is_some());
+        assert!(cache.fresh(&place("a"), 500, at(1_500)).is_none());
+        cache.put(place("b"), at(1_000), document("12345"));
+        cache.put(place("c"), at(1_000), document("1"));
+        assert!(cache.fresh(&place("a"), 500, at(1_000)).is_none());
+        assert!(cache.fresh(&place("b"), 500, at(1_000)).is_some());
+        cache.put(place("d"), at(1_000), document("more than all"));
+        assert!(cache.fresh(&place("d"), 500, at(1_000)).is_none());
+        assert_eq!(cache.bytes, 6);
+    }
+}

@@ -1,0 +1,329 @@
+//! What a plugin is told, source by source.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::atomic::{AtomicU32, Ordering},
+};
+
+use axum::{
+    Router,
+    body::Body,
+    extract::{RawQuery, State},
+    http::{HeaderMap, Method, StatusCode, Uri},
+    response::{IntoResponse, Response},
+};
+use interlock_domain::Role;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+
+use super::*;
+use crate::{
+    Config,
+    config::{CalendarEntry, Connector, HeaderValue},
+    testing::{Client, TENANT, TestApp},
+};
+
+/// A plugin that its roster grants everything.
+fn plugin(app: &TestApp, change: Option<&Value>) -> Evidence {
+    let granted = [
+        "manifest",
+        "document",
+        "device",
+        "fleet",
+        "config",
+        "telemetry",
+        "prometheus",
+        "http.ticket",
+        "calendar",
+        "advisory",
+        "http.nobody",
+        "unheard-of",
+    ];
+    Evidence {
+        app: app.app.clone(),
+        tenant: TENANT.parse().unwrap(),
+        change: change.map(|change| change["id"].as_str().unwrap().parse().unwrap()),
+        plugin: Digest::of(b"plugin"),
+        granted: granted.map(str::to_owned).into_iter().collect(),
+        now: app.app.clock.now(),
+        reads: Mutex::default(),
+    }
+}
+
+async fn found(evidence: &Evidence, source: &str, key: &str) -> Value {
+    match evidence.fetch("probe", source, key).await {
+        EvidenceAnswer::Found(document) => serde_json::from_slice(&document.content).unwrap(),
+        other => panic!("{source} {key}: {other:?}"),
+    }
+}
+
+/// Why there is nothing: `not found`, or the words.
+async fn refused(evidence: &Evidence, source: &str, key: &str) -> String {
+    match evidence.fetch("probe", source, key).await {
+        EvidenceAnswer::Refused(Refusal::NotFound) => "not found".to_owned(),
+        EvidenceAnswer::Refused(Refusal::Denied(why) | Refusal::Unavailable(why)) => why,
+        other => panic!("{source} {key}: {other:?}"),
+    }
+}
+
+/// Three pumps of two kinds, and a change for them.
+async fn hospital(alter: impl FnOnce(&mut Config)) -> (TestApp, Client, Value) {
+    let app = TestApp::configured(|config| {
+        config.plugins.dir = crate::testing::built_plugins();
+        config.plugins.cache_dir =
+            crate::testing::built_plugins().with_file_name("interlock-plugins-compiled");
+        config.gates = Vec::new();
+        alter(config);
+    })
+    .await;
+    let operator = app.person("Oda", &[Role::Operator]).await;
+    for (id, revision, firmware) in [("a", "r1", "1.0"), ("b", "r1", "1.0"), ("c", "r2", "0.9")] {
+        let device = json!({
+            "id": id, "environment": "staging", "model": "x2", "hardware_revision": revision, "firmware": firmware,
+            "token": format!("token-of-the-pump-{id}"),
+        });
+        operator.post("/devices", device).await.ok();
+    }
+    let ana = app.person("Ana", &[Role::ReleaseManager]).await;
+    ana.push("fw", "2.0", b"content", None).await.ok();
+    let proposal = json!({
+        "environment": "staging", "title": "2.0", "artifacts": [{ "name": "fw", "version": "2.0" }],
+        "selector": { "all": true }, "strategy": { "plugin": "direct" },
+    });
+    let change = ana.post("/changes", proposal).await.ok();
+    (app, ana, change)
+}
+
+#[tokio::test]
+async fn what_the_host_knows_is_told_of_the_change_and_its_tenant_alone() {
+    let (app, _, change) = hospital(|_| {}).await;
+    let about = plugin(&app, Some(&change));
+    let manifest = found(&about, "manifest", "change").await;
+    assert_eq!(manifest, change["manifest"]);
+    let fleet = found(&about, "fleet", "population").await;
+    let group = |revision: &str, version: &str, targets: u64| json!({ "model": "x2", "hardware_revision": revision, "version": version, "targets": targets });
+    assert_eq!(fleet, json!({ "targets": 3, "devices": [group("r1", "1.0", 2), group("r2", "0.9", 1)] }));
+    assert_eq!(found(&about, "device", "c").await["hardware_revision"], "r2");
+    assert_eq!(found(&about, "device", "c").await.get("token_sha256"), None);
+    let telemetry = found(&about, "telemetry", "error_rate?window=60000").await;
+    assert_eq!(telemetry["treatment"]["samples"], 0);
+    for (source, key) in [
+        ("device", "z"),
+        ("device", "../a"),
+        ("fleet", "everything"),
+        ("manifest", "other"),
+        ("telemetry", "error_rate"),
+        ("telemetry", "error_rate?window=0"),
+    ] {
+        assert_eq!(refused(&about, source, key).await, "not found", "{source} {key}");
+    }
+    // Without a change there is no population.
+    let nothing = plugin(&app, None);
+    assert_eq!(refused(&nothing, "fleet", "population").await, "not found");
+    let other = Evidence { tenant: "other".parse().unwrap(), ..plugin(&app, Some(&change)) };
+    for (source, key) in [("device", "c"), ("manifest", "change")] {
+        assert_eq!(refused(&other, source, key).await, "not found", "{source}");
+    }
+    assert!(refused(&about, "unheard-of", "x").await.contains("no evidence source"));
+}
+
+#[tokio::test]
+async fn every_look_up_is_asked_of_the_policies_and_each_source_is_noted_once() {
+    let (app, _, change) = hospital(|config| {
+        config.evidence.values.insert("k".to_owned(), json!({ "a": 1 }));
+    })
+    .await;
+    let mut about = plugin(&app, Some(&change));
+    about.granted = BTreeSet::from(["config".to_owned()]);
+    assert_eq!(found(&about, "config", "k").await, json!({ "a": 1 }));
+    assert_eq!(refused(&about, "config", "other").await, "not found");
+    let why = refused(&about, "fleet", "population").await;
+    assert!(why.contains("interlock plugin grant probe fleet"), "{why}");
+    refused(&about, "fleet", "population").await;
+    let reads = about.reads.lock().unwrap().clone();
+    let noted: Vec<_> = reads.iter().map(|read| (read.source.as_str(), read.allowed)).collect();
+    assert_eq!(noted, [("config", true), ("fleet", false)]);
+    assert_eq!(reads[0].policies, ["evidence.granted"]);
+    // Also the host's own plugins see what a policy names, and nothing else.
+    let own = Evidence { granted: BTreeSet::new(), ..plugin(&app, Some(&change)) };
+    let answer = own.fetch("device-compatibility", "fleet", "population").await;
+    assert!(matches!(answer, EvidenceAnswer::Found(_)), "{answer:?}");
+    let answer = own.fetch("device-compatibility", "config", "k").await;
+    assert!(matches!(answer, EvidenceAnswer::Refused(Refusal::Denied(_))), "{answer:?}");
+}
+
+#[tokio::test]
+async fn a_document_is_what_was_attached_last() {
+    let (app, ana, change) = hospital(|config| config.evidence.document_bytes_max = 20).await;
+    let about = plugin(&app, Some(&change));
+    let digest = Digest::of(b"content");
+    let key = format!("{digest}/sbom");
+    assert_eq!(refused(&about, "document", &key).await, "not found");
+    let attach = async |kind: &str, content: &str| {
+        let path = format!("/artifacts/fw/2.0/documents/{kind}");
+        let headers = [("content-type", "application/json")];
+        ana.send(Method::PUT, &path, &headers, Body::from(content.to_owned())).await
+    };
+    attach("sbom", r#"{"v":1}"#).await.ok();
+    let attached = attach("sbom", r#"{"v":2}"#).await.ok();
+    assert_eq!(found(&about, "document", &key).await, json!({ "v": 2 }));
+    let shown = ana.get("/artifacts/fw/2.0/documents/sbom").await;
+    assert_eq!((shown.text().as_str(), shown.header("content-disposition")), (r#"{"v":2}"#, "attachment"));
+    assert_eq!(shown.header("etag"), format!("\"{}\"", attached["digest"].as_str().unwrap()));
+    for bad in ["document", "sbom/x", "md5:1/sbom", &format!("{digest}/secrets")] {
+        assert_eq!(refused(&about, "document", bad).await, "not found", "{bad}");
+    }
+    assert_eq!(attach("secrets", "{}").await.problem("invalid")["field"], "/kind");
+    attach("sbom", "").await.problem("invalid");
+    attach("sbom", &"x".repeat(20)).await.ok();
+    attach("sbom", &"x".repeat(21)).await.problem("body-too-large");
+    let missing =
+        ana.send(Method::PUT, "/artifacts/fw/9/documents/sbom", &[("content-type", "a/b")], Body::from("x"));
+    missing.await.problem("not-found");
+    let verified =
+        app.app.store.kept(interlock_store::Kept::Document, &Digest::of(br#"{"v":1}"#)).await.unwrap();
+    assert!(verified.is_some(), "what was attached before stays");
+}
+
+#[tokio::test]
+async fn calendars_are_told_in_order() {
+    let entry = |from: &str, kind: &str| CalendarEntry {
+        kind: kind.to_owned(),
+        from: from.to_owned(),
+        to: "2026-12-31T00:00:00.000Z".to_owned(),
+        title: String::new(),
+    };
+    let (app, _, change) = hospital(|config| {
+        let entries =
+            vec![entry("2026-12-20T00:00:00.000Z", "freeze"), entry("2026-11-01T00:00:00.000Z", "window")];
+        config.evidence.calendars.insert("hospital".to_owned(), entries);
+    })
+    .await;
+    let about = plugin(&app, Some(&change));
+    let calendar = found(&about, "calendar", "hospital").await;
+    assert_eq!(calendar["entries"][0]["kind"], "window");
+    assert_eq!(calendar["entries"][1]["kind"], "freeze");
+    assert_eq!(refused(&about, "calendar", "other").await, "not found");
+}
+
+/// A ticket system, to answer as it is told; what it was asked is what it says.
+struct FalseTickets {
+    url: String,
+    asked: Arc<AtomicU32>,
+}
+
+impl FalseTickets {
+    async fn start() -> Self {
+        async fn answer(
+            State(asked): State<Arc<AtomicU32>>,
+            uri: Uri,
+            query: RawQuery,
+            headers: HeaderMap,
+        ) -> Response {
+            asked.fetch_add(1, Ordering::Relaxed);
+            match uri.path() {
+                "/api/missing" => StatusCode::NOT_FOUND.into_response(),
+                "/api/broken" => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+                "/api/moved" => (StatusCode::FOUND, [("location", "/api/CHG1")]).into_response(),
+                "/api/text" => "hello".into_response(),
+                "/api/large" => format!("\"{}\"", "x".repeat(5_000)).into_response(),
+                "/api/slow" => std::future::pending().await,
+                path => {
+                    let token = headers.get("authorization").map(|token| token.to_str().unwrap().to_owned());
+                    axum::Json(json!({ "path": path, "query": query.0, "authorized": token.as_deref() == Some("Bearer geheim") }))
+                        .into_response()
+                }
+            }
+        }
+        let asked = Arc::new(AtomicU32::new(0));
+        let router = Router::new().fallback(answer).with_state(asked.clone());
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/api/{{key}}", listener.local_addr().unwrap());
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        Self { url, asked }
+    }
+}
+
+async fn with_tickets(tickets: &FalseTickets) -> (TestApp, Value, tempfile::TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let secret = folder.path().join("token");
+    std::fs::write(&secret, "Bearer geheim\n").unwrap();
+    let url = tickets.url.clone();
+    let (app, _, change) = hospital(|config| {
+        let headers = BTreeMap::from([("Authorization".to_owned(), HeaderValue::File(secret))]);
+        config.evidence.http.insert("ticket".to_owned(), Connector { url, headers, cache_ms: 10_000 });
+        config.evidence.timeout_ms = 500;
+        config.evidence.bytes_max = 4_000;
+    })
+    .await;
+    (app, change, folder)
+}
+
+#[tokio::test]
+async fn a_connector_asks_a_fixed_address_and_a_key_stays_in_its_place() {
+    let tickets = FalseTickets::start().await;
+    let (app, change, _folder) = with_tickets(&tickets).await;
+    let about = plugin(&app, Some(&change));
+    let ticket = found(&about, "http.ticket", "CHG1").await;
+    assert_eq!(ticket, json!({ "path": "/api/CHG1", "query": null, "authorized": true }));
+    for (key, path) in [
+        ("../admin", "/api/..%2Fadmin"),
+        ("a?b=c", "/api/a%3Fb%3Dc"),
+        ("a#b", "/api/a%23b"),
+        ("a\nHost: evil", "/api/a%0AHost%3A%20evil"),
+        ("a/../../b", "/api/a%2F..%2F..%2Fb"),
+    ] {
+        assert_eq!(found(&about, "http.ticket", key).await["path"], path, "{key}");
+    }
+    for key in ["", ".", "..", "...", &"x".repeat(513)] {
+        assert_eq!(refused(&about, "http.ticket", key).await, "not found", "{key}");
+    }
+    assert!(refused(&about, "http.nobody", "x").await.contains("configured no connector"));
+}
+
+#[tokio::test]
+async fn a_connector_that_fails_says_so_and_gives_no_secret_away() {
+    let tickets = FalseTickets::start().await;
+    let (app, change, _folder) = with_tickets(&tickets).await;
+    let about = plugin(&app, Some(&change));
+    assert_eq!(refused(&about, "http.ticket", "missing").await, "not found");
+    for (key, said) in [
+        ("broken", "500"),
+        ("moved", "not followed"),
+        ("text", "not answer with JSON"),
+        ("large", "evidence.bytes_max"),
+        ("slow", "http.ticket"),
+    ] {
+        let why = refused(&about, "http.ticket", key).await;
+        assert!(why.contains(said) && !why.contains("geheim"), "{key}: {why}");
+        let failing = app.app.evidence.failures();
+        assert!(failing["http.ticket"].contains(said), "{failing:?}");
+    }
+    let ready = app.client(TENANT, None).send(Method::GET, "//ready", &[], Body::empty()).await.ok();
+    assert_eq!(ready["checks"]["evidence"]["status"], "degraded", "{ready}");
+    found(&about, "http.ticket", "CHG1").await;
+    assert!(app.app.evidence.failures().is_empty());
+    assert!(!format!("{:?}", app.app.evidence).contains("geheim"));
+}
+
+#[tokio::test]
+async fn an_answer_from_outside_is_kept_for_its_time_and_says_when_it_was_fetched() {
+    let tickets = FalseTickets::start().await;
+    let (app, change, _folder) = with_tickets(&tickets).await;
+    let fetched_at =
+        async |key: &str| match plugin(&app, Some(&change)).fetch("probe", "http.ticket", key).await {
+            EvidenceAnswer::Found(document) => document.fetched_at,
+            other => panic!("{other:?}"),
+        };
+    let first = fetched_at("CHG1").await;
+    app.clock.advance(9_999);
+    assert_eq!(fetched_at("CHG1").await, first);
+    assert_eq!(tickets.asked.load(Ordering::Relaxed), 1);
+    app.clock.advance(1);
+    assert_eq!(fetched_at("CHG1").await, first + 10_000);
+    assert_eq!(tickets.asked.load(Ordering::Relaxed), 2);
+    // Kept or not, the policies are asked each time.
+    let stranger = Evidence { granted: BTreeSet::new(), ..plugin(&app, Some(&change)) };
+    assert!(refused(&stranger, "http.ticket", "CHG1").await.contains("may not read"));
+}
