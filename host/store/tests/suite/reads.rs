@@ -461,6 +461,7 @@ async fn the_answers_of_a_plugin_are_found_by_its_name_and_their_time(world: Wor
             digest: Digest::of(name),
             function: "evaluate".to_owned(),
             transcript: Box::default(),
+            reads: Vec::new(),
         },
         ..policy.clone()
     };
