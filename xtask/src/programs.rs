@@ -32,6 +32,11 @@ pub(crate) const FOR_TESTS: &[Program] = &[
         package: "swupdate",
         needed_for: "the device protocol's tests with a real client",
     },
+    Program {
+        name: "prometheus",
+        package: "prometheus",
+        needed_for: "the tests of evidence from a real Prometheus",
+    },
     Program { name: "cpio", package: "cpio", needed_for: "making an update image for SWUpdate" },
     Program { name: "openssl", package: "openssl", needed_for: "signing an update image for SWUpdate" },
 ];
