@@ -384,43 +384,50 @@ async fn a_restart_keeps_the_roster_and_a_swapped_file_waits_for_a_change() {
     );
 }
 
+/// The same plugin as a component of more than a mebibyte: a custom section of that size.
+fn padded(name: &str) -> Vec<u8> {
+    let mut wasm = component(name);
+    // Its id, its size in LEB128, a name of one letter, and zeros.
+    wasm.extend([0, 0x82, 0x80, 0x40, 1, b'x']);
+    wasm.resize(wasm.len() + (1 << 20), 0);
+    wasm
+}
+
 #[tokio::test]
 async fn a_component_that_does_not_load_takes_down_its_own_gates_with_its_reason_and_nothing_else() {
     let machine = Machine::new();
     let ward = Ward::open(machine.start().await).await;
-    let digest = Digest::of(component("size-limit"));
-    // What is kept under its digest is something else: it works until it has to be loaded again.
-    ward.app.app.store.keep(Kept::Plugin, &digest, b"damaged").await.unwrap();
-    push(&ward.ana, &component("size-limit")).await.ok();
-    assert!(ward.propose(strict_gate()).await.status.is_client_error(), "it is loaded from what is kept");
-    ward.app.app.store.close().await;
-
-    let machine = Machine::new();
-    let ward = Ward::open(machine.start().await).await;
-    push(&ward.ana, &component("size-limit")).await.ok();
-    ward.changed(strict_gate()).await;
-    let monitored = json!([{ "bind": { "id": "watch", "plugin": "thresholds", "mode": "monitor" } }]);
-    assert_eq!(ward.changed(monitored).await["state"], "completed");
+    let gate = padded("size-limit");
+    push(&ward.ana, &gate).await.ok();
+    let lax = json!({ "bind": { "plugin": "size-limit", "settings": { "max_bytes": 1_000 } } });
+    let change = ward.changed(json!([{ "activate": { "digest": Digest::of(&gate) } }, lax])).await;
+    assert_eq!(change["state"], "completed", "{change:#}");
+    assert_eq!(ward.release().await["state"], "rolling_out");
     ward.app.app.store.close().await;
     drop(ward);
-    // A server that takes only small components does not load it any more.
-    let app = machine.start_with(|config| config.plugins.limits.component_bytes_max = 1_000).await;
+
+    // A server that takes only smaller components does not load it any more.
+    let most = gate.len() as u64 - 1;
+    let app = machine.start_with(|config| config.plugins.limits.component_bytes_max = most).await;
     let ward = Ward::open(app).await;
     let ready = ward.ready().await;
-    let unloaded: Vec<&str> =
-        ready["unloaded"].as_array().unwrap().iter().map(|one| one["plugin"].as_str().unwrap()).collect();
-    assert!(unloaded.contains(&"size-limit"), "{ready:#}");
+    let unloaded = ready["unloaded"].as_array().unwrap();
+    assert_eq!((unloaded.len(), &unloaded[0]["plugin"]), (1, &json!("size-limit")), "{ready:#}");
     assert_eq!(ready["status"], "degraded");
     let nobody = ward.app.client(TENANT, None);
     let metrics = nobody.send(Method::GET, "//metrics", &[], Body::empty()).await.text();
-    assert!(
-        metrics.lines().any(|line| line.starts_with("plugins_unloaded ") && line != "plugins_unloaded 0")
-    );
+    assert!(metrics.lines().any(|line| line == "plugins_unloaded 1"), "{metrics}");
     let roster = ward.roster().await;
     let reason = roster["plugins"]["size-limit"]["unloaded"].as_str().unwrap();
     assert!(reason.contains("component_bytes_max"), "{reason}");
-    let elsewhere = ward.ana.get("/rosters/lab").await.ok();
-    assert_eq!(elsewhere["configured"], true);
+    assert_eq!(roster["plugins"]["direct"]["unloaded"], Value::Null);
+
+    let release = ward.release().await;
+    assert_eq!(release["state"], "rejected", "what cannot be judged is denied: {release:#}");
+    let finding = &release["gates"][0]["verdict"]["findings"][0];
+    assert_eq!(finding["code"], "not-loaded");
+    assert!(finding["message"].as_str().unwrap().contains("component_bytes_max"), "{finding}");
+    assert_eq!(release["gates"][0]["unanswered"], true);
 }
 
 #[tokio::test]
