@@ -42,7 +42,10 @@ fn check_description(description: &Description) -> Result<(), String> {
     })?;
     said("the summary", summary)?;
     each(evidence_sources, "evidence source", |source| {
-        ensure(is_kebab(source), || format!("`{source}` must be lower-case words with dashes"))
+        // `http.ticket` is one of several connectors.
+        ensure(source.split('.').all(is_kebab), || {
+            format!("`{source}` must be lower-case words with dashes, or some with dots between them")
+        })
     })?;
     distinct("evidence source", evidence_sources.iter().map(String::as_str))
 }

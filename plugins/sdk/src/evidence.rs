@@ -28,17 +28,38 @@ pub fn fetch_many(source: &str, keys: &[String]) -> Vec<Result<Document, Refusal
 /// The JSON document that `source` holds under `key`. Anything but a document that reads as `T` is a fault,
 /// which the host treats as a deny.
 pub fn json<T: DeserializeOwned>(source: &str, key: &str) -> Result<T, Fault> {
-    let document = fetch(source, key).map_err(|refusal| {
-        Fault::Evidence(match refusal {
-            Refusal::NotFound => {
-                format!("`{source}` has nothing under `{key}`; provide it and run the gate again")
-            }
-            Refusal::Denied(why) => format!("this plugin may not read `{source}`: {why}"),
-            Refusal::Unavailable(why) => format!("`{source}` did not answer for `{key}`: {why}"),
-        })
-    })?;
+    let document = fetch(source, key).map_err(|refusal| fault(source, key, refusal))?;
+    read(source, key, &document)
+}
+
+/// What `source` holds under `key`, or `None` when there is nothing: for a gate that has something better to say of that
+/// than a fault. Any other refusal is a fault.
+pub fn find(source: &str, key: &str) -> Result<Option<Document>, Fault> {
+    match fetch(source, key) {
+        Ok(document) => Ok(Some(document)),
+        Err(Refusal::NotFound) => Ok(None),
+        Err(refusal) => Err(fault(source, key, refusal)),
+    }
+}
+
+/// As [`find`], read as JSON.
+pub fn find_json<T: DeserializeOwned>(source: &str, key: &str) -> Result<Option<T>, Fault> {
+    find(source, key)?.map(|document| read(source, key, &document)).transpose()
+}
+
+fn read<T: DeserializeOwned>(source: &str, key: &str, document: &Document) -> Result<T, Fault> {
     serde_json::from_slice(&document.content).map_err(|e| {
         Fault::Evidence(format!("`{source}` answered for `{key}` with something unreadable: {e}"))
+    })
+}
+
+fn fault(source: &str, key: &str, refusal: Refusal) -> Fault {
+    Fault::Evidence(match refusal {
+        Refusal::NotFound => {
+            format!("`{source}` has nothing under `{key}`; provide it and run the gate again")
+        }
+        Refusal::Denied(why) => format!("this plugin may not read `{source}`: {why}"),
+        Refusal::Unavailable(why) => format!("`{source}` did not answer for `{key}`: {why}"),
     })
 }
 

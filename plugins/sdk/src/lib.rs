@@ -39,6 +39,7 @@ pub mod logging;
 mod observation;
 mod plugin;
 mod ratio;
+mod read_instant;
 mod settings;
 mod situation;
 #[cfg(not(target_arch = "wasm32"))]
@@ -62,6 +63,7 @@ pub use interlock_plugin_sdk_macros::{gate, health, settings, strategy};
 pub use levels::Levels;
 pub use plugin::{Gate, Health, Plugin, Strategy};
 pub use ratio::percent;
+pub use read_instant::{MILLIS_OF_DAY, MILLIS_OF_HOUR, read_instant};
 pub use settings::Settings;
 pub use walk::{OnWarning, Walk};
 

@@ -157,6 +157,10 @@ async fn a_component_that_cannot_describe_itself_is_refused() {
         let error = refusal(passing().with(|g| (g.name, g.version) = (name.into(), version.into()))).await;
         assert!(matches!(&error, InstallError::SmokeTest(PluginError::BadOutput { .. })), "{error}");
     }
+    for source in ["http.", ".ticket", "http..ticket", "HTTP.ticket"] {
+        let error = refusal(passing().with(|g| g.sources = vec![source])).await;
+        assert!(matches!(&error, InstallError::SmokeTest(PluginError::BadOutput { .. })), "{error}");
+    }
     let error = refusal(passing().with(|g| g.sources = vec!["artifact", "artifact"])).await;
     assert!(error.to_string().ends_with("evidence source `artifact` stands twice"), "{error}");
 }
