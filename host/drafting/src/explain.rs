@@ -154,8 +154,10 @@ impl Eye<'_> {
     }
 
     fn truth(&self, policy: Option<Policy>) -> Truth {
-        let set = policy.map(|policy| PolicySet::from_policies([policy]));
-        let Some(Ok(set)) = set else { return Truth::Error("it cannot be taken apart".to_owned()) };
+        let mut set = PolicySet::new();
+        if policy.is_none_or(|policy| set.add(policy).is_err()) {
+            return Truth::Error("it cannot be taken apart".to_owned());
+        }
         let response = Authorizer::new().is_authorized(self.request, &set, self.entities);
         match (response.diagnostics().errors().next(), response.decision()) {
             (Some(error), _) => Truth::Error(error.to_string()),

@@ -100,10 +100,7 @@ impl Looked<'_> {
                      the rules are {names}"
                 );
                 findings.push(self.finding("unknown-waiver", text));
-            } else if !broken.iter().any(|(name, _)| *name == lint)
-                // What a server refuses without the waiver is not among the lints.
-                && !(lint == "permit-everybody" && self.everybody_everything())
-            {
+            } else if !self.breaks(lint, &broken) {
                 let text = format!("nothing here breaks `{lint}`; take the waiver away");
                 findings.push(self.finding("unused-waiver", text));
             } else {
@@ -113,6 +110,12 @@ impl Looked<'_> {
         let open = broken.into_iter().filter(|(lint, _)| !waived.contains(lint));
         findings.extend(open.map(|(lint, text)| self.finding(lint, text)));
         findings
+    }
+
+    fn breaks(&self, lint: &str, broken: &[(&'static str, String)]) -> bool {
+        // What a server refuses without the waiver is not among the lints.
+        broken.iter().any(|(name, _)| *name == lint)
+            || (lint == "permit-everybody" && self.is("permit") && self.everybody_everything())
     }
 
     fn is(&self, effect: &str) -> bool {

@@ -6,6 +6,7 @@ mod advisory;
 mod fake;
 mod in_use;
 mod plugin;
+mod policy;
 mod replay;
 
 use fake::{Body, FakeServer, run};
