@@ -8,6 +8,12 @@ use interlock_toolchain::{COMPONENTIZE_PY, COMPONENTIZE_QJS};
 
 use crate::programs::{self, Program};
 
+/// PyPI's `oras`; `host/registry/tests/it/oras.rs` names the same version.
+const ORAS: &str = "0.2.43";
+
+const PYTHON: Program =
+    Program { name: "python3", package: "python3-venv", needed_for: "plugins in Python, and `oras`" };
+
 /// What the system's packages bring.
 const PROGRAMS: &[Program] = &[
     Program { name: "clang-19", package: "clang-19", needed_for: "plugins in C" },
@@ -18,7 +24,7 @@ const PROGRAMS: &[Program] = &[
         package: "libclang-rt-19-dev-wasm32",
         needed_for: "plugins in C",
     },
-    Program { name: "python3", package: "python3-venv", needed_for: "plugins in Python" },
+    PYTHON,
     Program { name: "npm", package: "npm", needed_for: "plugins in JavaScript" },
 ];
 
@@ -28,16 +34,26 @@ pub(crate) fn ensure_installed() -> Result<Vec<PathBuf>> {
     Ok(vec![python()?, javascript()?])
 }
 
+/// A second OCI client, with which the registry's tests exchange plugins. They find it beside the build output.
+pub(crate) fn oras() -> Result<PathBuf> {
+    programs::ensure_installed(&[PYTHON])?;
+    let dir = programs::tools_dir().join(format!("oras-{ORAS}"));
+    let package = format!("oras=={ORAS}");
+    installed(&dir, "bin", "python3", &package, |dir| pip(dir, &package))
+}
+
+fn pip(dir: &Path, package: &str) -> Vec<Command> {
+    let mut venv = Command::new("python3");
+    venv.args(["-m", "venv"]).arg(dir);
+    let mut pip = Command::new(dir.join("bin/pip"));
+    pip.args(["install", "--quiet", "--disable-pip-version-check", package]);
+    vec![venv, pip]
+}
+
 fn python() -> Result<PathBuf> {
     let dir = programs::tools_dir().join(format!("componentize-py-{COMPONENTIZE_PY}"));
     let package = format!("componentize-py=={COMPONENTIZE_PY}");
-    installed(&dir, "bin", "componentize-py", &package, |dir| {
-        let mut venv = Command::new("python3");
-        venv.args(["-m", "venv"]).arg(dir);
-        let mut pip = Command::new(dir.join("bin/pip"));
-        pip.args(["install", "--quiet", "--disable-pip-version-check", &package]);
-        vec![venv, pip]
-    })
+    installed(&dir, "bin", "componentize-py", &package, |dir| pip(dir, &package))
 }
 
 fn javascript() -> Result<PathBuf> {
@@ -75,7 +91,7 @@ fn installed(
             command.stdin(Stdio::null()).status().with_context(|| format!("cannot start `{what}`"))?;
         ensure!(
             status.success(),
-            "`{what}` cannot install {package}, without which plugins in its language are neither built nor tested; \
+            "`{what}` cannot install {package}, which the tests need; \
              the lines above say why: is its registry within reach?"
         );
     }

@@ -28,6 +28,11 @@ pub(crate) const FOR_TESTS: &[Program] = &[
     },
     Program { name: "redis-server", package: "redis-server", needed_for: "the tests of several replicas" },
     Program {
+        name: "docker-registry",
+        package: "docker-registry",
+        needed_for: "the tests of pushing and pulling plugins",
+    },
+    Program {
         name: "swupdate",
         package: "swupdate",
         needed_for: "the device protocol's tests with a real client",

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
 use crate::plugins::BuiltPlugin;
-use crate::{examples, plugins, programs, workspace};
+use crate::{examples, languages, plugins, programs, workspace};
 
 /// What `cargo xtask test` takes.
 #[derive(clap::Args)]
@@ -28,6 +28,7 @@ const WORKSPACES: [&str; 2] = [".", "plugins"];
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let began = Instant::now();
     programs::ensure_installed(programs::FOR_TESTS)?;
+    languages::oras()?;
     if !arguments.only_tests {
         for dir in WORKSPACES {
             step(

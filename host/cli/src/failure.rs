@@ -4,6 +4,7 @@ use std::{any::Any, fmt, io, path::Path};
 
 use interlock_domain::IdError;
 use interlock_emulator::FleetError;
+use interlock_registry::{ReferenceError, RegistryError};
 use interlock_server::{FlowError, StartError, config::ConfigError};
 use interlock_toolchain::ToolchainError;
 use interlock_vault::SigningError;
@@ -84,9 +85,13 @@ fn exit_of(error: &dyn Any) -> Exit {
     } else if let Some(error) = error.downcast_ref::<SigningError>() {
         match error {
             // The machine did not do its part; everything else is a file that holds no signing key.
-            SigningError::Generate | SigningError::Sign => Exit::Failed,
+            SigningError::Generate | SigningError::GenerateAuthor | SigningError::Sign => Exit::Failed,
             _ => Exit::Usage,
         }
+    } else if error.is::<ReferenceError>() {
+        Exit::Usage
+    } else if let Some(error) = error.downcast_ref::<RegistryError>() {
+        exit_of_registry(error)
     } else if let Some(error) = error.downcast_ref::<WorkshopError>() {
         match error {
             WorkshopError::File { source, .. } => exit_of_io(source),
@@ -112,6 +117,22 @@ fn exit_of_flow(error: &FlowError) -> Exit {
     match error {
         FlowError::Store(_) | FlowError::Vault(_) => Exit::Failed,
         _ => Exit::Refused,
+    }
+}
+
+/// A registry that says no is a no; one that cannot be reached, or cannot be believed, is not.
+fn exit_of_registry(error: &RegistryError) -> Exit {
+    use RegistryError as E;
+    match error {
+        E::Reference(_) | E::PushByDigest { .. } => Exit::Usage,
+        E::File { source, .. } => exit_of_io(source),
+        E::NotAllowed { .. }
+        | E::Unauthorized { .. }
+        | E::NotFound { .. }
+        | E::MediaType { .. }
+        | E::TooLarge { .. }
+        | E::Envelope { .. } => Exit::Refused,
+        _ => Exit::Failed,
     }
 }
 

@@ -1,11 +1,12 @@
 //! Everything that flows need, put together once.
 
-use std::{path::Path, sync::Arc};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use interlock_domain::{AccountKind, Actor, Device, DeviceId, TenantId, Timestamp};
 use interlock_ledger::{KeyError, SigningKey};
 use interlock_policy::Policies;
+use interlock_registry::{Credentials, Registry};
 use interlock_sandbox::{Compiler, Sandbox};
 use interlock_store::{By, Commit, Committed, Lease, LedgerKeys, Options, Store, Write};
 use interlock_vault::{Kek, Vault};
@@ -15,6 +16,7 @@ use crate::{
     Clock, Config, FlowError, StartError,
     applications::Applications,
     bus::{Bus, Note},
+    config::Plugins,
     flow::{access, bundle, evidence::sources::Sources, poll::Proof, roster},
     installed::{Installed, install_all},
     keys::KeyCache,
@@ -45,6 +47,8 @@ pub struct App {
     pub vault: Vault,
     /// The keys whose signatures on artifacts count.
     pub trusted_keys: TrustedKeys,
+    /// Where plugins are pulled from.
+    pub registry: Registry,
     /// The line to the other replicas.
     pub(crate) bus: Bus,
     /// What authenticated lately.
@@ -71,6 +75,7 @@ impl App {
         create_dir(&config.server.data_dir)?;
         create_dir(&config.artifacts.dir)?;
         create_dir(&config.artifacts.trusted_keys_dir)?;
+        create_dir(&config.plugins.trusted_signers_dir)?;
         let (bundle, files) = bundle::load(&config.policies.dir)?;
         let (applications, application_files) = Applications::open(config.policies.applications_dir.clone())?;
         let evidence = Sources::open(&config)?;
@@ -79,6 +84,7 @@ impl App {
         let kek = Kek::load_or_create(&config.artifacts.wrapping_key_file)?;
         let vault = Vault::on_disk(&config.artifacts.dir, kek, config.artifacts.chunk_bytes)?;
         let trusted_keys = TrustedKeys::open(config.artifacts.trusted_keys_dir.clone())?;
+        let registry = registry(&config.plugins)?;
         let replica = format!("replica-{}", clock.uuid().simple());
         let bus = Bus::open(&config.bus.url, &config.ledger.origin, replica)?;
         let plugins = &config.plugins;
@@ -97,6 +103,7 @@ impl App {
             sandbox,
             vault,
             trusted_keys,
+            registry,
             bus,
             keys: KeyCache::default(),
             seen: Seen::default(),
@@ -210,6 +217,25 @@ fn ledger_keys(path: &Path) -> Result<LedgerKeys, StartError> {
 /// The keys that a key file holds.
 pub(crate) fn ledger_keys_of(pkcs8: Vec<u8>) -> Result<LedgerKeys, KeyError> {
     Ok(LedgerKeys::new(SigningKey::from_pkcs8("interlock", &pkcs8)?, pkcs8))
+}
+
+/// Only what is listed is ever asked.
+fn registry(plugins: &Plugins) -> Result<Registry, StartError> {
+    let config = &plugins.registry;
+    let credentials = if config.credentials_file.as_os_str().is_empty() {
+        Credentials::default()
+    } else {
+        Credentials::from_file(&config.credentials_file)?
+    };
+    Ok(Registry::new(interlock_registry::Options {
+        hosts: Some(config.hosts.clone()),
+        plain_http: config.plain_http.clone(),
+        credentials,
+        timeout: Duration::from_millis(config.timeout_ms),
+        size_bytes_max: plugins.limits.component_bytes_max,
+        folders: Some(config.folders.clone()),
+        cache_dir: Some(config.cache_dir.clone()),
+    })?)
 }
 
 /// How the store is opened.

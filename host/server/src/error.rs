@@ -141,6 +141,12 @@ pub enum StartError {
     /// A trusted key cannot be used.
     #[error(transparent)]
     Trust(#[from] interlock_vault::signature::TrustError),
+    /// The credentials for registries cannot be used.
+    #[error(transparent)]
+    Credentials(#[from] interlock_registry::CredentialsError),
+    /// Nothing can be pulled.
+    #[error(transparent)]
+    Registry(#[from] interlock_registry::RegistryError),
     /// The sandbox does not start.
     #[error(transparent)]
     Sandbox(#[from] interlock_sandbox::SandboxError),

@@ -1,13 +1,15 @@
 //! What is inside an artifact, and who vouches for it.
 //!
-//! Three nouns: a [`Vault`] keeps content encrypted at an address that begins with its plain SHA-256; a
+//! Three nouns for artifacts: a [`Vault`] keeps content encrypted at an address that begins with its plain SHA-256; a
 //! [`signature::TrustStore`] says whose signatures count and [`signature::verify`] says what came of one; a [`SigningKey`] makes them.
+//! Plugins are vouched for in an [`envelope`] instead.
 //!
 //! **Invariant:** plain content is never written anywhere, and no content becomes visible before its size and
 //! digest are what was announced. **Invariant:** nothing outside this crate sees a cipher, a key or an object
 //! store's own types, but for the [`ObjectStore`] handed to [`Vault::new`].
 
 mod content;
+pub mod envelope;
 mod kek;
 mod pem;
 pub mod signature;

@@ -5,6 +5,9 @@ use base64::engine::general_purpose::STANDARD;
 use thiserror::Error;
 use zeroize::Zeroizing;
 
+use crate::signature::TrustError;
+use crate::signing::SigningError;
+
 /// The label of a SubjectPublicKeyInfo.
 pub(crate) const PUBLIC_KEY: &str = "PUBLIC KEY";
 /// The label of an unencrypted PKCS#8 private key.
@@ -48,6 +51,28 @@ pub(crate) fn blocks(text: &str) -> Result<Vec<Block>, PemError> {
         found.push(Block { label, der: Zeroizing::new(der) });
     }
     if found.is_empty() { Err(PemError::Empty) } else { Ok(found) }
+}
+
+/// The DER of each public key in a text; `name` is what errors call it.
+pub(crate) fn public_keys(name: &str, text: &str) -> Result<Vec<Zeroizing<Vec<u8>>>, TrustError> {
+    let found = blocks(text)
+        .map_err(|reason| TrustError::Pem { name: name.to_owned(), reason: reason.to_string() })?;
+    let der = |block: Block| match block.label.as_str() {
+        PUBLIC_KEY => Ok(block.der),
+        label if label.ends_with(PRIVATE_KEY) => Err(TrustError::Private { name: name.to_owned() }),
+        _ => Err(TrustError::Label { name: name.to_owned(), label: block.label }),
+    };
+    found.into_iter().map(der).collect()
+}
+
+/// The DER of the one private key in a text.
+pub(crate) fn private_key(text: &str) -> Result<Zeroizing<Vec<u8>>, SigningError> {
+    let blocks = blocks(text).map_err(|reason| SigningError::Pem { reason: reason.to_string() })?;
+    let labels: Vec<_> = blocks.iter().map(|block| block.label.clone()).collect();
+    match <[Block; 1]>::try_from(blocks) {
+        Ok([block]) if block.label == PRIVATE_KEY => Ok(block.der),
+        _ => Err(SigningError::Label { found: labels.join(", ") }),
+    }
 }
 
 /// One block as text.

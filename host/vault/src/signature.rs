@@ -14,8 +14,8 @@ use interlock_ledger::{CanonicalError, Digest, parse_strict, to_canonical};
 use thiserror::Error;
 
 use self::trust::PublicKey;
-pub(crate) use self::trust::key_id;
 pub use self::trust::{TrustError, TrustStore};
+pub(crate) use self::trust::{key_id, read_trust_dir};
 
 /// Keys below this are not accepted.
 pub const RSA_BITS_MIN: u64 = 4096;

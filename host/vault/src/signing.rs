@@ -40,6 +40,12 @@ pub enum SigningError {
         "the signing key is no sound RSA key: make one with `openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:4096`"
     )]
     Key,
+    /// The system gave no randomness.
+    #[error("cannot generate an Ed25519 key: try again")]
+    GenerateAuthor,
+    /// PKCS#8, but no Ed25519 key.
+    #[error("the signing key is no Ed25519 key: make one with `interlock plugin keygen`")]
+    AuthorKey,
     /// Nobody would accept its signatures.
     #[error("the signing key has {found} bits but at least {RSA_BITS_MIN} are asked for: make a larger one")]
     TooSmall {
@@ -75,15 +81,7 @@ impl SigningKey {
     /// # Errors
     /// When the text is anything but one RSA key of at least 4096 bits.
     pub fn from_pkcs8_pem(text: &str) -> Result<Self, SigningError> {
-        let blocks = pem::blocks(text).map_err(|reason| SigningError::Pem { reason: reason.to_string() })?;
-        let [block] = blocks.as_slice() else {
-            let found: Vec<_> = blocks.iter().map(|block| block.label.as_str()).collect();
-            return Err(SigningError::Label { found: found.join(", ") });
-        };
-        if block.label != pem::PRIVATE_KEY {
-            return Err(SigningError::Label { found: block.label.clone() });
-        }
-        Self::from_pair(KeyPair::from_pkcs8(&block.der).map_err(|_| SigningError::Key)?)
+        Self::from_pair(KeyPair::from_pkcs8(&pem::private_key(text)?).map_err(|_| SigningError::Key)?)
     }
 
     /// The private key: whoever reads this can sign.

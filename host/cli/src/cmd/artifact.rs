@@ -237,7 +237,8 @@ fn keygen(name: &Path, format: Format) -> Result<(), Failure> {
     output::record(&made, &[("key id", "/key_id"), ("private", "/private"), ("public", "/public")], format)
 }
 
-fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
+/// Writes a file that only its owner may read, and that was not there before.
+pub(crate) fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
     use std::{io::Write as _, os::unix::fs::OpenOptionsExt as _};
     let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
     file.write_all(text.as_bytes())

@@ -8,6 +8,8 @@ pub(crate) mod decisions;
 mod in_use;
 mod inspect;
 mod new;
+mod place;
+mod publish;
 mod replay;
 mod run;
 mod test;
@@ -63,6 +65,16 @@ pub(crate) enum Plugin {
     Replay(replay::Replay),
     /// Ask a plugin what a case asks, many times: time, fuel and memory.
     Bench(bench::Bench),
+    /// Make an Ed25519 key for signing plugins: NAME.key.pem (private) and NAME.pem (public, for whoever trusts it).
+    Keygen(publish::Keygen),
+    /// Sign a component, beside whoever signed it before: FILE.dsse.json.
+    Sign(publish::Sign),
+    /// Check who vouches for a component. Exit code 1 when too few of the trusted keys do.
+    Verify(publish::Verify),
+    /// Publish a component with its signatures, in an OCI registry or a folder.
+    Push(publish::Push),
+    /// Fetch a component with its signatures, which are not checked here: see `verify`.
+    Pull(publish::Pull),
 }
 
 impl Plugin {
@@ -82,6 +94,11 @@ impl Plugin {
             Plugin::Back(back) => back.run(connection, format).await,
             Plugin::Replay(replay) => replay.run(connection, format).await,
             Plugin::Bench(bench) => bench.run(format).await,
+            Plugin::Keygen(keygen) => keygen.run(format),
+            Plugin::Sign(sign) => sign.run(format).await,
+            Plugin::Verify(verify) => verify.run(format).await,
+            Plugin::Push(push) => push.run(format).await,
+            Plugin::Pull(pull) => pull.run(format).await,
         }
     }
 }

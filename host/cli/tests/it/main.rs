@@ -7,6 +7,7 @@ mod fake;
 mod in_use;
 mod plugin;
 mod policy;
+mod publish;
 mod replay;
 
 use fake::{Body, FakeServer, run};

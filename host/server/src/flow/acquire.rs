@@ -1,25 +1,102 @@
-//! Getting a component from where it is published.
+//! Getting a component from where it is published, when those who must vouch for it do.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
-use interlock_domain::{TenantId, Timestamp};
+use interlock_registry::{Reference, RegistryError};
 use interlock_sandbox::Plugin;
+use interlock_store::Kept;
+use interlock_vault::envelope::{PluginStatement, Signers, Vouched, verify};
 
 use crate::{App, FlowError};
 
-/// A component by its reference, loaded and kept, with its size.
-pub(crate) async fn acquire(
-    _app: &Arc<App>,
-    _tenant: &TenantId,
-    reference: &str,
+/// A component that was pulled, loaded and kept.
+pub(crate) struct Acquired {
+    /// What may be asked.
+    pub(crate) plugin: Arc<Plugin>,
+    /// Its size.
+    pub(crate) size_bytes: u64,
+    /// Who vouches for it: the names under which the keys are trusted, by key id.
+    pub(crate) signers: BTreeMap<String, String>,
+}
+
+/// A component by its reference. `field` is where the reference stands in the request. What too few of the trusted signers
+/// vouch for is neither compiled nor kept.
+pub(crate) async fn acquire(app: &App, reference: &str, field: &str) -> Result<Acquired, FlowError> {
+    let parsed: Reference =
+        reference.parse().map_err(|error| FlowError::invalid(field, format!("{error}")))?;
+    let pulled = app.registry.pull(&parsed).await.map_err(|error| refused(field, reference, &error))?;
+    // Read anew each time: a key that was revoked a moment ago does not count.
+    let trusted =
+        Signers::load_dir(&app.config.plugins.trusted_signers_dir).map_err(|error| FlowError::Plugin {
+            plugin: reference.to_owned(),
+            detail: format!("no signer can be trusted: {error}"),
+        })?;
+    let vouched = verify(&pulled.envelopes, pulled.digest, &trusted);
+    enough(app, &vouched, &trusted, field, reference, pulled.stale.as_deref())?;
+    let size_bytes = pulled.wasm.len() as u64;
+    let plugin = app.sandbox.install_registered(pulled.digest, pulled.wasm.clone()).await?;
+    if let Some(statement) = &vouched.statement {
+        as_signed(&plugin, statement, field)?;
+    }
+    app.store.keep(Kept::Plugin, &pulled.digest, &pulled.wasm).await?;
+    Ok(Acquired { plugin, size_bytes, signers: vouched.signers })
+}
+
+fn enough(
+    app: &App,
+    vouched: &Vouched,
+    trusted: &Signers,
     field: &str,
-    _now: Timestamp,
-) -> Result<(Arc<Plugin>, u64), FlowError> {
-    let shown: String = reference.chars().take(200).collect();
-    Err(FlowError::invalid(
-        field,
-        format!(
-            "this server has no registry to pull `{shown}` from; push the component and give its `digest`"
-        ),
-    ))
+    reference: &str,
+    stale: Option<&str>,
+) -> Result<(), FlowError> {
+    let (found, least) = (vouched.signers.len(), app.config.plugins.signers_min as usize);
+    if found >= least {
+        return Ok(());
+    }
+    let missing: Vec<&str> =
+        trusted.keys().filter(|(id, _)| !vouched.signers.contains_key(*id)).map(|(_, name)| name).collect();
+    let missing = if missing.is_empty() { "nobody else is trusted".to_owned() } else { missing.join(", ") };
+    let mut detail = format!(
+        "`{reference}` is signed by {found} of the trusted signers but `plugins.signers_min` is {least}; missing: {missing}; \
+         sign it with `interlock plugin sign` and push it again"
+    );
+    for reason in vouched.refused.iter().take(5) {
+        detail.push_str(&format!("; does not count: {reason}"));
+    }
+    if let Some(stale) = stale {
+        detail.push_str(&format!("; newer signatures could not be fetched: {stale}"));
+    }
+    Err(FlowError::invalid(field, detail))
+}
+
+/// A component that calls itself otherwise than what was signed is not what was meant.
+fn as_signed(plugin: &Plugin, signed: &PluginStatement, field: &str) -> Result<(), FlowError> {
+    let about = plugin.description();
+    let kind = plugin.kind().to_string();
+    if (&about.name, &about.version, &kind) == (&signed.name, &signed.version, &signed.kind) {
+        return Ok(());
+    }
+    let detail = format!(
+        "`{}` {} ({}) was signed but the component says that it is `{}` {} ({kind}): have it signed again",
+        signed.name, signed.version, signed.kind, about.name, about.version
+    );
+    Err(FlowError::invalid(field, detail))
+}
+
+/// What the proposer can change is the proposer's; a registry that does not do its part is nobody's here.
+fn refused(field: &str, reference: &str, error: &RegistryError) -> FlowError {
+    use RegistryError as E;
+    match error {
+        E::Down { .. }
+        | E::Slow { .. }
+        | E::Truncated { .. }
+        | E::Status { .. }
+        | E::Lies { .. }
+        | E::Malformed { .. }
+        | E::File { .. } => {
+            FlowError::Plugin { plugin: reference.chars().take(200).collect(), detail: error.to_string() }
+        }
+        _ => FlowError::invalid(field, error.to_string()),
+    }
 }

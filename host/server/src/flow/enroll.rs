@@ -18,6 +18,8 @@ use super::{
     propose::{self, Proposal},
     roster::{self, InUse},
 };
+use tracing::info;
+
 use crate::{App, FlowError};
 
 /// One thing that a `plugin` change should do.
@@ -110,16 +112,11 @@ pub struct GroupWish {
 }
 
 /// Resolves a proposal of a `plugin` change.
-pub(crate) async fn draft(
-    app: &Arc<App>,
-    who: &Actor,
-    proposal: Proposal,
-    now: Timestamp,
-) -> Result<Draft, FlowError> {
+pub(crate) async fn draft(app: &Arc<App>, who: &Actor, proposal: Proposal) -> Result<Draft, FlowError> {
     only_plugins(&proposal)?;
     let in_use = roster::in_use(app, &who.tenant, &proposal.environment).await?;
     let Planned { plan, artifacts } =
-        plan(app, &who.tenant, &proposal.environment, &in_use.roster, proposal.plugins, now).await?;
+        plan(app, &who.tenant, &proposal.environment, &in_use.roster, proposal.plugins).await?;
     let (gates, groups) = propose::gates(app, &in_use, ChangeKind::Plugin).await?;
     let rollout = &app.config.rollout;
     let manifest = Manifest {
@@ -186,7 +183,6 @@ struct Planning<'a> {
     artifacts: Vec<ArtifactRef>,
     /// Where in the proposal each binding and each activation stands.
     fields: BTreeMap<String, String>,
-    now: Timestamp,
 }
 
 async fn plan(
@@ -195,7 +191,6 @@ async fn plan(
     environment: &Environment,
     before: &Roster,
     wishes: Vec<RosterWish>,
-    now: Timestamp,
 ) -> Result<Planned, FlowError> {
     let mut planning = Planning {
         app,
@@ -205,7 +200,6 @@ async fn plan(
         steps: Vec::new(),
         artifacts: Vec::new(),
         fields: BTreeMap::new(),
-        now,
     };
     for (index, wish) in wishes.into_iter().enumerate() {
         planning.wish(wish, format!("/plugins/{index}")).await?;
@@ -284,7 +278,7 @@ impl Planning<'_> {
 
     /// A component comes into use only when it loads and says what it is.
     async fn activate(&mut self, wish: ComponentWish, field: String) -> Result<(), FlowError> {
-        let (plugin, size_bytes) = component(self.app, self.tenant, &wish, &field, self.now).await?;
+        let (plugin, size_bytes) = component(self.app, self.tenant, &wish, &field).await?;
         let to = reference(&plugin);
         let from = self.roster.plugins.get(&to.name).map(|active| active.plugin.clone());
         if from.as_ref() == Some(&to) {
@@ -399,7 +393,6 @@ async fn component(
     tenant: &TenantId,
     wish: &ComponentWish,
     field: &str,
-    now: Timestamp,
 ) -> Result<(Arc<Plugin>, u64), FlowError> {
     match (&wish.digest, &wish.reference) {
         (Some(digest), None) => {
@@ -413,7 +406,12 @@ async fn component(
             let size = wasm.len() as u64;
             Ok((app.sandbox.install_registered(*digest, wasm).await?, size))
         }
-        (None, Some(reference)) => acquire(app, tenant, reference, &format!("{field}/reference"), now).await,
+        (None, Some(reference)) => {
+            let acquired = acquire(app, reference, &format!("{field}/reference")).await?;
+            let (plugin, signers) = (&acquired.plugin.description().name, acquired.signers.keys());
+            info!(plugin, reference, signers = ?signers.collect::<Vec<_>>(), "plugin pulled");
+            Ok((acquired.plugin, acquired.size_bytes))
+        }
         _ => Err(FlowError::invalid(field, "give either `digest` or `reference`")),
     }
 }

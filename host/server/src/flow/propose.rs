@@ -174,7 +174,7 @@ async fn draft(
     }
     match proposal.kind {
         ChangeKind::Release => {}
-        ChangeKind::Plugin => return Ok((enroll::draft(app, who, proposal, now).await?, None)),
+        ChangeKind::Plugin => return Ok((enroll::draft(app, who, proposal).await?, None)),
         ChangeKind::Config | ChangeKind::Policy | ChangeKind::Tenant => {
             let detail = format!(
                 "changes of kind `{}` cannot be proposed yet; propose a `release` or a `plugin` change",

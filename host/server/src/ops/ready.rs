@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use interlock_ledger::Digest;
+use interlock_vault::envelope::Signers;
 use serde::Serialize;
 use tracing::warn;
 
@@ -39,6 +40,7 @@ struct Checks {
     evidence: Evidence,
     plugins: Plugins,
     trusted_keys: TrustedKeys,
+    trusted_signers: TrustedKeys,
     #[serde(skip_serializing_if = "Option::is_none")]
     bus: Option<Check>,
 }
@@ -128,6 +130,7 @@ pub(super) async fn look(app: &App) -> Readiness {
         evidence: evidence(app),
         plugins: plugins(app),
         trusted_keys: trusted_keys(app),
+        trusted_signers: trusted_signers(app),
         bus: app.bus.connected().map(bus),
     };
     let parts = [
@@ -138,6 +141,7 @@ pub(super) async fn look(app: &App) -> Readiness {
         checks.evidence.status,
         checks.plugins.status,
         checks.trusted_keys.status,
+        checks.trusted_signers.status,
         checks.bus.as_ref().map_or(Status::Ok, |bus| bus.status),
     ];
     let status = if parts.contains(&Status::Failed) {
@@ -260,4 +264,19 @@ fn trusted_keys(app: &App) -> TrustedKeys {
             ),
         },
     }
+}
+
+/// Of plugins. That nobody has to vouch for them is the operator's choice, which others should know of.
+fn trusted_signers(app: &App) -> TrustedKeys {
+    let plugins = &app.config.plugins;
+    let (keys, fault) = match Signers::load_dir(&plugins.trusted_signers_dir) {
+        Ok(signers) => (signers.keys().count(), None),
+        Err(error) => {
+            warn!(%error, "the trusted signers of plugins cannot be read");
+            (0, Some("the folder of trusted signers cannot be read; no plugin is pulled; the log says why"))
+        }
+    };
+    let unsigned = "`plugins.signers_min` is 0: plugins that nobody signed are taken";
+    let detail = fault.or((plugins.signers_min == 0).then_some(unsigned));
+    TrustedKeys { status: detail.map_or(Status::Ok, |_| Status::Degraded), keys, detail }
 }

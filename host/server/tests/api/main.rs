@@ -20,6 +20,7 @@ mod ledger;
 mod lists;
 mod ops;
 mod problems;
+mod pulled;
 mod replicas;
 mod rosters;
 mod serving;

@@ -66,6 +66,12 @@ pub enum TrustError {
         /// The file, or what the caller called it.
         name: String,
     },
+    /// No Ed25519 key, where only those can sign.
+    #[error("`{name}` is no Ed25519 public key: make a pair with `interlock plugin keygen`")]
+    Ed25519 {
+        /// The file, or what the caller called it.
+        name: String,
+    },
     /// A line of the list of revoked keys. Skipping it would trust a key that somebody meant to revoke.
     #[error(
         "line {line} of `{path}` is `{found}`: write a key id of 64 lower-case hex digits, or `#` and a comment"
@@ -102,18 +108,10 @@ impl TrustStore {
     /// # Errors
     /// When anything in it cannot be understood.
     pub fn load_dir(path: impl AsRef<Path>) -> Result<Self, TrustError> {
-        let dir = path.as_ref();
-        let mut store = Self::default();
-        let read = |source| TrustError::Read { path: dir.to_owned(), source };
-        for entry in std::fs::read_dir(dir).map_err(read)? {
-            let file = entry.map_err(read)?.path();
-            if file.extension().is_some_and(|extension| extension == "pem") {
-                store.add(&file.display().to_string(), &read_file(&file)?)?;
-            }
-        }
-        let list = dir.join(REVOKED_FILE);
-        if list.try_exists().map_err(|source| TrustError::Read { path: list.clone(), source })? {
-            store.revoke_listed(&list, &read_file(&list)?)?;
+        let (files, revoked) = read_trust_dir(path.as_ref())?;
+        let mut store = Self { keys: BTreeMap::new(), revoked };
+        for (file, text) in files {
+            store.add(&file.display().to_string(), &text)?;
         }
         Ok(store)
     }
@@ -123,19 +121,9 @@ impl TrustStore {
     /// # Errors
     /// When the text holds anything but RSA public keys.
     pub fn add(&mut self, name: &str, pem_text: &str) -> Result<Vec<String>, TrustError> {
-        let blocks = pem::blocks(pem_text)
-            .map_err(|reason| TrustError::Pem { name: name.to_owned(), reason: reason.to_string() })?;
-        let mut ids = Vec::with_capacity(blocks.len());
-        for block in blocks {
-            match block.label.as_str() {
-                pem::PUBLIC_KEY => {}
-                label if label.ends_with(pem::PRIVATE_KEY) => {
-                    return Err(TrustError::Private { name: name.to_owned() });
-                }
-                _ => return Err(TrustError::Label { name: name.to_owned(), label: block.label }),
-            }
-            let key =
-                PublicKey::from_spki(&block.der).ok_or_else(|| TrustError::Key { name: name.to_owned() })?;
+        let mut ids = Vec::new();
+        for der in pem::public_keys(name, pem_text)? {
+            let key = PublicKey::from_spki(&der).ok_or_else(|| TrustError::Key { name: name.to_owned() })?;
             let id = key_id(&key.spki);
             self.keys.insert(id.clone(), key);
             ids.push(id);
@@ -160,21 +148,43 @@ impl TrustStore {
     pub(crate) fn get(&self, key_id: &str) -> Option<&PublicKey> {
         self.keys.get(key_id)
     }
+}
 
-    fn revoke_listed(&mut self, path: &Path, text: &str) -> Result<(), TrustError> {
-        for (index, line) in text.lines().enumerate() {
-            let id = line.split('#').next().unwrap_or_default().trim();
-            if id.is_empty() {
-                continue;
-            }
-            if !is_key_id(id) {
-                let found = line.chars().take(80).collect();
-                return Err(TrustError::RevokedLine { path: path.to_owned(), line: index + 1, found });
-            }
-            self.revoke(id);
+/// The files with keys, each with its text.
+type KeyFiles = Vec<(PathBuf, String)>;
+
+/// Every `*.pem` of a folder in the order of their names, and the key ids in its file `revoked`. Other files are not read.
+pub(crate) fn read_trust_dir(dir: &Path) -> Result<(KeyFiles, BTreeSet<String>), TrustError> {
+    let read = |source| TrustError::Read { path: dir.to_owned(), source };
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(dir).map_err(read)? {
+        let file = entry.map_err(read)?.path();
+        if file.extension().is_some_and(|extension| extension == "pem") {
+            let text = read_file(&file)?;
+            files.push((file, text));
         }
-        Ok(())
     }
+    files.sort();
+    let list = dir.join(REVOKED_FILE);
+    let there = list.try_exists().map_err(|source| TrustError::Read { path: list.clone(), source })?;
+    let revoked = if there { revoked_ids(&list, &read_file(&list)?)? } else { BTreeSet::new() };
+    Ok((files, revoked))
+}
+
+fn revoked_ids(path: &Path, text: &str) -> Result<BTreeSet<String>, TrustError> {
+    let mut ids = BTreeSet::new();
+    for (index, line) in text.lines().enumerate() {
+        let id = line.split('#').next().unwrap_or_default().trim();
+        if id.is_empty() {
+            continue;
+        }
+        if !is_key_id(id) {
+            let found = line.chars().take(80).collect();
+            return Err(TrustError::RevokedLine { path: path.to_owned(), line: index + 1, found });
+        }
+        ids.insert(id.to_owned());
+    }
+    Ok(ids)
 }
 
 impl PublicKey {

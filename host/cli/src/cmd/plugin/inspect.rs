@@ -1,13 +1,16 @@
 //! `interlock plugin inspect`
 
-use std::{fs, path::Path};
+use std::collections::BTreeSet;
 
 use clap::Args;
 use interlock_ledger::Digest;
 use interlock_workshop::{About, Checked, settings};
 use serde_json::{Value, json};
 
-use super::{component, in_use, json, look_at};
+use super::{
+    component, in_use, json, look_at,
+    place::{Place, is_reference},
+};
 use crate::{
     client::{Connection, Failure},
     output::{self, Format, Outcome},
@@ -18,12 +21,14 @@ const DEFAULT_CHARS_MAX: usize = 40;
 
 #[derive(Debug, Args)]
 pub(crate) struct Inspect {
-    /// A component, or the name or digest of a plugin of the server's.
-    #[arg(value_name = "FILE|NAME|DIGEST")]
+    /// A component, where one is published, or the name or digest of a plugin of the server's.
+    #[arg(value_name = "FILE|REFERENCE|NAME|DIGEST")]
     plugin: String,
     /// As this environment uses it: what is granted to it there, and what it lacks.
     #[arg(long, short)]
     environment: Option<String>,
+    #[command(flatten)]
+    place: Place,
 }
 
 impl Inspect {
@@ -31,11 +36,10 @@ impl Inspect {
         let named = &self.plugin;
         let body = if let Some(environment) = &self.environment {
             active(connection, named, environment).await?
-        } else if component::is_file(named) {
-            let file = Path::new(named);
-            described(fs::read(file).map_err(|error| Failure::file(file, &error))?, named).await?
         } else if let Ok(digest) = named.parse::<Digest>() {
             described(component::download(&connection.client()?, &digest).await?, named).await?
+        } else if component::is_file(named) || is_reference(named) {
+            published(&self.place, named).await?
         } else {
             installed(connection, named).await?
         };
@@ -84,6 +88,21 @@ async fn active(connection: &Connection, name: &str, environment: &str) -> Resul
     Ok(plugin)
 }
 
+/// The same, and who signed it.
+async fn published(place: &Place, named: &str) -> Result<Value, Failure> {
+    let pulled = place.fetch(named).await?;
+    let ids = pulled.envelopes.iter().flat_map(|envelope| &envelope.signatures);
+    let ids: BTreeSet<&str> = ids.map(|signature| signature.keyid.as_str()).collect();
+    let (manifest, ids) = (json(&pulled.manifest_digest)?, json(&ids)?);
+    let mut body = described(pulled.wasm, named).await?;
+    if let Some(body) = body.as_object_mut() {
+        body.insert("manifest_digest".to_owned(), manifest);
+        // Not verified: that needs to know whom to trust.
+        body.insert("signatures".to_owned(), ids);
+    }
+    Ok(body)
+}
+
 /// As the server has it: what it lists, and the component itself for whoever may fetch it.
 async fn installed(connection: &Connection, name: &str) -> Result<Value, Failure> {
     let client = connection.client()?;
@@ -120,6 +139,8 @@ fn identity(body: &Value) -> String {
         ("summary", "/summary"),
         ("digest", "/digest"),
         ("bytes", "/size_bytes"),
+        ("manifest digest", "/manifest_digest"),
+        ("signatures, unverified", "/signatures"),
         ("evidence", "/evidence_sources"),
     ];
     let in_use = [

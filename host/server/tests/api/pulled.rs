@@ -1,0 +1,131 @@
+//! A plugin change that names a component in a registry: who must vouch for it, and what is never asked.
+
+use std::collections::BTreeSet;
+
+use interlock_domain::{Digest, Role};
+use interlock_registry::{Options, Publication, Reference, Registry, testing::DockerRegistry};
+use interlock_server::testing::{Answer, TestApp, built_plugins};
+use interlock_vault::envelope::{AuthorKey, Envelope, PluginStatement};
+use serde_json::{Value, json};
+
+fn component() -> Vec<u8> {
+    std::fs::read(built_plugins().join("silence.wasm")).unwrap()
+}
+
+/// What the plugin says of itself, signed by these, under another version when a test says so.
+async fn publish(server: &DockerRegistry, keys: &[&AuthorKey], version: &str) -> String {
+    let wasm = component();
+    let mut envelope = Envelope::new(&PluginStatement {
+        v: 1,
+        name: "silence".to_owned(),
+        version: version.to_owned(),
+        kind: "health-check".to_owned(),
+        digest: Digest::of(&wasm),
+    })
+    .unwrap();
+    keys.iter().for_each(|key| envelope.sign(key).unwrap());
+    let options = Options { plain_http: BTreeSet::from([server.host.clone()]), ..Options::default() };
+    // A repository for each, because signatures of the same artifact add up.
+    let place = format!("{}/plugins/silence-{}-{}:1", server.host, keys.len(), version.replace('.', "-"));
+    let publication = Publication {
+        wasm,
+        name: "silence".to_owned(),
+        version: version.to_owned(),
+        envelope: Some(envelope),
+        ..Publication::default()
+    };
+    let place: Reference = place.parse().unwrap();
+    Registry::new(options).unwrap().push(&place, &publication).await.unwrap().pinned.to_string()
+}
+
+async fn start(host: &str, signers_min: u32) -> TestApp {
+    TestApp::configured(|config| {
+        config.plugins.signers_min = signers_min;
+        config.plugins.registry.hosts.insert(host.to_owned());
+        config.plugins.registry.plain_http.insert(host.to_owned());
+    })
+    .await
+}
+
+fn trust(app: &TestApp, name: &str, key: &AuthorKey) {
+    let dir = &app.app.config.plugins.trusted_signers_dir;
+    std::fs::write(dir.join(format!("{name}.pem")), key.public_pem()).unwrap();
+}
+
+async fn propose(app: &TestApp, number: u32, reference: &str) -> Answer {
+    let ana = app.person("Ana", &[Role::ReleaseManager]).await;
+    let plugins = json!([{ "activate": { "reference": reference } }]);
+    let proposal =
+        json!({ "kind": "plugin", "environment": "staging", "title": "Silence", "plugins": plugins });
+    ana.post_as(&format!("proposal-{number}"), "/changes", proposal).await
+}
+
+fn refused(answer: &Answer) -> String {
+    let problem = answer.problem("invalid");
+    assert_eq!(problem["field"], "/plugins/0/activate/reference", "{problem}");
+    problem["detail"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn a_plugin_is_pulled_when_enough_distinct_trusted_keys_signed_it() {
+    let server = DockerRegistry::start().unwrap();
+    let (a, b) = (AuthorKey::generate().unwrap(), AuthorKey::generate().unwrap());
+    let (one, two) = (publish(&server, &[&a], "0.1.0").await, publish(&server, &[&a, &b], "0.1.0").await);
+    let app = start(&server.host, 2).await;
+    // Nobody is trusted yet, then one key under two names.
+    assert!(refused(&propose(&app, 0, &two).await).contains("signed by 0 of the trusted signers"));
+    trust(&app, "ana", &a);
+    trust(&app, "zoe", &a);
+    let why = refused(&propose(&app, 1, &two).await);
+    assert!(why.contains("signed by 1 of the trusted signers but `plugins.signers_min` is 2"), "{why}");
+    trust(&app, "ben", &b);
+    let why = refused(&propose(&app, 2, &one).await);
+    assert!(why.contains("missing: ben"), "{why}");
+    let change = propose(&app, 3, &two).await.ok();
+    let ana = app.person("Ana", &[Role::ReleaseManager]).await;
+    let shown = ana.get(&format!("/changes/{}", change["id"].as_str().unwrap())).await.ok();
+    assert!(shown.to_string().contains(&Digest::of(component()).to_string()), "{shown:#}");
+    // A key that is revoked while the server runs no longer counts.
+    std::fs::write(app.app.config.plugins.trusted_signers_dir.join("revoked"), b.key_id()).unwrap();
+    let why = refused(&propose(&app, 4, &two).await);
+    assert!(why.contains("is revoked"), "{why}");
+}
+
+#[tokio::test]
+async fn what_calls_itself_otherwise_than_what_was_signed_is_refused() {
+    let server = DockerRegistry::start().unwrap();
+    let key = AuthorKey::generate().unwrap();
+    let app = start(&server.host, 1).await;
+    trust(&app, "ana", &key);
+    let why = refused(&propose(&app, 0, &publish(&server, &[&key], "9.9.9").await).await);
+    assert!(why.contains("`silence` 9.9.9 (health-check) was signed but"), "{why}");
+}
+
+#[tokio::test]
+async fn a_registry_that_is_not_listed_is_not_asked_and_one_that_is_away_is_said() {
+    let mut server = DockerRegistry::start().unwrap();
+    let key = AuthorKey::generate().unwrap();
+    let reference = publish(&server, &[&key], "0.1.0").await;
+    let app = start(&server.host, 1).await;
+    trust(&app, "ana", &key);
+    let why = refused(&propose(&app, 0, "registry.example/silence:1").await);
+    assert!(why.contains("add it to `plugins.registry.hosts`"), "{why}");
+    let why = refused(&propose(&app, 1, "dir:/etc/passwd").await);
+    assert!(why.contains("add it to `plugins.registry.folders`"), "{why}");
+    server.stop().unwrap();
+    let away = propose(&app, 2, &reference).await.problem("plugin-unusable");
+    assert!(away["detail"].as_str().unwrap().contains("cannot be reached"), "{away}");
+}
+
+#[tokio::test]
+async fn that_nobody_has_to_sign_is_shown_by_ready() {
+    async fn signers(app: &TestApp) -> Value {
+        let client = app.client(interlock_server::testing::TENANT, None);
+        let ready = client.send(axum::http::Method::GET, "//ready", &[], axum::body::Body::empty()).await;
+        ready.ok()["checks"]["trusted_signers"].clone()
+    }
+    assert_eq!(signers(&start("localhost:1", 1).await).await["status"], "ok");
+    let shown = signers(&start("localhost:1", 0).await).await;
+    assert_eq!(shown["status"], "degraded");
+    assert!(shown["detail"].as_str().unwrap().contains("`plugins.signers_min` is 0"), "{shown}");
+}
