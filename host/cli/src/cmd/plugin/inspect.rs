@@ -124,6 +124,9 @@ async fn installed(connection: &Connection, name: &str) -> Result<Value, Failure
 
 fn print(body: &Value) {
     print!("{}", identity(body));
+    if body["signatures"].as_array().is_some_and(|signatures| !signatures.is_empty()) {
+        println!("\nWhether these signatures count, `interlock plugin verify` says.");
+    }
     for part in [imports(body), settings_table(body)] {
         println!("\n{}", part.trim_end());
     }
@@ -139,8 +142,8 @@ fn identity(body: &Value) -> String {
         ("summary", "/summary"),
         ("digest", "/digest"),
         ("bytes", "/size_bytes"),
-        ("manifest digest", "/manifest_digest"),
-        ("signatures, unverified", "/signatures"),
+        ("manifest", "/manifest_digest"),
+        ("signed", "/signatures"),
         ("evidence", "/evidence_sources"),
     ];
     let in_use = [
