@@ -407,7 +407,8 @@ async fn component(
             Ok((app.sandbox.install_registered(*digest, wasm).await?, size))
         }
         (None, Some(reference)) => {
-            let acquired = acquire(app, reference, &format!("{field}/reference")).await?;
+            // Boxed: what a pull holds is large, and every proposal would carry it.
+            let acquired = Box::pin(acquire(app, reference, &format!("{field}/reference"))).await?;
             let (plugin, signers) = (&acquired.plugin.description().name, acquired.signers.keys());
             info!(plugin, reference, signers = ?signers.collect::<Vec<_>>(), "plugin pulled");
             Ok((acquired.plugin, acquired.size_bytes))
