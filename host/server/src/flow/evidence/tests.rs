@@ -1,5 +1,5 @@
 //! What a plugin is told, source by source.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
 mod places;
 mod prometheus;

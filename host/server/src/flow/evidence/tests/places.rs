@@ -45,7 +45,7 @@ async fn a_fleet_of_more_than_one_part_is_counted_whole() {
         let size = if part == 5 { 1 } else { 1_000 };
         let pump = |number: u32| {
             json!({ "id": format!("many-{part}-{number}"), "environment": "staging", "model": "x3",
-                "hardware_revision": "r1", "firmware": if number % 2 == 0 { "1.0" } else { "1.1" } })
+                "hardware_revision": "r1", "firmware": if number.is_multiple_of(2) { "1.0" } else { "1.1" } })
         };
         olga.post("/devices:import", (0..size).map(pump).collect::<Value>()).await.ok();
     }
