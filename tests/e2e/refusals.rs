@@ -267,9 +267,7 @@ async fn a_plugin_with_foreign_imports_takes_down_only_itself() {
     hospital.push("2.0.0", 2).await.unwrap();
     let id = hospital.propose(&Hospital::proposal("2.0.0", "why", 1)).await.unwrap();
     let change = hospital.wait(&id, &["approving"]).await.unwrap();
-    let gate = &change["gates"][0];
-    assert_eq!(
-        (text(gate, "/plugin/name"), text(gate, "/verdict/outcome")),
-        ("signature".into(), "pass".into())
-    );
+    let mut gates = change["gates"].as_array().unwrap().iter();
+    let gate = gates.find(|gate| text(gate, "/plugin/name") == "signature").unwrap();
+    assert_eq!(text(gate, "/verdict/outcome"), "pass");
 }

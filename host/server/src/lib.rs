@@ -17,6 +17,7 @@ mod installed;
 mod keys;
 mod once;
 mod ops;
+mod outside;
 pub mod problem;
 pub mod reconcile;
 mod rosters;

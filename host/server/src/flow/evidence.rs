@@ -17,12 +17,9 @@ use interlock_vault::signature;
 
 mod advisory;
 mod inside;
-pub(crate) mod sources;
-#[cfg(all(test, feature = "testing"))]
-mod tests;
 
 use super::{ask::ask, convert::instant};
-use crate::{App, FlowError};
+use crate::{App, FlowError, outside::unavailable};
 
 /// The evidence that one plugin call may see.
 pub(crate) struct Evidence {
@@ -87,14 +84,14 @@ impl Evidence {
         let patience = Duration::from_millis(limits.timeout_ms);
         match tokio::time::timeout(patience, self.looked_up(source, key)).await {
             Ok(EvidenceAnswer::Found(document)) if document.content.len() as u64 > limits.bytes_max => {
-                sources::unavailable(format!(
+                unavailable(format!(
                     "what `{source}` has there has {} bytes, more than the {} of `evidence.bytes_max`",
                     document.content.len(),
                     limits.bytes_max
                 ))
             }
             Ok(answer) => answer,
-            Err(_) => sources::unavailable(format!(
+            Err(_) => unavailable(format!(
                 "`{source}` did not answer within the {} ms of `evidence.timeout_ms`",
                 limits.timeout_ms
             )),
@@ -122,9 +119,9 @@ impl Evidence {
             "fleet" => self.fleet(key).await,
             "telemetry" => self.telemetry(key).await,
             "advisory" => return advisory::look_up(&self.app, &self.tenant, key, self.now).await,
-            _ => Ok(sources::unavailable(format!("there is no evidence source `{source}`"))),
+            _ => Ok(unavailable(format!("there is no evidence source `{source}`"))),
         };
-        found.unwrap_or_else(|error| sources::unavailable(error.to_string()))
+        found.unwrap_or_else(|error| unavailable(error.to_string()))
     }
 
     /// Once for each source: a call may ask a thousand times, and is told the same each time.

@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use super::{
     super::{convert::instant, document},
     Evidence,
-    sources::unavailable,
 };
+use crate::outside::unavailable;
 
 /// Devices read at once.
 const PART: u32 = 5_000;

@@ -1,12 +1,20 @@
 //! What a plugin is told, source by source.
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on has failed")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on has failed"
+)]
 
 mod places;
 mod prometheus;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::atomic::{AtomicU32, Ordering},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU32, Ordering},
+    },
 };
 
 use axum::{
@@ -16,14 +24,15 @@ use axum::{
     http::{HeaderMap, Method, StatusCode, Uri},
     response::{IntoResponse, Response},
 };
-use interlock_domain::Role;
+use interlock_domain::{Digest, Role};
+use interlock_sandbox::{EvidenceAnswer, EvidenceSource as _, Refusal};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-use super::*;
 use crate::{
     Config,
     config::{CalendarEntry, Connector, HeaderValue},
+    flow::evidence::Evidence,
     testing::{Client, TENANT, TestApp},
 };
 

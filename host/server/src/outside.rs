@@ -1,5 +1,8 @@
 //! Sources outside: connectors and Prometheus, what was fetched lately, and who failed last.
 
+#[cfg(all(test, feature = "testing"))]
+mod told;
+
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
     sync::{Mutex, PoisonError},
@@ -11,7 +14,6 @@ use interlock_domain::Timestamp;
 use interlock_sandbox::{Document, EvidenceAnswer, Refusal};
 use reqwest::{Client, StatusCode, Url, header};
 
-use super::super::convert::instant;
 use crate::config::{Config, ConfigError, Connector, HeaderValue};
 
 /// Where a key goes in a connector's address.
@@ -211,7 +213,11 @@ impl Sources {
         if serde_json::from_slice::<serde::de::IgnoredAny>(&content).is_err() {
             return unavailable(format!("`{source}` did not answer with JSON"));
         }
-        EvidenceAnswer::Found(Document::new("application/json", content, instant(now)))
+        EvidenceAnswer::Found(Document::new(
+            "application/json",
+            content,
+            u64::try_from(now.as_millis()).unwrap_or_default(),
+        ))
     }
 
     fn cache(&self) -> std::sync::MutexGuard<'_, Cache> {
@@ -291,7 +297,8 @@ fn encoded(key: &str) -> String {
     text
 }
 
-pub(super) fn unavailable(reason: String) -> EvidenceAnswer {
+/// The answer of a source that has none to give.
+pub(crate) fn unavailable(reason: String) -> EvidenceAnswer {
     EvidenceAnswer::Refused(Refusal::Unavailable(reason))
 }
 
