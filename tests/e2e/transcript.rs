@@ -121,6 +121,19 @@ impl Typist {
 }
 
 #[test]
+fn the_guide_for_plugins_leads_from_nothing_to_a_tested_gate() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = crate::program::interlock();
+    let path = format!("{}:{}", program.parent().unwrap().display(), std::env::var("PATH").unwrap());
+    let typist = Typist {
+        folder: folder.path().to_owned(),
+        variables: vec![("PATH".to_owned(), path)],
+        instead: Vec::new(),
+    };
+    typist.types(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/plugins.md"), "From nothing");
+}
+
+#[test]
 fn a_transcript_is_commands_each_with_what_comes_of_it() {
     let section = "words\n```console\n$ echo a; \\\n> echo b\na\nb\n$ false\n? 1\n\n```\nmore\n```console\n$ cd /\n```\n";
     let step = |command: &str, code, output: &str| Step {
