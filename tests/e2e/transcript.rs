@@ -10,7 +10,10 @@ use std::{
     process::Command,
 };
 
+use interlock_tests::{Hospital, TENANT};
 use snapbox::{Assert, IntoData as _};
+
+use crate::program;
 
 /// One command and what comes of it.
 #[derive(Debug, PartialEq, Eq)]
@@ -120,17 +123,39 @@ impl Typist {
     }
 }
 
-#[test]
-fn the_guide_for_plugins_leads_from_nothing_to_a_tested_gate() {
+#[tokio::test(flavor = "multi_thread")]
+async fn the_guide_for_plugins_leads_from_nothing_to_a_denied_firmware() {
     let folder = tempfile::tempdir().unwrap();
-    let program = crate::program::interlock();
-    let path = format!("{}:{}", program.parent().unwrap().display(), std::env::var("PATH").unwrap());
+    let signers = folder.path().join("signers");
+    fs::create_dir(&signers).unwrap();
+    let registry = interlock_registry::testing::DockerRegistry::start().unwrap();
+    let mut setup = program::quick();
+    setup.config.push_str(&format!(
+        "[plugins]\ntrusted_signers_dir = \"{0}\"\n[plugins.registry]\nhosts = [\"{1}\"]\nplain_http = [\"{1}\"]\n",
+        signers.display(),
+        registry.host
+    ));
+    let hospital = Hospital::open(setup, 1).await.unwrap();
+    hospital.push("2.0.0", 2).await.unwrap();
+
+    let path = program::interlock().parent().unwrap().display().to_string();
+    let variables = [
+        ("PATH", format!("{path}:{}", std::env::var("PATH").unwrap())),
+        ("SIGNERS", signers.display().to_string()),
+        ("INTERLOCK_URL", hospital.server.url.clone()),
+        ("INTERLOCK_TENANT", TENANT.to_owned()),
+        ("INTERLOCK_KEY", hospital.ana.key.clone()),
+        ("BEN", hospital.ben.key.clone()),
+        ("CARLA", hospital.carla.key.clone()),
+    ];
     let typist = Typist {
         folder: folder.path().to_owned(),
-        variables: vec![("PATH".to_owned(), path)],
-        instead: Vec::new(),
+        variables: variables.map(|(name, value)| (name.to_owned(), value)).to_vec(),
+        instead: vec![("registry.example:5000".to_owned(), registry.host.clone())],
     };
-    typist.types(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/plugins.md"), "From nothing");
+    let guide = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/plugins.md");
+    tokio::task::spawn_blocking(move || typist.types(&guide, "From nothing")).await.unwrap();
+    hospital.verify_ledger().await.unwrap();
 }
 
 #[test]
