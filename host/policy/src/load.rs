@@ -116,15 +116,21 @@ pub(crate) fn texts(files: &BTreeMap<String, Vec<u8>>) -> Result<BTreeMap<&str, 
 fn header(text: &str) -> Result<Header, Fault> {
     let header: Header = toml::from_str(text)
         .map_err(|error| fault(HEADER, text, error.span().map_or(0, |span| span.start), error.message()))?;
+    called(HEADER, text, &header.name, header.revision)?;
+    Ok(header)
+}
+
+/// Checks what a bundle or an application is called and how often it was edited.
+pub(crate) fn called(file: &str, text: &str, name: &str, revision: u64) -> Result<(), Fault> {
     let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
-    if header.name.is_empty() || header.name.len() > 63 || !header.name.bytes().all(plain) {
-        return Err(fault(HEADER, text, 0, "`name` must be 1 to 63 of a-z, 0-9 and -"));
+    if name.is_empty() || name.len() > 63 || !name.bytes().all(plain) {
+        return Err(fault(file, text, 0, "`name` must be 1 to 63 of a-z, 0-9 and -"));
     }
     // Whatever is hashed must be a number that every JSON reader keeps.
-    if header.revision >= 1 << 53 {
-        return Err(fault(HEADER, text, 0, "`revision` must be below 2^53"));
+    if revision >= 1 << 53 {
+        return Err(fault(file, text, 0, "`revision` must be below 2^53"));
     }
-    Ok(header)
+    Ok(())
 }
 
 pub(crate) fn schema(text: &str, faults: &mut Vec<Fault>) -> Option<Schema> {

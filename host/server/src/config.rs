@@ -1,21 +1,24 @@
 //! The server's configuration: `interlock.toml`, then `INTERLOCK__…` variables, then flags.
 
 mod evidence;
+mod plugins;
 mod reference;
+mod rollout;
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     net::SocketAddr,
     path::{Path, PathBuf},
 };
 
 use interlock_domain::{ChangeKind, Environment, GateMode, TenantId};
-use interlock_sandbox::Limits;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use self::evidence::{CalendarEntry, Connector, Evidence, HeaderValue, Prometheus};
+pub use self::plugins::{PluginRegistry, Plugins};
 pub use self::reference::reference;
+pub use self::rollout::Rollout;
 use crate::flow::roster::{STRATEGY, bound_by};
 
 /// A configuration that does not hold together.
@@ -141,62 +144,6 @@ pub struct Artifacts {
     pub chunk_bytes: u32,
 }
 
-/// Plugins.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct Plugins {
-    /// The folder with the components (`*.wasm`).
-    pub dir: PathBuf,
-    /// Where compiled components are kept; a folder in the data folder when empty.
-    pub cache_dir: PathBuf,
-    /// Most bindings in one environment.
-    pub bindings_max: usize,
-    /// Compile in the server's own process, where a compilation cannot be stopped, instead of in a child that is killed when its time is
-    /// up: only for hosts that cannot start processes.
-    pub compile_in_process: bool,
-    /// The folder with the Ed25519 public keys (`*.pem`) of those who may sign plugins and, in the file `revoked`, the ids of
-    /// keys that no longer count; a folder in the data folder when empty. What changes in it counts at once.
-    pub trusted_signers_dir: PathBuf,
-    /// How many of them must have signed a plugin that is pulled, each key counted once. With 0 everybody's plugins are taken,
-    /// and `/ready` says so.
-    pub signers_min: u32,
-    /// Where plugins are pulled from.
-    pub registry: PluginRegistry,
-    /// What a call may use.
-    pub limits: Limits,
-}
-
-/// Where plugins are pulled from: nowhere, unless it is said.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct PluginRegistry {
-    /// The OCI registries that may be asked, as references write them, such as `registry.example` or `127.0.0.1:5000`.
-    pub hosts: BTreeSet<String>,
-    /// Those among them that are spoken to without TLS.
-    pub plain_http: BTreeSet<String>,
-    /// The folders from which `dir:PATH/NAME` may be read.
-    pub folders: Vec<PathBuf>,
-    /// Names and passwords for the registries, as `docker login` writes them (`config.json`); none when empty.
-    pub credentials_file: PathBuf,
-    /// How long one pull may take, in milliseconds.
-    pub timeout_ms: u64,
-    /// Where pulled plugins are kept by digest; a folder in the data folder when empty.
-    pub cache_dir: PathBuf,
-}
-
-impl Default for PluginRegistry {
-    fn default() -> Self {
-        Self {
-            hosts: BTreeSet::new(),
-            plain_http: BTreeSet::new(),
-            folders: Vec::new(),
-            credentials_file: PathBuf::new(),
-            timeout_ms: 20_000,
-            cache_dir: PathBuf::new(),
-        }
-    }
-}
-
 /// Policies.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -210,34 +157,6 @@ pub struct Policies {
     pub evaluations_max: usize,
     /// Most results of one search; the rest is on the next page.
     pub results_max: usize,
-}
-
-/// Rollouts.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct Rollout {
-    /// The strategy of changes that name none.
-    pub strategy: String,
-    /// How long a change may wait for approvals, in milliseconds.
-    pub expires_after_ms: u64,
-    /// A target without progress for so long counts as failed, in milliseconds, unless the change says otherwise.
-    pub silent_after_ms: u64,
-    /// The shortest such time that a change may ask for.
-    pub silent_after_ms_min: u64,
-    /// The longest such time that a change may ask for: one dead device must not keep a rollout for ever.
-    pub silent_after_ms_max: u64,
-    /// How often health is judged, in milliseconds, unless the change says otherwise.
-    pub judge_every_ms: u64,
-    /// The shortest such time that a change may ask for: each judgement is recorded.
-    pub judge_every_ms_min: u64,
-    /// The longest such time that a change may ask for: a rollout must not outrun its health checks.
-    pub judge_every_ms_max: u64,
-    /// How often the reconciler looks at every live change, in milliseconds; it is also woken by events.
-    pub tick_ms: u64,
-    /// How long a lease holds without being renewed, in milliseconds.
-    pub lease_ms: u64,
-    /// Most targets that one change may have.
-    pub targets_max: u64,
 }
 
 /// The device protocol.
@@ -447,21 +366,6 @@ impl Default for Artifacts {
     }
 }
 
-impl Default for Plugins {
-    fn default() -> Self {
-        Self {
-            dir: PathBuf::from("plugins"),
-            cache_dir: PathBuf::new(),
-            bindings_max: 200,
-            compile_in_process: false,
-            trusted_signers_dir: PathBuf::new(),
-            signers_min: 1,
-            registry: PluginRegistry::default(),
-            limits: Limits::default(),
-        }
-    }
-}
-
 impl Default for Policies {
     fn default() -> Self {
         Self {
@@ -469,24 +373,6 @@ impl Default for Policies {
             applications_dir: PathBuf::new(),
             evaluations_max: 1_000,
             results_max: 1_000,
-        }
-    }
-}
-
-impl Default for Rollout {
-    fn default() -> Self {
-        Self {
-            strategy: "canary".to_owned(),
-            expires_after_ms: 72 * 3_600_000,
-            silent_after_ms: 3_600_000,
-            silent_after_ms_min: 1_000,
-            silent_after_ms_max: 7 * 24 * 3_600_000,
-            judge_every_ms: 300_000,
-            judge_every_ms_min: 1_000,
-            judge_every_ms_max: 3_600_000,
-            tick_ms: 1_000,
-            lease_ms: 10_000,
-            targets_max: 1_000_000,
         }
     }
 }

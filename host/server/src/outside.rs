@@ -21,6 +21,9 @@ const PLACE: &str = "{key}";
 /// Longer keys are no ids.
 const KEY_BYTES_MAX: usize = 512;
 
+/// What an answer that is kept weighs beside its content and its key.
+const ENTRY_BYTES: usize = 512;
+
 /// What is needed to look outside.
 #[derive(Debug)]
 pub(crate) struct Sources {
@@ -233,22 +236,27 @@ impl Cache {
     }
 
     fn put(&mut self, place: (String, String), now: Timestamp, document: Document) {
-        if document.content.len() > self.bytes_max {
+        let bytes = weight(&place, &document);
+        if bytes > self.bytes_max {
             return;
         }
-        self.bytes += document.content.len();
-        if let Some((_, before)) = self.kept.insert(place.clone(), (now, document)) {
-            self.bytes -= before.content.len();
-        } else {
-            self.order.push_back(place);
+        self.bytes += bytes;
+        match self.kept.insert(place.clone(), (now, document)) {
+            Some((_, before)) => self.bytes -= weight(&place, &before),
+            None => self.order.push_back(place),
         }
         while self.bytes > self.bytes_max {
             let Some(oldest) = self.order.pop_front() else { break };
             if let Some((_, gone)) = self.kept.remove(&oldest) {
-                self.bytes -= gone.content.len();
+                self.bytes -= weight(&oldest, &gone);
             }
         }
     }
+}
+
+/// Many small answers under long keys weigh too.
+fn weight((source, key): &(String, String), document: &Document) -> usize {
+    document.content.len() + 2 * (source.len() + key.len()) + ENTRY_BYTES
 }
 
 fn ready(name: &str, connector: &Connector) -> Result<Ready, ConfigError> {
@@ -351,7 +359,8 @@ mod tests {
         let at = Timestamp::from_millis;
         let place = |key: &str| ("http.ticket".to_owned(), key.to_owned());
         let document = |text: &str| Document::new("application/json", text, 0);
-        let mut cache = Cache { bytes_max: 10, ..Cache::default() };
+        let one = weight(&place("a"), &document("12345"));
+        let mut cache = Cache { bytes_max: 2 * one, ..Cache::default() };
         cache.put(place("a"), at(1_000), document("12345"));
         assert!(cache.fresh(&place("a"), 500, at(1_499)).is_some());
         assert!(cache.fresh(&place("a"), 500, at(1_500)).is_none());
@@ -359,8 +368,9 @@ mod tests {
         cache.put(place("c"), at(1_000), document("1"));
         assert!(cache.fresh(&place("a"), 500, at(1_000)).is_none());
         assert!(cache.fresh(&place("b"), 500, at(1_000)).is_some());
-        cache.put(place("d"), at(1_000), document("more than all"));
+        cache.put(place("d"), at(1_000), document(&"x".repeat(2 * one)));
         assert!(cache.fresh(&place("d"), 500, at(1_000)).is_none());
-        assert_eq!(cache.bytes, 6);
+        cache.put(place("c"), at(2_000), document("12345"));
+        assert_eq!((cache.bytes, cache.kept.len()), (2 * one, 2), "what is fetched anew counts once");
     }
 }

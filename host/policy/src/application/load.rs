@@ -13,7 +13,7 @@ use crate::{
     BundleError, Fault, Limits,
     bucket::{Mode, may_match},
     files,
-    load::{Defect, digest, faulty, policies, schema, texts, validate_policies},
+    load::{Defect, called, digest, faulty, policies, schema, texts, validate_policies},
     source::fault,
 };
 
@@ -131,13 +131,7 @@ pub(super) fn load(files: &BTreeMap<String, Vec<u8>>, limits: &Limits) -> Result
 fn header(text: &str) -> Result<Header, Fault> {
     let header: Header = toml::from_str(text)
         .map_err(|error| fault(HEADER, text, error.span().map_or(0, |span| span.start), error.message()))?;
-    let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
-    if header.name.is_empty() || header.name.len() > 63 || !header.name.bytes().all(plain) {
-        return Err(fault(HEADER, text, 0, "`name` must be 1 to 63 of a-z, 0-9 and -"));
-    }
-    if header.revision >= 1 << 53 {
-        return Err(fault(HEADER, text, 0, "`revision` must be below 2^53"));
-    }
+    called(HEADER, text, &header.name, header.revision)?;
     if let Some(bad) = header.mask.iter().find(|pointer| !pointer.starts_with('/')) {
         return Err(fault(
             HEADER,

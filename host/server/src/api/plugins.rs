@@ -6,10 +6,12 @@ use axum::{
     Json,
     body::Body,
     extract::State,
-    http::{HeaderMap, StatusCode, header},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use interlock_domain::{Action, Digest, Environment};
+use interlock_vault::envelope::Envelope;
 
 use super::{
     at::At,
@@ -22,6 +24,9 @@ use crate::{
     flow::{self, push_plugin, roster},
     problem::{Kind, Problem},
 };
+
+/// What was signed about a component that is pushed.
+const ENVELOPE: &str = "Interlock-Envelope";
 
 /// List the plugins that are installed
 ///
@@ -72,9 +77,11 @@ pub(super) async fn component(
 
 /// Push a plugin
 ///
-/// The body is the component as it is. It is compiled and asked to describe itself, and kept under its digest. It is not
-/// in use: a change of kind `plugin` activates it. Pushing the same again answers with what is there.
+/// The body is the component as it is. As many trusted signers as `plugins.signers_min` must vouch for it. It is compiled and
+/// asked to describe itself, and kept under its digest. It is not in use: a change of kind `plugin` activates it. Pushing the
+/// same again answers with what is there.
 #[utoipa::path(post, path = "/plugins", tag = "plugins", security(("key" = ["write"])),
+    params(("Interlock-Envelope" = Option<String>, Header, description = "What was signed about it: base64url of the DSSE envelope that `interlock plugin sign` writes")),
     request_body(content = Vec<u8>, content_type = "application/wasm"),
     responses((status = 201, description = "It is kept", body = wire::Plugin)))]
 pub(super) async fn push(
@@ -92,8 +99,18 @@ pub(super) async fn push(
     }
     let most = usize::try_from(app.sandbox.limits().component_bytes_max).unwrap_or(usize::MAX);
     let wasm = payload::read(&headers, most, body).await?;
-    let plugin = push_plugin::push(&app, &caller.actor, wasm.to_vec()).await?;
+    let envelope = headers.get(ENVELOPE).map(envelope).transpose()?;
+    let plugin = push_plugin::push(&app, &caller.actor, wasm.to_vec(), envelope.as_ref()).await?;
     Ok((StatusCode::CREATED, Json(wire::Plugin::from(&*plugin))))
+}
+
+fn envelope(header: &HeaderValue) -> Result<Envelope, Problem> {
+    let text = header.to_str().unwrap_or_default();
+    let json = URL_SAFE_NO_PAD
+        .decode(text.trim_end_matches('='))
+        .map_err(|_| Problem::header(ENVELOPE, "it is not base64url"))?;
+    Envelope::from_json(&json)
+        .map_err(|error| Problem::header(ENVELOPE, format!("it holds no DSSE envelope: {error}")))
 }
 
 /// Show what an environment uses of plugins

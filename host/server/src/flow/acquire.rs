@@ -2,10 +2,11 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use interlock_domain::Digest;
 use interlock_registry::{Reference, RegistryError};
 use interlock_sandbox::Plugin;
 use interlock_store::Kept;
-use interlock_vault::envelope::{PluginStatement, Signers, Vouched, verify};
+use interlock_vault::envelope::{Envelope, PluginStatement, Signers, Vouched, verify};
 
 use crate::{App, FlowError};
 
@@ -25,14 +26,7 @@ pub(crate) async fn acquire(app: &App, reference: &str, field: &str) -> Result<A
     let parsed: Reference =
         reference.parse().map_err(|error| FlowError::invalid(field, format!("{error}")))?;
     let pulled = app.registry.pull(&parsed).await.map_err(|error| refused(field, reference, &error))?;
-    // Read anew each time: a key that was revoked a moment ago does not count.
-    let trusted =
-        Signers::load_dir(&app.config.plugins.trusted_signers_dir).map_err(|error| FlowError::Plugin {
-            plugin: reference.to_owned(),
-            detail: format!("no signer can be trusted: {error}"),
-        })?;
-    let vouched = verify(&pulled.envelopes, pulled.digest, &trusted);
-    enough(app, &vouched, &trusted, field, reference, pulled.stale.as_deref())?;
+    let vouched = vouched(app, &pulled.envelopes, pulled.digest, field, reference, pulled.stale.as_deref())?;
     let size_bytes = pulled.wasm.len() as u64;
     let plugin = app.sandbox.install_registered(pulled.digest, pulled.wasm.clone()).await?;
     if let Some(statement) = &vouched.statement {
@@ -40,6 +34,24 @@ pub(crate) async fn acquire(app: &App, reference: &str, field: &str) -> Result<A
     }
     app.store.keep(Kept::Plugin, &pulled.digest, &pulled.wasm).await?;
     Ok(Acquired { plugin, size_bytes, signers: vouched.signers })
+}
+
+/// Who vouches for a component, when they are as many as the operator asks for.
+pub(super) fn vouched(
+    app: &App,
+    envelopes: &[Envelope],
+    digest: Digest,
+    field: &str,
+    called: &str,
+    stale: Option<&str>,
+) -> Result<Vouched, FlowError> {
+    // Read anew each time: a key that was revoked a moment ago does not count.
+    let trusted = Signers::load_dir(&app.config.plugins.trusted_signers_dir).map_err(|error| {
+        FlowError::Plugin { plugin: called.to_owned(), detail: format!("no signer can be trusted: {error}") }
+    })?;
+    let vouched = verify(envelopes, digest, &trusted);
+    enough(app, &vouched, &trusted, field, called, stale)?;
+    Ok(vouched)
 }
 
 fn enough(
@@ -71,7 +83,7 @@ fn enough(
 }
 
 /// A component that calls itself otherwise than what was signed is not what was meant.
-fn as_signed(plugin: &Plugin, signed: &PluginStatement, field: &str) -> Result<(), FlowError> {
+pub(super) fn as_signed(plugin: &Plugin, signed: &PluginStatement, field: &str) -> Result<(), FlowError> {
     let about = plugin.description();
     let kind = plugin.kind().to_string();
     if (&about.name, &about.version, &kind) == (&signed.name, &signed.version, &signed.kind) {

@@ -2,19 +2,36 @@
 
 use std::sync::Arc;
 
-use interlock_domain::{Action, Actor};
+use interlock_domain::{Action, Actor, Digest};
 use interlock_sandbox::Plugin;
 use interlock_store::{Kept, Note, Write};
+use interlock_vault::envelope::Envelope;
 
-use super::{ask::permit, change::tenant};
+use super::{
+    acquire::{as_signed, vouched},
+    ask::permit,
+    change::tenant,
+};
 use crate::{App, FlowError};
 
-/// Keeps a component as a candidate.
-pub async fn push(app: &App, who: &Actor, wasm: Vec<u8>) -> Result<Arc<Plugin>, FlowError> {
+/// Keeps a component as a candidate. It takes as many trusted signers as one that is pulled: what too few vouch for is
+/// neither compiled nor kept.
+pub async fn push(
+    app: &App,
+    who: &Actor,
+    wasm: Vec<u8>,
+    envelope: Option<&Envelope>,
+) -> Result<Arc<Plugin>, FlowError> {
     let now = app.clock.now();
     let (_, decision) = permit(app, who, Action::PushPlugin, tenant(who), None, now).await?;
+    let digest = Digest::of(&wasm);
+    let vouched =
+        vouched(app, envelope.map_or(&[], std::slice::from_ref), digest, "", &digest.to_string(), None)?;
     let plugin = app.sandbox.install(wasm.clone()).await?;
-    let (digest, about) = (plugin.digest(), plugin.description());
+    if let Some(statement) = &vouched.statement {
+        as_signed(&plugin, statement, "")?;
+    }
+    let about = plugin.description();
     app.store.keep(Kept::Plugin, &digest, &wasm).await?;
     let note = Note {
         kind: "plugin.pushed",
@@ -22,6 +39,7 @@ pub async fn push(app: &App, who: &Actor, wasm: Vec<u8>) -> Result<Arc<Plugin>, 
         object_id: digest.to_string(),
         payload: serde_json::json!({
             "name": about.name, "version": about.version, "digest": digest, "size_bytes": wasm.len(),
+            "signers": vouched.signers,
         }),
     };
     app.commit(who, now, vec![Write::Decision(Box::new(decision)), Write::Note(note)]).await?;

@@ -2,9 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use axum::{body::Body, http::Method};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use interlock_domain::{Digest, Role};
 use interlock_registry::{Options, Publication, Reference, Registry, testing::DockerRegistry};
-use interlock_server::testing::{Answer, TestApp, built_plugins};
+use interlock_server::testing::{Answer, Client, TestApp, built_plugins};
+use interlock_store::Kept;
 use interlock_vault::envelope::{AuthorKey, Envelope, PluginStatement};
 use serde_json::{Value, json};
 
@@ -50,6 +53,57 @@ async fn start(host: &str, signers_min: u32) -> TestApp {
 fn trust(app: &TestApp, name: &str, key: &AuthorKey) {
     let dir = &app.app.config.plugins.trusted_signers_dir;
     std::fs::write(dir.join(format!("{name}.pem")), key.public_pem()).unwrap();
+}
+
+/// Pushes a component over the API, with an envelope when there is one.
+async fn push(ana: &Client, wasm: &[u8], envelope: Option<&Envelope>) -> Answer {
+    let envelope = envelope.map(|envelope| URL_SAFE_NO_PAD.encode(envelope.to_json().unwrap()));
+    let mut headers = vec![("content-type", "application/wasm")];
+    headers.extend(envelope.as_deref().map(|envelope| ("interlock-envelope", envelope)));
+    ana.send(Method::POST, "/plugins", &headers, Body::from(wasm.to_vec())).await
+}
+
+#[tokio::test]
+async fn a_component_that_is_pushed_takes_the_same_signers_as_one_that_is_pulled() {
+    let app = TestApp::start().await;
+    let ana = app.person("Ana", &[Role::ReleaseManager]).await;
+    let wasm = component();
+    let (vendor, stranger) = (AuthorKey::generate().unwrap(), AuthorKey::generate().unwrap());
+    trust(&app, "vendor", &vendor);
+    let signed = |key: &AuthorKey, content: &[u8], version: &str| {
+        let mut envelope = Envelope::new(&PluginStatement {
+            v: 1,
+            name: "silence".to_owned(),
+            version: version.to_owned(),
+            kind: "health-check".to_owned(),
+            digest: Digest::of(content),
+        })
+        .unwrap();
+        envelope.sign(key).unwrap();
+        envelope
+    };
+    let refused = [
+        (None, "plugins.signers_min"),
+        (Some(signed(&stranger, &wasm, "0.1.0")), "missing: vendor"),
+        (Some(signed(&vendor, b"other", "0.1.0")), "missing: vendor"),
+        (Some(signed(&vendor, &wasm, "9.9.9")), "9.9.9"),
+    ];
+    for (envelope, said) in &refused {
+        let problem = push(&ana, &wasm, envelope.as_ref()).await.problem("invalid");
+        assert!(problem["detail"].as_str().unwrap().contains(said), "{said}: {problem}");
+        let kept = app.app.store.kept(Kept::Plugin, &Digest::of(&wasm)).await.unwrap();
+        assert!(kept.is_none(), "what was refused is not kept");
+    }
+    let activate = json!([{ "activate": { "digest": Digest::of(&wasm) } }]);
+    let proposal =
+        json!({ "kind": "plugin", "environment": "staging", "title": "Silence", "plugins": activate });
+    ana.post("/changes", proposal.clone()).await.problem("invalid");
+    let garbage = [("content-type", "application/wasm"), ("interlock-envelope", "e30")];
+    let answer = ana.send(Method::POST, "/plugins", &garbage, Body::from(wasm.clone())).await;
+    assert_eq!(answer.problem("bad-header")["header"], "Interlock-Envelope");
+
+    push(&ana, &wasm, Some(&signed(&vendor, &wasm, "0.1.0"))).await.ok();
+    ana.post("/changes", proposal).await.ok();
 }
 
 async fn propose(app: &TestApp, number: u32, reference: &str) -> Answer {

@@ -67,6 +67,7 @@ impl Replica {
         let app = TestApp::replica(number, |config| {
             config.store.url.clone_from(&database.url);
             config.store.pool_max = 4;
+            config.plugins.signers_min = 0;
             config.bus.url = redis.url();
             config.ledger.key_file = keys.path().join("ledger-key.pk8");
             config.artifacts.wrapping_key_file = keys.path().join("wrapping-key");

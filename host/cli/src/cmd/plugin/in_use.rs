@@ -3,10 +3,13 @@
 
 use std::path::{Path, PathBuf};
 
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use clap::{Args, ValueEnum};
+use interlock_registry::sidecar;
 use reqwest::{Method, header};
 use serde_json::{Value, json};
 
+use super::publish::read_envelope;
 use crate::{
     client::{Client, Connection, Failure},
     cmd::change::FIELDS,
@@ -283,8 +286,12 @@ pub(super) async fn roster(client: &Client, environment: &str) -> Result<Value, 
 
 async fn push(client: &Client, file: PathBuf) -> Result<Value, Failure> {
     let wasm = std::fs::read(&file).map_err(|error| Failure::file(&file, &error))?;
-    let request =
+    let mut request =
         client.request(Method::POST, "/plugins").header(header::CONTENT_TYPE, "application/wasm").body(wasm);
+    if let Some(envelope) = read_envelope(&sidecar(&file))? {
+        let json = envelope.to_json().map_err(Failure::local)?;
+        request = request.header("Interlock-Envelope", URL_SAFE_NO_PAD.encode(json));
+    }
     Ok(client.send(request).await?.body)
 }
 

@@ -349,7 +349,7 @@ fn merged(envelopes: Vec<Envelope>) -> Result<Option<Envelope>, Failure> {
     Ok(Some(first))
 }
 
-fn read_envelope(file: &Path) -> Result<Option<Envelope>, Failure> {
+pub(super) fn read_envelope(file: &Path) -> Result<Option<Envelope>, Failure> {
     let text = match fs::read(file) {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
