@@ -166,7 +166,7 @@ impl fmt::Display for Failure {
         if let Some(detail) = text("detail") {
             write!(f, ": {detail}")?;
         }
-        if let Some(field) = text("field") {
+        if let Some(field) = text("field").filter(|field| !field.is_empty()) {
             write!(f, "\n  field: {field}")?;
         }
         for reason in problem.get("reasons").and_then(Value::as_array).into_iter().flatten() {

@@ -68,7 +68,11 @@ fn enough(
     }
     let missing: Vec<&str> =
         trusted.keys().filter(|(id, _)| !vouched.signers.contains_key(*id)).map(|(_, name)| name).collect();
-    let missing = if missing.is_empty() { "nobody else is trusted".to_owned() } else { missing.join(", ") };
+    let missing = match missing.as_slice() {
+        [] => "nobody else is trusted; the operator puts public keys into `plugins.trusted_signers_dir`"
+            .to_owned(),
+        missing => missing.join(", "),
+    };
     let mut detail = format!(
         "`{reference}` is signed by {found} of the trusted signers but `plugins.signers_min` is {least}; missing: {missing}; \
          sign it with `interlock plugin sign` and push it again"

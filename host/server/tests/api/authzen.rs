@@ -300,6 +300,8 @@ async fn every_answer_is_on_record_and_can_be_given_again() {
     assert_eq!((&loaded["revision"], &loaded["denies_all"]), (&json!(2), &json!(true)));
     assert_eq!(ask(&shop, EVALUATION, &question).await.ok(), json!({ "decision": false }));
     let decisions = auditor.get("/decisions").await.ok();
+    let verified = auditor.ask(Method::POST, "/ledger/verify", &[], None).await.ok();
+    assert_eq!(verified["sound"], true, "{verified}");
     let access: Vec<&Value> = decisions["items"]
         .as_array()
         .unwrap()

@@ -159,7 +159,7 @@ pub(super) static TABLES: [Table; 8] = [
         name: "decisions",
         id: "id",
         of_tenant: false,
-        kinds: ["decision.policy", "decision.plugin"],
+        kinds: ["decision.%"; 2],
         exact: true,
         columns: &[
             TENANT,
