@@ -4,6 +4,7 @@
 mod architecture;
 mod demo;
 mod kill;
+mod pace;
 mod program;
 mod readme;
 mod refusals;

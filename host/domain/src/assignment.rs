@@ -37,6 +37,8 @@ pub enum AssignmentState {
     Cancelling,
     /// It is asked which version it runs.
     Confirming,
+    /// It is to be given its old artifact when it is its turn: others of its site or group are on their way.
+    Recalled,
     /// It is given its old artifact.
     Restoring,
     /// It reports its old version.
@@ -51,7 +53,7 @@ pub enum AssignmentState {
 
 impl AssignmentState {
     /// Every state.
-    pub const ALL: [AssignmentState; 16] = [
+    pub const ALL: [AssignmentState; 17] = [
         AssignmentState::Pending,
         AssignmentState::Waiting,
         AssignmentState::Offered,
@@ -63,6 +65,7 @@ impl AssignmentState {
         AssignmentState::Silent,
         AssignmentState::Cancelling,
         AssignmentState::Confirming,
+        AssignmentState::Recalled,
         AssignmentState::Restoring,
         AssignmentState::RolledBack,
         AssignmentState::RollbackFailed,
@@ -84,6 +87,7 @@ impl AssignmentState {
             AssignmentState::Silent => "silent",
             AssignmentState::Cancelling => "cancelling",
             AssignmentState::Confirming => "confirming",
+            AssignmentState::Recalled => "recalled",
             AssignmentState::Restoring => "restoring",
             AssignmentState::RolledBack => "rolled_back",
             AssignmentState::RollbackFailed => "rollback_failed",
@@ -100,8 +104,17 @@ impl AssignmentState {
 
     /// On its way back.
     pub fn is_returning(self) -> bool {
-        use AssignmentState::{Cancelling, Confirming, Restoring};
-        matches!(self, Cancelling | Confirming | Restoring)
+        use AssignmentState::{Cancelling, Confirming, Recalled, Restoring};
+        matches!(self, Cancelling | Confirming | Recalled | Restoring)
+    }
+
+    /// Whether a target in this state takes a place of its site and groups, see [`crate::Places`]. On the way forward one
+    /// that failed or is silent may be down, and the next must not join it. On the way `back` it must: what is wrong
+    /// there is the new revision, and a target that is lost for good must not keep the others on it.
+    pub fn takes_a_place(self, back: bool) -> bool {
+        use AssignmentState::{Cancelling, Confirming, Failed, Restoring, RollbackFailed, Silent};
+        let on_the_way_back = matches!(self, Cancelling | Confirming | Restoring);
+        on_the_way_back || !back && (self.is_advancing() || matches!(self, Failed | Silent | RollbackFailed))
     }
 
     /// States in which the device protocol has something to say or to ask.
@@ -111,20 +124,23 @@ impl AssignmentState {
 
     /// Where a recall sends a target: nothing open means that only its version is asked for. A settled target that
     /// runs what a later change brought (`taken_over`) stays there: what this change replaced is not what it came from.
-    pub fn recalled(self, taken_over: bool) -> Option<AssignmentState> {
+    /// Of a change that is `paced`, a target that is at rest waits for its turn.
+    pub fn recalled(self, taken_over: bool, paced: bool) -> Option<AssignmentState> {
         use AssignmentState::{
-            Cancelling, Confirming, Downloading, Failed, Installed, Installing, Offered, Pending, Released,
-            Restoring, RollbackFailed, RolledBack, Silent, Superseded, Verified, Waiting,
+            Cancelling, Confirming, Downloading, Failed, Installed, Installing, Offered, Pending, Recalled,
+            Released, Restoring, RollbackFailed, RolledBack, Silent, Superseded, Verified, Waiting,
         };
         match self {
             Pending | Waiting => Some(Released),
             Offered | Downloading | Installing => Some(Cancelling),
             Failed | Verified if taken_over => Some(Superseded),
+            Verified if paced => Some(Recalled),
             // It may still have to restart into what it installed, and reports its old version until then: asking
             // would tell nothing.
             Installed | Verified => Some(Restoring),
             Failed | Silent => Some(Confirming),
-            Cancelling | Confirming | Restoring | RolledBack | RollbackFailed | Released | Superseded => None,
+            Cancelling | Confirming | Recalled | Restoring | RolledBack | RollbackFailed | Released
+            | Superseded => None,
         }
     }
 }
@@ -293,6 +309,7 @@ impl Assignment {
             },
             S::Pending
             | S::Waiting
+            | S::Recalled
             | S::Verified
             | S::Failed
             | S::RolledBack
@@ -421,7 +438,7 @@ impl Assignment {
             S::Verified if critical => {
                 self.step(S::Failed, "was verified, but now reports critical health".to_owned(), now)
             }
-            S::Confirming | S::Restoring | S::RollbackFailed if runs_old => {
+            S::Confirming | S::Recalled | S::Restoring | S::RollbackFailed if runs_old => {
                 self.step(S::RolledBack, format!("reports {version}"), now)
             }
             // It was asked to stop and ran on, or restarted into the new version after it was seen on the old one.
@@ -451,9 +468,17 @@ impl Assignment {
     }
 
     /// The rollout is called back. `taken_over` is true when the target runs what a later change brought.
-    pub fn recall(&self, taken_over: bool, now: Timestamp) -> Option<AssignmentTransition> {
-        let to = self.state.recalled(taken_over)?;
+    pub fn recall(&self, taken_over: bool, paced: bool, now: Timestamp) -> Option<AssignmentTransition> {
+        let to = self.state.recalled(taken_over, paced)?;
         self.step(to, "the rollout was called back".to_owned(), now)
+    }
+
+    /// It is the turn of a target that was called back.
+    pub fn restore(&self, now: Timestamp) -> Option<AssignmentTransition> {
+        if self.state != AssignmentState::Recalled {
+            return None;
+        }
+        self.step(AssignmentState::Restoring, "its old artifact is offered".to_owned(), now)
     }
 
     fn step(&self, to: AssignmentState, detail: String, now: Timestamp) -> Option<AssignmentTransition> {
@@ -462,7 +487,7 @@ impl Assignment {
         }
         // Nothing to restore from: say so at once instead of offering nothing for ever.
         let (to, detail) = match (to, &self.artifact_before) {
-            (AssignmentState::Restoring, None) => (
+            (AssignmentState::Recalled | AssignmentState::Restoring, None) => (
                 AssignmentState::RollbackFailed,
                 "no stored artifact brings it back; install it by hand".to_owned(),
             ),

@@ -77,8 +77,10 @@ fn walk(sentence: &str) -> String {
             }
             "reports good health" => Ok(reports(&assignment, None, Some(DeviceHealth::Ok), RESTARTED)),
             "silence" => Ok(assignment.silence(false, at(1))),
-            "recall" => Ok(assignment.recall(false, at(1))),
-            "recall after a later change" => Ok(assignment.recall(true, at(1))),
+            "recall" => Ok(assignment.recall(false, false, at(1))),
+            "recall in turn" => Ok(assignment.recall(false, true, at(1))),
+            "turn" => Ok(assignment.restore(at(1))),
+            "recall after a later change" => Ok(assignment.recall(true, false, at(1))),
             other => panic!("no such step: {other}"),
         };
         match stepped {
@@ -166,6 +168,43 @@ fn a_recalled_device_is_back_only_when_it_reports_its_old_version() {
 }
 
 #[test]
+fn a_device_at_rest_is_restored_when_it_is_its_turn() {
+    let verified = "proceeds; success; reports 2.0";
+    assert_eq!(walk(&format!("{verified}; recall in turn")), "recalled");
+    assert_eq!(walk(&format!("{verified}; recall in turn; reports 2.0")), "recalled");
+    assert_eq!(walk(&format!("{verified}; recall in turn; turn; restored; reports 1.0")), "rolled_back");
+    // Somebody was there before.
+    assert_eq!(walk(&format!("{verified}; recall in turn; reports 1.0")), "rolled_back");
+    assert_eq!(walk(&format!("{verified}; recall in turn; turn; turn")), "restoring");
+    // What is under way goes on at once: it has its place.
+    assert_eq!(walk("proceeds; success; recall in turn"), "restoring");
+    assert_eq!(walk("proceeds; recall in turn"), "cancelling");
+    assert_eq!(walk("failure; recall in turn; turn"), "confirming");
+}
+
+#[test]
+fn a_target_that_may_be_down_takes_a_place_and_one_at_rest_does_not() {
+    use AssignmentState as S;
+    let taking = |back| S::ALL.into_iter().filter(move |state| state.takes_a_place(back)).collect::<Vec<_>>();
+    assert_eq!(taking(true), [S::Cancelling, S::Confirming, S::Restoring]);
+    assert_eq!(
+        taking(false),
+        [
+            S::Offered,
+            S::Downloading,
+            S::Installing,
+            S::Installed,
+            S::Failed,
+            S::Silent,
+            S::Cancelling,
+            S::Confirming,
+            S::Restoring,
+            S::RollbackFailed,
+        ]
+    );
+}
+
+#[test]
 fn a_recalled_device_that_has_not_finished_is_stopped_first() {
     assert_eq!(walk("proceeds; recall"), "cancelling");
     assert_eq!(walk("proceeds; recall; stopped; reports 1.0"), "rolled_back");
@@ -193,8 +232,10 @@ fn a_failed_way_back_is_a_state_of_its_own() {
 fn without_an_old_artifact_a_person_is_needed() {
     let mut verified = assignment(AssignmentState::Verified);
     verified.artifact_before = None;
-    let recalled = verified.recall(false, at(1)).unwrap();
+    let recalled = verified.recall(false, false, at(1)).unwrap();
     assert_eq!(recalled.assignment.state, AssignmentState::RollbackFailed);
+    let recalled = verified.recall(false, true, at(1)).unwrap();
+    assert_eq!(recalled.assignment.state, AssignmentState::RollbackFailed, "also before its turn");
 }
 
 #[test]

@@ -319,7 +319,7 @@ pub enum Task {
         /// How they come back.
         back: WaysBack,
     },
-    /// Offer the artifact to the waiting targets that no other change is at work on any more.
+    /// Offer the artifact to the waiting targets that no other change is at work on any more, and that have a place.
     OfferWaiting {
         /// How they come back.
         back: WaysBack,
@@ -328,6 +328,8 @@ pub enum Task {
     Renew,
     /// Send every touched target back and release the others.
     Recall,
+    /// Give the called-back targets whose turn it is their old artifact.
+    RestoreNext,
     /// Release the targets that were never touched.
     Release,
     /// Write the roster of the change's environment, unless it has moved on from the revision before.

@@ -76,6 +76,7 @@ fn manifest(plugins: Option<PluginPlan>) -> Manifest {
         },
         strategy: None,
         plugins,
+        at_once: vec![],
         health: vec![],
         gates: vec![],
         groups: vec![],

@@ -24,6 +24,7 @@ mod gate;
 mod group;
 mod ids;
 mod manifest;
+mod pace;
 mod plan;
 mod refusal;
 mod rollout;
@@ -59,6 +60,7 @@ pub use interlock_ledger::{Digest, canonical};
 pub use manifest::{
     ArtifactRef, ChangeKind, HealthBinding, Manifest, Population, RollbackTarget, StrategyBinding,
 };
+pub use pace::{AtOnce, Places};
 pub use plan::{PluginPlan, PluginStep};
 pub use refusal::Refusal;
 pub use rollout::{

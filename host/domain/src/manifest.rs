@@ -6,8 +6,8 @@ use interlock_ledger::Digest;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Environment, GateBinding, GateMode, GroupBinding, IdError, PluginPlan, PluginRef, Refusal, Selector,
-    Stage, TenantId,
+    AtOnce, Environment, GateBinding, GateMode, GroupBinding, IdError, PluginPlan, PluginRef, Refusal,
+    Selector, Stage, TenantId,
 };
 
 /// What a change moves.
@@ -170,6 +170,9 @@ pub struct Manifest {
     pub health: Vec<HealthBinding>,
     /// What judges it first.
     pub gates: Vec<GateBinding>,
+    /// How many of a site or group are on their way at once, by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub at_once: Vec<AtOnce>,
     /// The gate groups that judge in place of their members.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub groups: Vec<GroupBinding>,

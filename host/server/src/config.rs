@@ -456,6 +456,9 @@ impl Config {
                 detail: "devices understand at most 23:59:59, which is 86399000".to_owned(),
             });
         }
+        if let Some((_, detail)) = interlock_domain::AtOnce::fault(&self.rollout.at_once) {
+            return Err(ConfigError::Senseless { key: "rollout.at_once", detail });
+        }
         self.check_bindings()?;
         let tokens = self.devices.gateway_token_sha256.values();
         if tokens.clone().any(|hash| hash.len() != 64 || hex::decode(hash).is_err()) {

@@ -1,7 +1,7 @@
 //! Table `assignments`. Its rows have no JSON body: tasks alter them by the thousand, see [`crate::tasks`].
 
 use interlock_domain::{
-    Assignment, AssignmentState, ChangeId, Device, DeviceId, Progress, State, TenantId, Timestamp,
+    Assignment, AssignmentState, Change, ChangeId, Device, DeviceId, Progress, State, TenantId, Timestamp,
 };
 
 use crate::{
@@ -315,13 +315,11 @@ impl Store {
     }
 
     /// How many targets wait for another change that is done with them by now, or was not heard of by them since this
-    /// instant and is over.
-    pub async fn waiting_free(
-        &self,
-        tenant: &TenantId,
-        change: &ChangeId,
-        touched_before: Timestamp,
-    ) -> Result<u64, StoreError> {
+    /// instant and is over; of a change that is paced, those of them that have a place.
+    pub async fn waiting_free(&self, change: &Change, touched_before: Timestamp) -> Result<u64, StoreError> {
+        if !change.manifest.at_once.is_empty() {
+            return self.waiting_with_a_place(change, touched_before).await;
+        }
         let count = fetch_optional!(
             self.db().reader(),
             (i64,),
@@ -330,8 +328,8 @@ impl Store {
                  WHERE change_id = $1 AND tenant = $2 AND state = 'waiting' AND NOT ",
                 busy!()
             ),
-            change.as_str(),
-            tenant.as_str(),
+            change.id.as_str(),
+            change.tenant().as_str(),
             touched_before.as_millis()
         )?;
         Ok(count.map_or(0, |(count,)| row::number(count)))
@@ -448,7 +446,7 @@ fn of_state(progress: &mut Progress, state: AssignmentState) -> &mut u64 {
         S::Verified => &mut progress.verified,
         S::Failed => &mut progress.failed,
         S::Silent => &mut progress.silent,
-        S::Cancelling | S::Confirming | S::Restoring => &mut progress.rolling_back,
+        S::Cancelling | S::Confirming | S::Recalled | S::Restoring => &mut progress.rolling_back,
         S::RolledBack => &mut progress.rolled_back,
         S::RollbackFailed => &mut progress.rollback_failed,
         S::Released => &mut progress.released,

@@ -324,6 +324,7 @@ fn assignment_kind(state: interlock_domain::AssignmentState) -> &'static str {
         S::Silent => "assignment.silent",
         S::Cancelling => "assignment.cancelling",
         S::Confirming => "assignment.confirming",
+        S::Recalled => "assignment.recalled",
         S::Restoring => "assignment.restoring",
         S::RolledBack => "assignment.rolled_back",
         S::RollbackFailed => "assignment.rollback_failed",

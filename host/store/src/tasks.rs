@@ -17,6 +17,7 @@ use crate::{
     assignments::busy,
     db::{Tx, execute, execute_rows, fetch_all, fetch_optional, pieces, values},
     draft::{Happening, Scribe, Staged},
+    places::{self, Candidates},
     rosters, row,
 };
 
@@ -28,6 +29,9 @@ const NO_WAY_BACK: &str = "no stored artifact brings it back; install it by hand
 
 /// What a recalled target shows, as the domain words it.
 const RECALLED: &str = "the rollout was called back";
+
+/// What a target shows whose turn on the way back it is, as the domain words it.
+const ITS_TURN: &str = "its old artifact is offered";
 
 /// What a task touched, as its entry's payload.
 #[derive(Serialize)]
@@ -92,6 +96,7 @@ pub(crate) async fn run(
             }
             Task::Renew => ("assignments.renewed", renew(tx, change, now).await?.into()),
             Task::Recall => ("assignments.recalled", recall(tx, change, now).await?.into()),
+            Task::RestoreNext => ("assignments.restored", restore_next(tx, change, now).await?.into()),
             Task::Release => ("assignments.released", release(tx, change, now).await?.into()),
             Task::Enroll { record } => {
                 entries.push(scribe.sign(*id, enroll(tx, change, record).await?, keys)?);
@@ -255,7 +260,7 @@ async fn expose(
             0,
             group,
         ),
-        Reached::Waiting => ("state = 'waiting' AND $4 = 0 AND $5 = ''", 0, ""),
+        Reached::Waiting => (places::WAITING, 0, ""),
     };
     let of = Exposed { change, which, below, name, now };
     let mut moved = of.let_go(tx).await?;
@@ -302,7 +307,10 @@ impl Exposed<'_> {
 
     /// Offers the artifact to those that nobody is at work on, and lets the others wait.
     async fn offer(&self, tx: &mut Tx) -> Result<Moved, StoreError> {
-        let waits = if self.which.starts_with("state = 'waiting'") { "FALSE" } else { "TRUE" };
+        if !self.change.manifest.at_once.is_empty() {
+            return self.offer_in_turn(tx).await;
+        }
+        let waits = if self.which == places::WAITING { "FALSE" } else { "TRUE" };
         let sql = format!(
             "UPDATE assignments SET touched_ms = $6, exposed_ms = $6, revision = revision + 1,
                     state = CASE WHEN {busy} THEN 'waiting' ELSE 'offered' END,
@@ -327,6 +335,42 @@ impl Exposed<'_> {
             Ok((row::word("state", &device, &state)?, row::word("device", &device, &device)?))
         };
         rows.into_iter().map(read).collect()
+    }
+
+    /// Offers the artifact to those that have a place in each of their sites and groups, and lets the others wait.
+    async fn offer_in_turn(&self, tx: &mut Tx) -> Result<Moved, StoreError> {
+        let Exposed { which, below, name, .. } = *self;
+        let candidates = Candidates { which, below, name, heard_before: self.heard_before() };
+        let turn = places::turn(tx, self.change, candidates).await?;
+        let mut moved = Moved::new();
+        for piece in pieces(&turn) {
+            let sql = format!(
+                "UPDATE assignments SET state = 'offered', live = 1, touched_ms = $3, exposed_ms = $3, revision = revision + 1
+                 WHERE change_id = $1 AND tenant = $2 AND device IN ({})",
+                values(piece.len(), 1, 4)
+            );
+            let (change, tenant) = (self.change.id.as_str(), self.change.tenant().as_str());
+            execute_rows!(tx.conn(), sql, [change, tenant, self.now], piece, |device| [device.as_str()])?;
+            moved.extend(piece.iter().map(|device| (AssignmentState::Offered, device.clone())));
+        }
+        if which != places::WAITING {
+            let sql = format!(
+                "UPDATE assignments SET state = 'waiting', touched_ms = $3, exposed_ms = $3, revision = revision + 1
+                 WHERE change_id = $1 AND tenant = $2 AND {which} RETURNING device"
+            );
+            let rows = fetch_all!(
+                tx.conn(),
+                (String,),
+                sqlx::AssertSqlSafe(sql),
+                self.change.id.as_str(),
+                self.change.tenant().as_str(),
+                self.now,
+                row::column(below),
+                name
+            )?;
+            moved.extend(moved_to(AssignmentState::Waiting, rows)?);
+        }
+        Ok(moved)
     }
 
     /// What an older change, which is over, still has on offer to the targets that were offered this one's artifact just
@@ -380,10 +424,14 @@ impl Exposed<'_> {
         Ok(())
     }
 
-    /// An older change that is over has no claim on a target that it heard nothing of for this change's patience.
     fn heard_before(&self) -> i64 {
-        self.now - i64::try_from(self.change.manifest.silent_after_ms).unwrap_or(i64::MAX)
+        heard_before(self.change, self.now)
     }
+}
+
+/// An older change that is over has no claim on a target that it heard nothing of for this change's patience.
+fn heard_before(change: &Change, now: i64) -> i64 {
+    now - i64::try_from(change.manifest.silent_after_ms).unwrap_or(i64::MAX)
 }
 
 /// Offers the artifact to the pending targets of these sites and groups. A name of neither kind reaches nobody.
@@ -428,16 +476,37 @@ async fn renew(tx: &mut Tx, change: &Change, now: i64) -> Result<Moved, StoreErr
 /// is called back from, so that the order does not matter.
 async fn recall(tx: &mut Tx, change: &Change, now: i64) -> Result<Moved, StoreError> {
     let mut moved = Vec::new();
+    let paced = !change.manifest.at_once.is_empty();
     for from in AssignmentState::ALL {
-        if from.recalled(true) == Some(AssignmentState::Superseded) {
+        if from.recalled(true, paced) == Some(AssignmentState::Superseded) {
             moved.extend(leave_to_later(tx, change, from, now).await?);
         }
-        let Some(to) = from.recalled(false) else { continue };
-        if to == AssignmentState::Restoring {
+        let Some(to) = from.recalled(false, paced) else { continue };
+        if matches!(to, AssignmentState::Recalled | AssignmentState::Restoring) {
             moved.extend(give_up(tx, change, from, now).await?);
         }
         moved.extend(move_all(tx, change, from, to, RECALLED, now).await?);
     }
+    Ok(moved)
+}
+
+/// Gives the called-back targets that have a place their old artifact.
+async fn restore_next(tx: &mut Tx, change: &Change, now: i64) -> Result<Moved, StoreError> {
+    let mut moved = give_up(tx, change, AssignmentState::Recalled, now).await?;
+    let heard_before = heard_before(change, now);
+    let candidates = Candidates { which: places::RECALLED, below: 0, name: "", heard_before };
+    let turn = places::turn(tx, change, candidates).await?;
+    for piece in pieces(&turn) {
+        let sql = format!(
+            "UPDATE assignments SET state = 'restoring', touched_ms = $3, detail = $4, answered_back = 0,
+                    revision = revision + 1
+             WHERE change_id = $1 AND tenant = $2 AND device IN ({})",
+            values(piece.len(), 1, 5)
+        );
+        let (id, tenant) = (change.id.as_str(), change.tenant().as_str());
+        execute_rows!(tx.conn(), sql, [id, tenant, now, ITS_TURN], piece, |device| [device.as_str()])?;
+    }
+    moved.extend(turn.into_iter().map(|device| (AssignmentState::Restoring, device)));
     Ok(moved)
 }
 

@@ -111,6 +111,10 @@ pub(crate) struct Proposal {
     /// Only devices in this group; may be repeated.
     #[arg(long = "group")]
     groups: Vec<String>,
+    /// Of each site or group whose name begins so, at most so many devices are on their way at once: `site:=2`,
+    /// `group:pair-=1`; may be repeated. What the operator configured counts as well.
+    #[arg(long, value_name = "OF=DEVICES")]
+    at_once: Vec<String>,
     /// The strategy plugin.
     #[arg(long)]
     strategy: Option<String>,
@@ -234,6 +238,10 @@ impl Proposal {
             "artifacts": [{ "name": name, "version": version }],
             "selector": selector,
         });
+        if !self.at_once.is_empty() {
+            let rules: Result<Vec<Value>, Failure> = self.at_once.iter().map(|rule| pace(rule)).collect();
+            body["at_once"] = rules?.into();
+        }
         if let Some(strategy) = &self.strategy {
             let settings: Value = match &self.settings {
                 Some(text) => serde_json::from_str(text)
@@ -244,6 +252,15 @@ impl Proposal {
         }
         Ok(body)
     }
+}
+
+/// `OF=DEVICES`. A name may hold `=` itself.
+fn pace(rule: &str) -> Result<Value, Failure> {
+    let parsed = rule.rsplit_once('=').and_then(|(of, targets)| Some((of, targets.parse::<u32>().ok()?)));
+    let (of, targets) = parsed.ok_or_else(|| {
+        Failure::Usage(format!("--at-once is `OF=DEVICES`, for example `group:pair-=1`, not `{rule}`"))
+    })?;
+    Ok(json!({ "of": of, "targets": targets }))
 }
 
 impl Answer {
@@ -305,6 +322,14 @@ fn explain(body: &Value, format: Format) -> Result<(), Failure> {
     }
     for group in rows("/groups") {
         println!("  {}", sheet::group(&group));
+    }
+    for place in rows("/full") {
+        println!(
+            "  at most {} of {} at once; on their way, or failed: {}",
+            output::at(&place, "/targets"),
+            output::at(&place, "/name"),
+            output::at(&place, "/devices")
+        );
     }
     for (index, need) in rows("/missing/needed").iter().enumerate() {
         let persons: Vec<String> = need

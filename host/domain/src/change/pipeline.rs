@@ -2,7 +2,7 @@
 
 use super::{Change, Draft, Hold, State, Transition};
 use crate::{
-    Action, ChangeId, ChangeKind, Decision, DecisionOutcome, DeviceId, Directive, Event, GateReport,
+    Action, AtOnce, ChangeId, ChangeKind, Decision, DecisionOutcome, DeviceId, Directive, Event, GateReport,
     GroupReport, HealthVerdict, Manifest, Permit, Progress, Refusal, Resource, RollbackCause, Stage, Task,
     Timestamp, WaysBack, judge_groups,
     rollout::{next_directive_allowed, record},
@@ -180,6 +180,11 @@ impl Change {
         entered.then(|| self.transition(vec![], vec![Task::OfferWaiting { back }]))
     }
 
+    /// Gives called-back targets whose turn it is their old artifact.
+    pub fn restore_next(&self) -> Option<Transition> {
+        (self.state == State::RollingBack).then(|| self.transition(vec![], vec![Task::RestoreNext]))
+    }
+
     /// Notes that the last target of the stage settled, or that one came back to life after that.
     pub fn settle(&self, progress: &Progress, now: Timestamp) -> Option<Transition> {
         if self.state != State::RollingOut {
@@ -299,6 +304,9 @@ fn check_manifest(manifest: &Manifest, targets: &[DeviceId]) -> Result<(), Refus
     }
     if manifest.plan().is_empty() {
         return bad("the strategy planned no stage");
+    }
+    if let Some((_, fault)) = AtOnce::fault(&manifest.at_once) {
+        return bad(&fault);
     }
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! How rollouts go unless a change says otherwise, and within which bounds it may.
 
+use interlock_domain::AtOnce;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -9,6 +10,11 @@ use serde::{Deserialize, Serialize};
 pub struct Rollout {
     /// The strategy of changes that name none.
     pub strategy: String,
+    /// How many targets of a site or group are on their way at once, whatever strategy leads. `of` is how its name begins:
+    /// `site:` is each site, `group:ward-` each group whose name begins with `ward-`. For devices that stand in for each
+    /// other, make a group of each pair (`pair-17`), and say `{ of = "group:pair-", targets = 1 }`.
+    #[schemars(with = "Vec<std::collections::BTreeMap<String, String>>")]
+    pub at_once: Vec<AtOnce>,
     /// How long a change may wait for approvals, in milliseconds.
     pub expires_after_ms: u64,
     /// A target without progress for so long counts as failed, in milliseconds, unless the change says otherwise.
@@ -35,6 +41,7 @@ impl Default for Rollout {
     fn default() -> Self {
         Self {
             strategy: "canary".to_owned(),
+            at_once: Vec::new(),
             expires_after_ms: 72 * 3_600_000,
             silent_after_ms: 3_600_000,
             silent_after_ms_min: 1_000,

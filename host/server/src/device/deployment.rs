@@ -189,7 +189,7 @@ fn part(kind: ArtifactKind) -> &'static str {
 fn word(state: AssignmentState) -> &'static str {
     use AssignmentState as S;
     match state {
-        S::Pending | S::Waiting => "SCHEDULED",
+        S::Pending | S::Waiting | S::Recalled => "SCHEDULED",
         S::Offered | S::Silent => "RUNNING",
         S::Downloading => "DOWNLOAD",
         S::Installing | S::Restoring | S::Confirming => "RUNNING",

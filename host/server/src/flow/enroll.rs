@@ -136,6 +136,7 @@ pub(crate) async fn draft(app: &Arc<App>, who: &Actor, proposal: Proposal) -> Re
         },
         strategy: None,
         plugins: Some(plan),
+        at_once: Vec::new(),
         health: Vec::new(),
         gates,
         groups,

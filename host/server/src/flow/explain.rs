@@ -2,8 +2,8 @@
 //! approvals that would let the change proceed.
 
 use interlock_domain::{
-    AccountKind, Action, Actor, Answer, Change, ChangeId, DecisionId, DecisionSubject, Determining, Finding,
-    GateMode, GroupReport, Meaning, Outcome, PersonId, Role, State, Timestamp,
+    AccountKind, Action, Actor, Answer, Change, ChangeId, DecisionId, DecisionSubject, Determining, DeviceId,
+    Finding, GateMode, GroupReport, Meaning, Outcome, PersonId, Role, State, Timestamp,
 };
 use interlock_policy::{Candidate, Missing, SearchLimit, missing_approvals};
 use serde::Serialize;
@@ -13,6 +13,7 @@ use super::{
     ask::{ask, may_read},
     back::WayBack,
     change::load,
+    lead::silent_before,
 };
 use crate::{App, FlowError};
 
@@ -36,6 +37,8 @@ pub struct Explanation {
     pub groups: Vec<GroupReport>,
     /// The newest verdicts of health checks that do not pass.
     pub health: Vec<HealthFindings>,
+    /// The sites and groups for which targets wait, since as many as may be are on their way there.
+    pub full: Vec<FullPlace>,
     /// What is missing; absent when approvals are not what it waits for.
     pub missing: Option<MissingApprovals>,
 }
@@ -119,6 +122,19 @@ pub struct NeededApproval {
     pub persons: Vec<NamedPerson>,
 }
 
+/// A site or group with as many targets on their way as may be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct FullPlace {
+    /// `site:north`, `group:pair-7`.
+    #[schema(example = "group:pair-7")]
+    pub name: String,
+    /// Most targets of it that are on their way at once.
+    pub targets: u32,
+    /// Those that are, or that failed and may be down.
+    #[schema(value_type = Vec<String>)]
+    pub devices: Vec<DeviceId>,
+}
+
 /// A person by id and name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct NamedPerson {
@@ -136,6 +152,7 @@ pub async fn explain(app: &App, who: &Actor, id: &ChangeId) -> Result<Explanatio
     let findings = findings(&change);
     let health = unhealthy(&change);
     let waiting = app.store.progress(&who.tenant, id).await?.waiting;
+    let full = full(app, &change).await?;
     let (next, missing) = match change.state {
         State::Approving => {
             let (answer, missing) = approvals(app, &change).await?;
@@ -144,7 +161,7 @@ pub async fn explain(app: &App, who: &Actor, id: &ChangeId) -> Result<Explanatio
         State::RollingOut => (entering(app, &change).await?, None),
         _ => (None, None),
     };
-    let summary = summary(&change, next.as_ref(), missing.as_ref(), waiting);
+    let summary = summary(&change, next.as_ref(), missing.as_ref(), waiting, &full);
     let groups = change.groups.iter().filter(|group| group.outcome != Outcome::Pass).cloned().collect();
     Ok(Explanation {
         change: change.id,
@@ -154,8 +171,23 @@ pub async fn explain(app: &App, who: &Actor, id: &ChangeId) -> Result<Explanatio
         findings,
         groups,
         health,
+        full,
         missing,
     })
+}
+
+/// Who keeps the targets of a rollout waiting, where only so many may be on their way at once.
+async fn full(app: &App, change: &Change) -> Result<Vec<FullPlace>, FlowError> {
+    if change.manifest.at_once.is_empty() || !matches!(change.state, State::RollingOut | State::RollingBack) {
+        return Ok(Vec::new());
+    }
+    let full = app.store.full_places(change, silent_before(change, app.clock.now())).await?;
+    let place = |full: interlock_store::Full| FullPlace {
+        name: full.name,
+        targets: full.rule.targets,
+        devices: full.devices,
+    };
+    Ok(full.into_iter().map(place).collect())
 }
 
 async fn approvals(app: &App, change: &Change) -> Result<(Answer, MissingApprovals), FlowError> {
@@ -279,12 +311,35 @@ fn counting(mut health: Vec<HealthFindings>) -> Vec<HealthFindings> {
     health
 }
 
+/// Which places are taken, and by whom; the first few of them.
+fn kept(full: &[FullPlace]) -> String {
+    const SHOWN: usize = 3;
+    let each = full.iter().take(SHOWN).map(|place| {
+        let devices: Vec<&str> = place.devices.iter().take(SHOWN).map(DeviceId::as_str).collect();
+        let more = if place.devices.len() > SHOWN { " and others" } else { "" };
+        format!(
+            "at most {} of `{}` at once, and {}{more} not done yet",
+            place.targets,
+            place.name,
+            devices.join(", ")
+        )
+    });
+    let more = if full.len() > SHOWN { format!("; and {} more", full.len() - SHOWN) } else { String::new() };
+    each.collect::<Vec<_>>().join("; ") + &more
+}
+
 /// What a gate or a health check said, in its own words.
 fn said<'a>(findings: impl IntoIterator<Item = &'a Finding>) -> String {
     findings.into_iter().map(|finding| finding.message.as_str()).collect::<Vec<_>>().join("; ")
 }
 
-fn summary(change: &Change, next: Option<&Next>, missing: Option<&MissingApprovals>, waiting: u64) -> String {
+fn summary(
+    change: &Change,
+    next: Option<&Next>,
+    missing: Option<&MissingApprovals>,
+    waiting: u64,
+    full: &[FullPlace],
+) -> String {
     let note = change.note.as_deref().unwrap_or("no reason on record");
     match change.state {
         State::Gating => "its gates are being run".to_owned(),
@@ -314,6 +369,9 @@ fn summary(change: &Change, next: Option<&Next>, missing: Option<&MissingApprova
             Some(next) if !next.allowed => {
                 format!("its next stage would be denied now: {}", next.reasons.join("; "))
             }
+            _ if waiting > 0 && !full.is_empty() => {
+                format!("it rolls out; {waiting} of its targets wait for others: {}", kept(full))
+            }
             _ if waiting > 0 => {
                 format!("it rolls out; {waiting} of its targets wait until another change is done with them")
             }
@@ -328,6 +386,12 @@ fn summary(change: &Change, next: Option<&Next>, missing: Option<&MissingApprova
         State::Paused => format!("it stands still: {note}; resume it or roll it back"),
         State::RollingBack | State::RolledBack => {
             let cause = change.rollback.as_ref().map_or("no reason on record", |cause| cause.reason());
+            if !full.is_empty() {
+                return format!(
+                    "it is being rolled back: {cause}; some targets wait for others: {}",
+                    kept(full)
+                );
+            }
             let verb =
                 if change.state == State::RolledBack { "was rolled back" } else { "is being rolled back" };
             format!("it {verb}: {cause}")

@@ -80,10 +80,17 @@ pub(crate) async fn lead(app: &Arc<App>, change: &Change, lease: &Lease) -> Resu
         State::RollingBack => {
             let progress = app.store.progress(change.tenant(), &change.id).await?;
             let unheard = app.store.unheard(change.tenant(), &change.id, silent_before(change, now)).await?;
-            match change.come_back(&progress, unheard, now) {
-                Some(transition) => step(app, lease, now, vec![], transition).await,
-                None => Ok(Led::Idle),
+            if let Some(transition) = change.come_back(&progress, unheard, now) {
+                return step(app, lease, now, vec![], transition).await;
             }
+            let paced = !change.manifest.at_once.is_empty();
+            if paced
+                && app.store.recalled_free(change, silent_before(change, now)).await? > 0
+                && let Some(transition) = change.restore_next()
+            {
+                return step(app, lease, now, vec![], transition).await;
+            }
+            Ok(Led::Idle)
         }
         State::RolledBack | State::Completed | State::Rejected | State::Cancelled | State::Expired => {
             Ok(Led::Idle)
@@ -98,7 +105,7 @@ async fn roll_out(app: &Arc<App>, change: &Change, lease: &Lease, now: Timestamp
     }
     let progress = app.store.progress(change.tenant(), &change.id).await?;
     if progress.waiting > 0
-        && app.store.waiting_free(change.tenant(), &change.id, silent_before(change, now)).await? > 0
+        && app.store.waiting_free(change, silent_before(change, now)).await? > 0
         && let Some(transition) = change.offer_waiting(WayBack::today(app, change, now).await?.versions)
     {
         return step(app, lease, now, vec![], transition).await;
@@ -279,7 +286,7 @@ async fn silence(app: &App, change: &Change, lease: &Lease, now: Timestamp) -> R
     Ok(silent)
 }
 
-fn silent_before(change: &Change, now: Timestamp) -> Timestamp {
+pub(super) fn silent_before(change: &Change, now: Timestamp) -> Timestamp {
     now.plus_millis(-i64::try_from(change.manifest.silent_after_ms).unwrap_or(i64::MAX))
 }
 

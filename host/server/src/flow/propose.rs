@@ -3,10 +3,10 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use interlock_domain::{
-    Action, Actor, Artifact, ArtifactRef, Binding, BindingRole, Change, ChangeId, ChangeKind, Decision,
-    Device, DeviceId, Draft, Environment, GateBinding, GateMode, GroupBinding, HealthBinding, Manifest,
-    Permit, PluginRef, Population, Resource, RollbackTarget, Roster, Selector, StrategyBinding, Timestamp,
-    Transition,
+    Action, Actor, Artifact, ArtifactRef, AtOnce, Binding, BindingRole, Change, ChangeId, ChangeKind,
+    Decision, Device, DeviceId, Draft, Environment, GateBinding, GateMode, GroupBinding, HealthBinding,
+    Manifest, Permit, PluginRef, Population, Resource, RollbackTarget, Roster, Selector, StrategyBinding,
+    Timestamp, Transition,
 };
 use interlock_sandbox::types::{PluginKind, Request, Response};
 use interlock_store::{StoreError, Write};
@@ -79,6 +79,11 @@ pub struct Proposal {
     /// How a release gets there; the strategy that is bound in the environment when absent.
     #[serde(default)]
     pub strategy: Option<PluginWish>,
+    /// How many of a site or group are on their way at once, besides what the operator configured; what lets fewer go
+    /// counts.
+    #[serde(default)]
+    #[schema(value_type = Vec<Object>, example = json!([{ "of": "group:pair-", "targets": 1 }]))]
+    pub at_once: Vec<AtOnce>,
     /// What watches a release besides the health checks that are bound in the environment, which always do.
     #[serde(default)]
     pub health: Vec<PluginWish>,
@@ -222,6 +227,7 @@ async fn draft(
         },
         strategy: None,
         plugins: None,
+        at_once: at_once(app, &proposal.at_once)?,
         health: health(app, &in_use, proposal.health).await?,
         gates,
         groups: gate_groups,
@@ -271,6 +277,18 @@ fn strategy(roster: &Roster, wish: Option<PluginWish>) -> Result<PluginWish, Flo
             "no strategy is bound in this environment; name one, or have one bound",
         )
     })
+}
+
+/// What the operator and the author say of what is on its way at once.
+fn at_once(app: &App, wishes: &[AtOnce]) -> Result<Vec<AtOnce>, FlowError> {
+    if let Some((index, fault)) = AtOnce::fault(wishes) {
+        return Err(FlowError::invalid(format!("/at_once/{index}"), fault));
+    }
+    let rules = AtOnce::strictest(&app.config.rollout.at_once, wishes);
+    match AtOnce::fault(&rules) {
+        Some((_, fault)) => Err(FlowError::invalid("/at_once", fault)),
+        None => Ok(rules),
+    }
 }
 
 async fn artifact(app: &App, who: &Actor, wishes: &[ArtifactWish]) -> Result<Artifact, FlowError> {

@@ -318,6 +318,7 @@ fn manifest(artifact: &Artifact, population: Digest) -> Manifest {
         }),
         plugins: None,
         groups: vec![],
+        at_once: vec![],
         health: vec![],
         gates: vec![],
         bundle: Digest::of(b"bundle"),

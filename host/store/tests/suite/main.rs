@@ -8,6 +8,7 @@ mod commits;
 mod fixture;
 mod ledger;
 mod migrations;
+mod places;
 mod reads;
 mod rosters;
 mod side;

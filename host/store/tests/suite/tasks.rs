@@ -112,7 +112,7 @@ async fn exposing_by_rank_is_cumulative_and_busy_targets_wait(world: World) {
     let states = async || world.states(&change).await.into_values().collect::<Vec<_>>();
     assert_eq!(states().await, [S::Offered, S::Waiting, S::Pending]);
     assert_eq!(payload_of_newest(&world).await["states"], json!({"offered": 1, "waiting": 1}));
-    let free = async || world.store.waiting_free(&mercy(), &change.id, at(-60_000)).await.unwrap();
+    let free = async || world.store.waiting_free(&change, at(-60_000)).await.unwrap();
     assert_eq!(free().await, 0);
     world.commit(vec![only(&change, Task::OfferWaiting { back: WaysBack::new() })]).await.unwrap();
     assert_eq!(states().await, [S::Offered, S::Waiting, S::Pending]);
@@ -134,7 +134,7 @@ async fn a_silent_target_of_a_change_that_is_over_is_taken_over(world: World) {
     world.commit(vec![only(&newer, ranks(1))]).await.unwrap();
     assert_eq!(world.assignment(&newer, "p1").await.state, S::Waiting);
     world.tamper("UPDATE changes SET is_final = 1 WHERE id = (SELECT MIN(id) FROM changes)").await.unwrap();
-    assert_eq!(world.store.waiting_free(&mercy(), &newer.id, at(-60_000)).await.unwrap(), 1);
+    assert_eq!(world.store.waiting_free(&newer, at(-60_000)).await.unwrap(), 1);
     world.commit(vec![only(&newer, Task::OfferWaiting { back: WaysBack::new() })]).await.unwrap();
     assert_eq!(world.assignment(&newer, "p1").await.state, S::Offered);
     let left = world.assignment(&older, "p1").await;
@@ -151,7 +151,7 @@ async fn a_silent_way_back_of_a_change_that_is_over_is_taken_over_after_its_time
     let newer = world.admitted(&["p1"]).await;
     world.commit_at(10_000, vec![only(&newer, ranks(1))]).await.unwrap();
     assert_eq!(world.assignment(&newer, "p1").await.state, S::Waiting);
-    let free = async |before| world.store.waiting_free(&mercy(), &newer.id, at(before)).await.unwrap();
+    let free = async |before| world.store.waiting_free(&newer, at(before)).await.unwrap();
     assert_eq!((free(5_000).await, free(5_001).await), (0, 1));
     // The manifest's patience is a minute.
     world.commit_at(65_001, vec![only(&newer, Task::OfferWaiting { back: WaysBack::new() })]).await.unwrap();
@@ -320,7 +320,7 @@ async fn a_recall_does_to_each_target_what_the_domain_does_to_one(world: World) 
     world.commit(vec![only(&change, Task::Recall)]).await.unwrap();
     for assignment in before {
         let after = world.assignment(&change, assignment.device.as_str()).await;
-        let expected = assignment.recall(false, at(1_000)).map_or(assignment, |step| step.assignment);
+        let expected = assignment.recall(false, false, at(1_000)).map_or(assignment, |step| step.assignment);
         assert_eq!(after, expected);
         let live = world.store.live_assignment(&mercy(), &after.device).await.unwrap();
         assert_eq!(live.map(|(live, _)| live.state), Some(after.state).filter(|state| state.is_live()));
@@ -352,7 +352,7 @@ async fn a_step_of_a_target_that_moved_on_is_a_conflict(world: World) {
 async fn words_with_nul_are_stored_readably(world: World) {
     world.pumps(&["p1"]).await;
     let change = world.admitted(&["p1"]).await;
-    let mut transition = world.assignment(&change, "p1").await.recall(false, at(2_000)).unwrap();
+    let mut transition = world.assignment(&change, "p1").await.recall(false, false, at(2_000)).unwrap();
     transition.assignment.detail = "a\0b".to_owned();
     world.commit(vec![interlock_store::Write::Assignment(transition)]).await.unwrap();
     assert_eq!(world.assignment(&change, "p1").await.detail, "a\u{fffd}b");

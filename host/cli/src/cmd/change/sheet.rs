@@ -204,7 +204,15 @@ fn plan(change: &Value) -> String {
         columns.push(("ENTERED", "/entered"));
     }
     let strategy = change.pointer("/manifest/strategy").unwrap_or(&Value::Null);
-    format!("strategy: {}\n{}", plugin(strategy), rows(&stages, &columns))
+    format!("strategy: {}\n{}{}", plugin(strategy), rows(&stages, &columns), at_once(change))
+}
+
+/// How many of a site or group are on their way at once.
+fn at_once(change: &Value) -> String {
+    let rules = list(change, "/manifest/at_once");
+    let each: Vec<String> =
+        rules.iter().map(|rule| format!("{} of each `{}…`", at(rule, "/targets"), at(rule, "/of"))).collect();
+    if each.is_empty() { String::new() } else { format!("at once, at most: {}\n", each.join("; ")) }
 }
 
 fn reach(exposure: &Value) -> String {

@@ -103,6 +103,9 @@ shape! {
         /// What it does to the roster of its environment; absent of every change but a `plugin` change.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         plugins: Option<PluginPlan>,
+        /// How many of a site or group are on their way at once; absent without such rules.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        at_once: Vec<AtOnce>,
         /// What watches it.
         health: Vec<HealthBinding>,
         /// What judges it first.
@@ -118,6 +121,15 @@ shape! {
         silent_after_ms: u64,
         /// How often health is judged.
         judge_every_ms: u64,
+    }
+    /// Of each site or group whose name begins so, at most so many targets are on their way at once.
+    AtOnce {
+        /// `site:`, `site:north`, `group:pair-`.
+        #[schema(example = "group:pair-")]
+        of: String,
+        /// Most targets of one of them.
+        #[schema(example = 1)]
+        targets: u32,
     }
     /// An artifact that a change brings.
     ArtifactRef {

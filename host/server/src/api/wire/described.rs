@@ -54,6 +54,7 @@ fn full_change() -> Value {
                 { "name": "labs", "exposure": { "type": "groups", "names": ["group:labs"] }, "hold_ms": 1 },
                 { "name": "all", "exposure": { "type": "all" }, "hold_ms": 0 },
             ] },
+            "at_once": [{ "of": "site:", "targets": 2 }],
             "health": [{ "plugin": plugin(), "settings": {} }],
             "gates": [{ "plugin": plugin(), "settings": {}, "mode": "enforce" }],
             "bundle": digest(),

@@ -10,7 +10,7 @@ names! {
     /// Where one target is. *Installed* is what its client says; *verified* is what it reports after that, healthy.
     AssignmentState {
         Pending, Waiting, Offered, Downloading, Installing, Installed, Verified, Failed, Silent, Cancelling,
-        Confirming, Restoring, RolledBack, RollbackFailed, Released, Superseded,
+        Confirming, Recalled, Restoring, RolledBack, RollbackFailed, Released, Superseded,
     }
 }
 
