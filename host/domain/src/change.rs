@@ -1,5 +1,6 @@
 //! A change and its rules.
 
+mod adopt;
 mod apply;
 mod command;
 mod install;

@@ -83,6 +83,7 @@ fn manifest(targets: &[DeviceId]) -> Manifest {
             plan: vec![stage("5 %", 500), stage("100 %", 10_000)],
         }),
         plugins: None,
+        policies: None,
         at_once: vec![],
         health: vec![],
         gates: vec![GateBinding {

@@ -6,8 +6,8 @@ use interlock_ledger::Digest;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Approval, ChangeId, DecisionId, DeviceId, GateReport, GroupReport, HealthVerdict, Hold, Manifest,
-    PersonId, Progress, RosterRecord, StageRecord, Timestamp,
+    Approval, BundleRef, ChangeId, DecisionId, DeviceId, GateReport, GroupReport, HealthVerdict, Hold,
+    Manifest, PersonId, Progress, RosterRecord, StageRecord, Timestamp,
 };
 
 /// Why a rollout goes back.
@@ -332,6 +332,11 @@ pub enum Task {
     RestoreNext,
     /// Release the targets that were never touched.
     Release,
+    /// Have this bundle in force, unless one of its revision or a higher one is.
+    Adopt {
+        /// Which.
+        bundle: BundleRef,
+    },
     /// Write the roster of the change's environment, unless it has moved on from the revision before.
     Enroll {
         /// As it is from then on.

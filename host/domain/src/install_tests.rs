@@ -15,7 +15,7 @@ fn at(ms: i64) -> Timestamp {
     Timestamp::from_millis(ms)
 }
 
-fn ana() -> Actor {
+pub(in crate::change) fn ana() -> Actor {
     Actor {
         tenant: "mercy".parse().unwrap(),
         account: AccountId::new(Uuid::from_u128(1)),
@@ -28,7 +28,7 @@ fn ana() -> Actor {
     }
 }
 
-fn answered(action: Action, resource: Resource, allowed: bool) -> Decision {
+pub(in crate::change) fn answered(action: Action, resource: Resource, allowed: bool) -> Decision {
     let effect = if allowed { Effect::Permit } else { Effect::Forbid };
     let determining = vec![Determining { id: "p1".to_owned(), reason: "because".to_owned(), effect }];
     let bundle = Digest::of("bundle");
@@ -58,7 +58,7 @@ fn plan() -> PluginPlan {
     PluginPlan { steps }
 }
 
-fn manifest(plugins: Option<PluginPlan>) -> Manifest {
+pub(in crate::change) fn manifest(plugins: Option<PluginPlan>) -> Manifest {
     Manifest {
         v: 1,
         tenant: "mercy".parse().unwrap(),
@@ -76,6 +76,7 @@ fn manifest(plugins: Option<PluginPlan>) -> Manifest {
         },
         strategy: None,
         plugins,
+        policies: None,
         at_once: vec![],
         health: vec![],
         gates: vec![],
@@ -87,7 +88,7 @@ fn manifest(plugins: Option<PluginPlan>) -> Manifest {
     }
 }
 
-fn propose(manifest: Manifest) -> Result<Transition, Refusal> {
+pub(in crate::change) fn propose(manifest: Manifest) -> Result<Transition, Refusal> {
     let place = Resource::Environment {
         tenant: manifest.tenant.clone(),
         environment: manifest.environment.clone(),
@@ -196,5 +197,5 @@ fn a_plugin_change_without_steps_and_other_changes_with_some_are_refused() {
     assert!(matches!(propose(manifest(None)), Err(Refusal::BadManifest(_))));
     assert!(matches!(propose(manifest(Some(PluginPlan::default()))), Err(Refusal::BadManifest(_))));
     let release = Manifest { kind: ChangeKind::Release, ..manifest(Some(plan())) };
-    assert!(propose(release).unwrap_err().to_string().contains("only a `plugin` change"));
+    assert!(propose(release).unwrap_err().to_string().contains("a `plugin` change, and no other"));
 }

@@ -26,6 +26,7 @@ mod ids;
 mod manifest;
 mod pace;
 mod plan;
+mod policy_plan;
 mod refusal;
 mod rollout;
 mod roster;
@@ -62,6 +63,7 @@ pub use manifest::{
 };
 pub use pace::{AtOnce, Places};
 pub use plan::{PluginPlan, PluginStep};
+pub use policy_plan::{BundleRef, PolicyPlan};
 pub use refusal::Refusal;
 pub use rollout::{
     Directive, Exposure, HealthVerdict, Progress, Rollout, Stage, StageRecord, next_directive_allowed,

@@ -6,8 +6,8 @@ use interlock_ledger::Digest;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AtOnce, Environment, GateBinding, GateMode, GroupBinding, IdError, PluginPlan, PluginRef, Refusal,
-    Selector, Stage, TenantId,
+    AtOnce, Environment, GateBinding, GateMode, GroupBinding, IdError, PluginPlan, PluginRef, PolicyPlan,
+    Refusal, Selector, Stage, TenantId,
 };
 
 /// What a change moves.
@@ -170,6 +170,9 @@ pub struct Manifest {
     pub health: Vec<HealthBinding>,
     /// What judges it first.
     pub gates: Vec<GateBinding>,
+    /// Which policies it puts in force; absent of every change but a `policy` change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policies: Option<PolicyPlan>,
     /// How many of a site or group are on their way at once, by name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub at_once: Vec<AtOnce>,
@@ -200,6 +203,7 @@ impl Manifest {
     /// True when it takes a check away or makes it count for less.
     pub fn weakens(&self) -> bool {
         self.plugins.as_ref().is_some_and(PluginPlan::weakens)
+            || self.policies.as_ref().is_some_and(|plan| !plan.weakens.is_empty())
     }
 
     /// True when to take it back would take a check away or make it count for less.

@@ -95,6 +95,15 @@ pub enum Refusal {
         /// When.
         at: crate::Timestamp,
     },
+    /// A `policy` change has no way back.
+    #[error(
+        "cannot roll back `{change}`: the policies never go back to a lower revision; propose the earlier ones under a \
+         higher `revision`, and have that approved"
+    )]
+    PoliciesGoForward {
+        /// The change.
+        change: String,
+    },
     /// A reason is missing.
     #[error("cannot {verb} `{change}` without a reason; say why in `reason`")]
     NoReason {

@@ -104,6 +104,7 @@ fn v1() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(plugins::component))
         .routes(routes!(plugins::roster))
         .routes(routes!(bundle::show))
+        .routes(routes!(bundle::files))
         .routes(routes!(bundle::reload))
         .routes(routes!(application::show))
         .routes(routes!(application::reload))

@@ -150,6 +150,10 @@ pub struct Artifacts {
 pub struct Policies {
     /// The bundle's folder; the built-in bundle when empty.
     pub dir: PathBuf,
+    /// Where policies are decided. When it is set, only an admitted change of kind `policy` of that tenant and environment
+    /// puts other policies in force, on every replica, and the folder holds what the server has before the first one. They
+    /// hold for every tenant, so it is the tenant of whoever runs the server.
+    pub home: Option<Home>,
     /// The folder with a folder for each tenant that has an application: policies of its own, asked over AuthZEN. None when
     /// empty.
     pub applications_dir: PathBuf,
@@ -157,6 +161,18 @@ pub struct Policies {
     pub evaluations_max: usize,
     /// Most results of one search; the rest is on the next page.
     pub results_max: usize,
+}
+
+/// A tenant and one of its environments.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Home {
+    /// The tenant.
+    #[schemars(with = "String")]
+    pub tenant: TenantId,
+    /// The environment, whose approvals, gates and guard rails apply.
+    #[schemars(with = "String")]
+    pub environment: Environment,
 }
 
 /// The device protocol.
@@ -369,6 +385,7 @@ impl Default for Artifacts {
 impl Default for Policies {
     fn default() -> Self {
         Self {
+            home: None,
             dir: PathBuf::new(),
             applications_dir: PathBuf::new(),
             evaluations_max: 1_000,

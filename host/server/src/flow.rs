@@ -4,6 +4,7 @@
 
 pub(crate) mod access;
 pub mod account;
+pub mod adopt;
 pub mod advisory;
 pub mod artifact;
 pub mod bundle;

@@ -18,7 +18,7 @@ use tracing::{Instrument, debug, info_span, warn};
 
 use crate::{
     App, FlowError,
-    flow::{Led, lead, roster},
+    flow::{Led, bundle, lead, roster},
 };
 
 /// How many changes are looked at side by side.
@@ -69,6 +69,7 @@ impl Reconciler {
 
     /// Follows the rosters, and looks at every live change once.
     pub async fn round(&self) -> Result<(), FlowError> {
+        bundle::follow_soon(&self.app).await;
         roster::follow_soon(&self.app).await;
         let live = self.app.store.live_changes().await?;
         let ids: HashSet<&ChangeId> = live.iter().map(|(_, id)| id).collect();
@@ -85,7 +86,8 @@ impl Reconciler {
     /// Takes steps of one change until there is nothing to do.
     async fn lead_on(&self, tenant: &TenantId, id: &ChangeId) {
         for _ in 0..STEPS_MAX {
-            match self.step(tenant, id).await {
+            // It holds the state of every kind of step.
+            match Box::pin(self.step(tenant, id)).await {
                 Ok(Led::Stepped) => {}
                 Ok(Led::Idle) => return,
                 // Somebody else was faster: a person, a device, another replica. Look again with fresh eyes.

@@ -6,17 +6,19 @@
 use std::collections::BTreeMap;
 
 use interlock_domain::{
-    AssignmentState, Change, ChangeId, DeviceId, Manifest, RosterRecord, Task, Transition, WaysBack,
+    AssignmentState, BundleRef, Change, ChangeId, DeviceId, Manifest, RosterRecord, Task, Transition,
+    WaysBack,
 };
 use interlock_ledger::{Digest, to_canonical};
 use serde::Serialize;
 use uuid::Uuid;
 
 use crate::{
-    LedgerKeys, StoreError,
+    BundleFloor, LedgerKeys, StoreError,
     assignments::busy,
     db::{Tx, execute, execute_rows, fetch_all, fetch_optional, pieces, values},
     draft::{Happening, Scribe, Staged},
+    floor,
     places::{self, Candidates},
     rosters, row,
 };
@@ -98,6 +100,10 @@ pub(crate) async fn run(
             Task::Recall => ("assignments.recalled", recall(tx, change, now).await?.into()),
             Task::RestoreNext => ("assignments.restored", restore_next(tx, change, now).await?.into()),
             Task::Release => ("assignments.released", release(tx, change, now).await?.into()),
+            Task::Adopt { bundle } => {
+                entries.push(scribe.sign(*id, adopt(tx, change, bundle).await?, keys)?);
+                continue;
+            }
             Task::Enroll { record } => {
                 entries.push(scribe.sign(*id, enroll(tx, change, record).await?, keys)?);
                 continue;
@@ -143,6 +149,19 @@ async fn enroll(tx: &mut Tx, change: &Change, record: &RosterRecord) -> Result<H
         object_digest: Some(change.digest),
         after: Some(Digest::of_canonical(record)?),
         payload: Some(to_canonical(record)?),
+        ..Happening::default()
+    })
+}
+
+/// Has a bundle in force. Who looks for what was in force when finds it in the log of the tenant that decided it.
+async fn adopt(tx: &mut Tx, change: &Change, bundle: &BundleRef) -> Result<Happening, StoreError> {
+    floor::raise(tx, &BundleFloor { revision: bundle.revision, digest: bundle.digest }).await?;
+    Ok(Happening {
+        kind: "bundle.adopted",
+        object_kind: "bundle",
+        object_id: bundle.digest.to_string(),
+        object_digest: Some(change.digest),
+        payload: Some(to_canonical(bundle)?),
         ..Happening::default()
     })
 }

@@ -2,6 +2,7 @@
 
 mod explain;
 mod impact;
+mod propose;
 mod test;
 
 use std::{
@@ -55,6 +56,10 @@ pub(crate) enum Policy {
     },
     /// Ask recorded questions again, and list every answer that would change.
     Impact(impact::Impact),
+    /// Propose a change that puts a bundle in force.
+    Propose(propose::Propose),
+    /// Write the files of a bundle of a server into a folder, to read or compare them.
+    Fetch(propose::Fetch),
 }
 
 impl Policy {
@@ -67,6 +72,8 @@ impl Policy {
             Policy::Explain(explain) => explain.run(connection, format).await,
             Policy::Diff { old, new } => compare(&old, &new, format),
             Policy::Impact(impact) => impact.run(connection, format).await,
+            Policy::Propose(propose) => propose.run(connection, format).await,
+            Policy::Fetch(fetch) => fetch.run(connection, format).await,
         }
     }
 }

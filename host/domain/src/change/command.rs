@@ -111,6 +111,10 @@ impl Change {
             (State::RollingOut, Command::Promote) => {
                 Ok(self.transition(vec![Event::Promoted { by: person, reason, at: now }], vec![]))
             }
+            // Policies never go back to a lower revision.
+            (State::Completed, Command::RollBack) if self.manifest.policies.is_some() => {
+                Err(Refusal::PoliciesGoForward { change: self.id.to_string() })
+            }
             // That alters a roster, which is not known here: see `Change::put_back`.
             (State::Completed, Command::RollBack) if self.manifest.plugins.is_some() => {
                 Err(self.wrong_state("roll back the targets of"))

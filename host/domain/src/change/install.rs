@@ -107,4 +107,4 @@ impl Change {
 
 #[cfg(test)]
 #[path = "../install_tests.rs"]
-mod tests;
+pub(super) mod tests;

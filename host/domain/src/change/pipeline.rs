@@ -133,7 +133,7 @@ impl Change {
 
     /// The policies answered whether it may proceed. A deny holds it, and is recorded when its reasons are new.
     pub fn admit(&self, decision: &Decision, now: Timestamp) -> Result<Option<Transition>, Refusal> {
-        if self.state != State::Approving || self.manifest.plugins.is_some() {
+        if self.state != State::Approving || reaches_no_target(self.manifest.kind) {
             return Err(self.wrong_state("admit"));
         }
         match decision.permit() {
@@ -285,11 +285,14 @@ impl Change {
 /// A manifest must reach somebody, have a plan, and be about the targets that come with it.
 fn check_manifest(manifest: &Manifest, targets: &[DeviceId]) -> Result<(), Refusal> {
     let bad = |text: &str| Err(Refusal::BadManifest(text.to_owned()));
-    if manifest.kind == ChangeKind::Plugin {
-        return check_plugin_manifest(manifest, targets);
+    if manifest.plugins.is_some() != (manifest.kind == ChangeKind::Plugin) {
+        return bad("a `plugin` change, and no other, alters a roster");
     }
-    if manifest.plugins.is_some() {
-        return bad("only a `plugin` change alters a roster");
+    if manifest.policies.is_some() != (manifest.kind == ChangeKind::Policy) {
+        return bad("a `policy` change, and no other, puts policies in force");
+    }
+    if reaches_no_target(manifest.kind) {
+        return check_without_targets(manifest, targets);
     }
     if targets.is_empty() {
         return bad("the selector chooses no target; check environment, model, sites, groups and labels");
@@ -311,19 +314,27 @@ fn check_manifest(manifest: &Manifest, targets: &[DeviceId]) -> Result<(), Refus
     Ok(())
 }
 
-/// A `plugin` change reaches no target, and does something to a roster.
-fn check_plugin_manifest(manifest: &Manifest, targets: &[DeviceId]) -> Result<(), Refusal> {
-    let bad = |text: &str| Err(Refusal::BadManifest(text.to_owned()));
+/// What a change of this kind does, it does to the server.
+fn reaches_no_target(kind: ChangeKind) -> bool {
+    matches!(kind, ChangeKind::Plugin | ChangeKind::Policy)
+}
+
+fn check_without_targets(manifest: &Manifest, targets: &[DeviceId]) -> Result<(), Refusal> {
+    let bad = |text: String| Err(Refusal::BadManifest(text));
+    let kind = manifest.kind;
     if !targets.is_empty() || manifest.population.size != 0 || manifest.strategy.is_some() {
-        return bad("a `plugin` change has neither targets nor a strategy");
+        return bad(format!("a `{kind}` change has neither targets nor a strategy"));
     }
-    if manifest.plugins.as_ref().is_none_or(|plan| plan.steps.is_empty()) {
-        return bad("a `plugin` change takes at least one step");
+    if manifest.plugins.as_ref().is_some_and(|plan| plan.steps.is_empty()) {
+        return bad(format!("a `{kind}` change takes at least one step"));
     }
-    Ok(())
+    match manifest.policies.as_ref().and_then(crate::PolicyPlan::fault) {
+        Some(fault) => bad(fault),
+        None => Ok(()),
+    }
 }
 
 /// What a manifest's targets are made into. A change without targets leaves none.
 fn assign(manifest: &Manifest, targets: Vec<DeviceId>) -> Vec<Task> {
-    if manifest.kind == ChangeKind::Plugin { Vec::new() } else { vec![Task::Assign { targets }] }
+    if reaches_no_target(manifest.kind) { Vec::new() } else { vec![Task::Assign { targets }] }
 }

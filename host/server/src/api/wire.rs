@@ -19,7 +19,8 @@ pub(crate) use advisory::{Advisories, AdvisoriesImported};
 pub(crate) use registry::{Account, Device, Key, NewKey, Registered, ShownDevice};
 pub(crate) use roster::{ShownActive, ShownRoster};
 pub(crate) use sent::{
-    Application, Approval, Artifact, Bundle, Entry, Plugin, Reason, Rejection, ShownArtifact, ShownChange,
+    Application, Approval, Artifact, Bundle, BundleFiles, Entry, Plugin, Reason, Rejection, ShownArtifact,
+    ShownChange,
 };
 
 /// Describes an enum of the domain: its names on the wire.

@@ -6,10 +6,10 @@
 
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
-use interlock_domain::{Action, Actor, Digest, TenantId, Timestamp};
+use interlock_domain::{Action, Actor, Digest, Environment, TenantId, Timestamp};
 use interlock_policy::{Bundle, BundleError, CaseResult, Fault, default_files, run_cases};
 use interlock_store::{BundleFloor, Kept, Note, SYSTEM, StoreError, Write};
-use tracing::info;
+use tracing::{info, warn};
 
 use super::{
     ask::{may_read, permit},
@@ -55,6 +55,25 @@ pub enum BundleRefusal {
         /// What was in force under its revision.
         floor: BundleFloor,
     },
+    /// Nobody alone puts policies in force here.
+    #[error(
+        "policies are decided by a change of kind `policy` in environment `{environment}` of tenant `{tenant}`: \
+         `interlock policy propose`"
+    )]
+    DecidedByChange {
+        /// The tenant of `policies.home`.
+        tenant: TenantId,
+        /// Its environment.
+        environment: Environment,
+    },
+    /// It was kept once, and cannot be read any more.
+    #[error("bundle `{digest}` cannot be used: {reason}")]
+    Unreadable {
+        /// Which.
+        digest: Digest,
+        /// Why.
+        reason: String,
+    },
 }
 
 impl BundleRefusal {
@@ -87,9 +106,14 @@ pub type Files = BTreeMap<String, Vec<u8>>;
 /// the files that it was made of.
 pub fn load(dir: &Path) -> Result<(Bundle, Files), BundleRefusal> {
     let files = if dir.as_os_str().is_empty() { default_files() } else { Bundle::read_dir(dir)? };
+    Ok((tried(&files)?, files))
+}
+
+/// A bundle that answers as its own cases expect.
+pub(crate) fn tried(files: &Files) -> Result<Bundle, BundleRefusal> {
     let bundle = Bundle::from_files(files.clone())?;
     let failed: Vec<CaseResult> = run_cases(&bundle).into_iter().filter(|case| !case.holds()).collect();
-    if failed.is_empty() { Ok((bundle, files)) } else { Err(BundleRefusal::CasesFail { failed }) }
+    if failed.is_empty() { Ok(bundle) } else { Err(BundleRefusal::CasesFail { failed }) }
 }
 
 /// The active bundle.
@@ -100,6 +124,13 @@ pub async fn show(app: &App, who: &Actor) -> Result<Arc<Bundle>, FlowError> {
 
 /// Loads the bundle again from its folder.
 pub async fn reload(app: &App, who: &Actor) -> Result<Arc<Bundle>, FlowError> {
+    if let Some(home) = &app.config.policies.home {
+        return Err(BundleRefusal::DecidedByChange {
+            tenant: home.tenant.clone(),
+            environment: home.environment.clone(),
+        }
+        .into());
+    }
     let now = app.clock.now();
     let (_, decision) = permit(app, who, Action::ReloadBundle, tenant(who), None, now).await?;
     // One after the other: of two that overlap, the older one could be put in force last.
@@ -116,9 +147,48 @@ pub async fn reload(app: &App, who: &Actor) -> Result<Arc<Bundle>, FlowError> {
 
 /// Puts the bundle that a server starts with on record, or refuses to start with it. It is not asked before this.
 pub(crate) async fn begin(app: &App, files: &Files) -> Result<(), StartError> {
+    // Where changes decide, the folder counts until the first one has.
+    let floor = app.store.bundle_floor().await.map_err(FlowError::from)?;
+    if let (Some(_), Some(floor)) = (&app.config.policies.home, floor) {
+        let folder = app.policies.bundle().digest;
+        if folder != floor.digest {
+            warn!(
+                %folder, in_force = %floor.digest,
+                "the policies of the folder are not those in force; propose them: `interlock policy propose`"
+            );
+        }
+        return Ok(follow(app).await?);
+    }
     match put_on_record(app, &app.policies.bundle(), files, app.clock.now()).await {
         Err(FlowError::Bundle(refusal)) => Err(StartError::Bundle(refusal)),
         done => Ok(done?),
+    }
+}
+
+/// Puts in force here what an admitted change put in force, on this replica or another.
+pub(crate) async fn follow(app: &App) -> Result<(), FlowError> {
+    if app.config.policies.home.is_none() {
+        return Ok(());
+    }
+    let Some(floor) = app.store.bundle_floor().await? else { return Ok(()) };
+    let before = app.policies.bundle().digest;
+    if floor.digest == before {
+        return Ok(());
+    }
+    let _turn = app.reloading.lock().await;
+    let bundle = match kept(app, &floor.digest).await? {
+        Ok(bundle) => bundle,
+        Err(reason) => return Err(BundleRefusal::Unreadable { digest: floor.digest, reason }.into()),
+    };
+    info!(bundle = %bundle.digest, name = bundle.name, revision = bundle.revision, %before, "policies followed");
+    app.policies.replace(bundle);
+    Ok(())
+}
+
+/// As [`follow`], where what was decided is decided whatever comes of this: the next tick tries again.
+pub(crate) async fn follow_soon(app: &App) {
+    if let Err(error) = follow(app).await {
+        warn!(%error, "the policies in force could not be followed; it is tried again at the next tick");
     }
 }
 
@@ -190,9 +260,14 @@ pub(crate) fn packed(files: &Files) -> Vec<u8> {
     serde_json::json!(texts).to_string().into_bytes()
 }
 
-fn unpacked(packed: &[u8]) -> Result<Bundle, String> {
+/// The files of a kept bundle.
+pub(crate) fn unpacked_files(packed: &[u8]) -> Result<Files, String> {
     let texts: BTreeMap<String, String> =
         serde_json::from_slice(packed).map_err(|error| format!("the kept bundle cannot be read: {error}"))?;
-    let files = texts.into_iter().map(|(path, text)| (path, text.into_bytes())).collect();
-    Bundle::from_files(files).map_err(|error| format!("this program does not read the kept bundle: {error}"))
+    Ok(texts.into_iter().map(|(path, text)| (path, text.into_bytes())).collect())
+}
+
+fn unpacked(packed: &[u8]) -> Result<Bundle, String> {
+    Bundle::from_files(unpacked_files(packed)?)
+        .map_err(|error| format!("this program does not read the kept bundle: {error}"))
 }

@@ -136,6 +136,7 @@ pub(crate) async fn draft(app: &Arc<App>, who: &Actor, proposal: Proposal) -> Re
         },
         strategy: None,
         plugins: Some(plan),
+        policies: None,
         at_once: Vec::new(),
         health: Vec::new(),
         gates,
@@ -151,16 +152,11 @@ pub(crate) async fn draft(app: &Arc<App>, who: &Actor, proposal: Proposal) -> Re
 
 /// What belongs to a release has no meaning here, and is not ignored silently.
 fn only_plugins(proposal: &Proposal) -> Result<(), FlowError> {
-    let given = [
-        ("/artifacts", !proposal.artifacts.is_empty()),
-        ("/selector", !proposal.selector.is_empty()),
-        ("/strategy", proposal.strategy.is_some()),
-        ("/health", !proposal.health.is_empty()),
-        ("/silent_after_ms", proposal.silent_after_ms.is_some()),
-        ("/judge_every_ms", proposal.judge_every_ms.is_some()),
-    ];
-    if let Some((field, _)) = given.into_iter().find(|(_, given)| *given) {
+    if let Some(field) = propose::of_a_release(proposal) {
         return Err(FlowError::invalid(field, "a `plugin` change reaches no target; leave it out"));
+    }
+    if proposal.policies.is_some() {
+        return Err(FlowError::invalid("/policies", "only a change of kind `policy` puts policies in force"));
     }
     if proposal.plugins.is_empty() {
         return Err(FlowError::invalid("/plugins", "a `plugin` change does at least one thing; say what"));

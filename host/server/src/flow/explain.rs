@@ -399,6 +399,9 @@ fn summary(
         State::Completed if change.manifest.plugins.is_some() => {
             "it completed: its plugins are in use".to_owned()
         }
+        State::Completed if change.manifest.policies.is_some() => {
+            "it completed: its policies came into force".to_owned()
+        }
         State::Completed => "it completed".to_owned(),
         State::Rejected => format!("it was rejected: {note}"),
         State::Cancelled => format!("it was withdrawn: {note}"),

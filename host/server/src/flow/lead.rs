@@ -5,16 +5,17 @@
 use std::sync::Arc;
 
 use interlock_domain::{
-    Change, Decision, Directive, HealthVerdict, Outcome, Progress, Rollout, State, StrategyBinding,
-    Timestamp, Transition, Verdict,
+    Change, ChangeKind, Decision, Directive, HealthVerdict, Outcome, Progress, Rollout, State,
+    StrategyBinding, Timestamp, Transition, Verdict,
 };
 use interlock_sandbox::types::{Request, Response, Situation};
 use interlock_store::{Lease, Write};
 
 use super::{
     admit::{Stage, may_admit, may_enter},
+    adopt,
     back::WayBack,
-    convert, enroll,
+    bundle, convert, enroll,
     health::{self, Judged},
     plugin::{Answered, Asking, Failed, call},
     review::{ask_gates, review},
@@ -50,9 +51,10 @@ pub(crate) async fn lead(app: &Arc<App>, change: &Change, lease: &Lease) -> Resu
                 }
                 Again::Same(decisions) => decisions,
             };
-            let answered = match &change.manifest.plugins {
-                Some(_) => enroll::admit(app, change, &asked, now).await?,
-                None => change.admit(&asked, now)?,
+            let answered = match change.manifest.kind {
+                ChangeKind::Plugin => enroll::admit(app, change, &asked, now).await?,
+                ChangeKind::Policy => adopt::admit(app, change, &asked, now).await?,
+                ChangeKind::Release | ChangeKind::Config | ChangeKind::Tenant => change.admit(&asked, now)?,
             };
             match answered {
                 Some(transition) => {
@@ -63,8 +65,9 @@ pub(crate) async fn lead(app: &Arc<App>, change: &Change, lease: &Lease) -> Resu
                     }
                     let led = step(app, lease, now, decisions, transition).await?;
                     if in_force {
+                        bundle::follow_soon(app).await;
                         roster::follow_soon(app).await;
-                        // The other replicas have a roster to follow.
+                        // The other replicas have a roster or policies to follow.
                         app.wake();
                     }
                     Ok(led)

@@ -13,6 +13,8 @@ use interlock_store::{StoreError, Write};
 use serde::{Deserialize, Serialize};
 
 use super::{
+    adopt,
+    adopt::PolicyWish,
     ask::permit,
     change::TRIES,
     convert, enroll,
@@ -49,11 +51,11 @@ fn empty_object() -> serde_json::Value {
     serde_json::Value::Object(serde_json::Map::new())
 }
 
-/// What somebody asks for: a release to be rolled out, or other plugins to be used.
+/// What somebody asks for: a release to be rolled out, other plugins to be used, or other policies to be in force.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Proposal {
-    /// What it moves: `release` (the default) or `plugin`.
+    /// What it moves: `release` (the default), `plugin` or `policy`.
     #[serde(default = "release")]
     #[schema(value_type = String, example = "release")]
     pub kind: ChangeKind,
@@ -76,6 +78,9 @@ pub struct Proposal {
     /// What a `plugin` change does, in this order.
     #[serde(default)]
     pub plugins: Vec<RosterWish>,
+    /// What a `policy` change puts in force.
+    #[serde(default)]
+    pub policies: Option<PolicyWish>,
     /// How a release gets there; the strategy that is bound in the environment when absent.
     #[serde(default)]
     pub strategy: Option<PluginWish>,
@@ -180,9 +185,10 @@ async fn draft(
     match proposal.kind {
         ChangeKind::Release => {}
         ChangeKind::Plugin => return Ok((enroll::draft(app, who, proposal).await?, None)),
-        ChangeKind::Config | ChangeKind::Policy | ChangeKind::Tenant => {
+        ChangeKind::Policy => return Ok((adopt::draft(app, who, proposal).await?, None)),
+        ChangeKind::Config | ChangeKind::Tenant => {
             let detail = format!(
-                "changes of kind `{}` cannot be proposed yet; propose a `release` or a `plugin` change",
+                "changes of kind `{}` cannot be proposed yet; propose a `release`, a `plugin` or a `policy` change",
                 proposal.kind
             );
             return Err(FlowError::invalid("/kind", detail));
@@ -193,6 +199,9 @@ async fn draft(
             "/plugins",
             "only a change of kind `plugin` alters what plugins are used",
         ));
+    }
+    if proposal.policies.is_some() {
+        return Err(FlowError::invalid("/policies", "only a change of kind `policy` puts policies in force"));
     }
     let in_use = roster::in_use(app, &who.tenant, &proposal.environment).await?;
     let artifact = artifact(app, who, &proposal.artifacts).await?;
@@ -227,6 +236,7 @@ async fn draft(
         },
         strategy: None,
         plugins: None,
+        policies: None,
         at_once: at_once(app, &proposal.at_once)?,
         health: health(app, &in_use, proposal.health).await?,
         gates,
@@ -261,6 +271,20 @@ async fn draft(
         expires_after_ms: app.config.rollout.expires_after_ms,
     };
     Ok((draft, Some(planned)))
+}
+
+/// What only a release can have, if it is given.
+pub(crate) fn of_a_release(proposal: &Proposal) -> Option<&'static str> {
+    let given = [
+        ("/artifacts", !proposal.artifacts.is_empty()),
+        ("/selector", !proposal.selector.is_empty()),
+        ("/strategy", proposal.strategy.is_some()),
+        ("/health", !proposal.health.is_empty()),
+        ("/at_once", !proposal.at_once.is_empty()),
+        ("/silent_after_ms", proposal.silent_after_ms.is_some()),
+        ("/judge_every_ms", proposal.judge_every_ms.is_some()),
+    ];
+    given.into_iter().find(|(_, given)| *given).map(|(field, _)| field)
 }
 
 /// The strategy that the author names, or the one that is bound.

@@ -40,7 +40,9 @@ impl From<Refusal> for Problem {
         let detail = refusal.to_string();
         match refusal {
             Refusal::WrongPermit { .. } => Problem::new(Kind::Denied, detail),
-            Refusal::WrongState { .. } => Problem::new(Kind::WrongState, detail),
+            Refusal::WrongState { .. } | Refusal::PoliciesGoForward { .. } => {
+                Problem::new(Kind::WrongState, detail)
+            }
             Refusal::OtherDigest { current, .. } => Problem::new(Kind::OtherDigest, detail)
                 .with("field", "/digest")
                 .with("current", current.to_string()),

@@ -19,6 +19,7 @@ mod keys;
 mod ledger;
 mod lists;
 mod ops;
+mod policies;
 mod problems;
 mod pulled;
 mod replicas;

@@ -318,6 +318,7 @@ fn manifest(artifact: &Artifact, population: Digest) -> Manifest {
         }),
         plugins: None,
         groups: vec![],
+        policies: None,
         at_once: vec![],
         health: vec![],
         gates: vec![],

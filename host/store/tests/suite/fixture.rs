@@ -359,6 +359,7 @@ pub(crate) fn manifest(targets: &[DeviceId]) -> Manifest {
             plan: vec![stage("50 %", 5_000), stage("100 %", 10_000)],
         }),
         plugins: None,
+        policies: None,
         at_once: vec![],
         health: vec![],
         gates: vec![],

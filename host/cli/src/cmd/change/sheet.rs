@@ -8,12 +8,12 @@ use crate::output::{Column, at, lines, rows};
 pub(super) fn sheet(change: &Value) -> String {
     let waits = matches!(change["state"].as_str(), Some("gating" | "approving"));
     let deadline: &[Column] = if waits { &[("expires", "/expires_at")] } else { &[] };
-    // A change of plugins reaches no target.
-    let reaches = change.pointer("/manifest/plugins").is_none();
+    // A change of plugins or policies reaches no target.
+    let reaches = change.pointer("/manifest/strategy").is_some();
     let parts = [
         lines(change, &[super::FIELDS, deadline].concat()),
         artifacts(change),
-        if reaches { population(change) } else { steps(change) },
+        if reaches { population(change) } else { steps(change) + &policies(change) },
         if reaches { plan(change) } else { String::new() },
         gates(change),
         groups(change),
@@ -88,6 +88,36 @@ fn population(change: &Value) -> String {
             text.push_str(&format!("  {}\n", counted(counts, " ")));
         }
     }
+    text
+}
+
+/// What a `policy` change does: which policies differ, and how that may let more through.
+fn policies(change: &Value) -> String {
+    let Some(plan) = change.pointer("/manifest/policies") else { return String::new() };
+    let side = |side: &str| {
+        format!(
+            "{} revision {} ({})",
+            at(plan, &format!("/{side}/name")),
+            at(plan, &format!("/{side}/revision")),
+            at(plan, &format!("/{side}/digest"))
+        )
+    };
+    let mut text = format!("policies: {}\n      now: {}\n", side("to"), side("from"));
+    for part in ["added", "removed", "altered"] {
+        let ids = at(plan, &format!("/{part}"));
+        if !ids.is_empty() {
+            text.push_str(&format!("  {part}: {ids}\n"));
+        }
+    }
+    for why in list(plan, "/weakens") {
+        text.push_str(&format!("  ! may let more through: {}\n", at(why, "")));
+    }
+    let digest = |side: &str| at(plan, &format!("/{side}/digest"));
+    text.push_str(&format!(
+        "  read them: interlock policy fetch {} --into new; interlock policy fetch {} --into now; interlock policy diff now new\n",
+        digest("to"),
+        digest("from")
+    ));
     text
 }
 

@@ -103,6 +103,9 @@ shape! {
         /// What it does to the roster of its environment; absent of every change but a `plugin` change.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         plugins: Option<PluginPlan>,
+        /// Which policies it puts in force; absent of every change but a `policy` change.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        policies: Option<PolicyPlan>,
         /// How many of a site or group are on their way at once; absent without such rules.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         at_once: Vec<AtOnce>,
@@ -121,6 +124,30 @@ shape! {
         silent_after_ms: u64,
         /// How often health is judged.
         judge_every_ms: u64,
+    }
+    /// One bundle takes the place of another.
+    PolicyPlan {
+        /// What was in force when it was proposed.
+        from: BundleRef,
+        /// What is in force from then on.
+        to: BundleRef,
+        /// Ids of policies that only the new one has.
+        added: Vec<String>,
+        /// Ids of policies that only the old one has.
+        removed: Vec<String>,
+        /// Ids of policies that say something else.
+        altered: Vec<String>,
+        /// How it may let through what was refused before, one sentence each.
+        weakens: Vec<String>,
+    }
+    /// A policy bundle by digest.
+    BundleRef {
+        /// SHA-256 of the canonical list of its files.
+        digest: String,
+        /// What it is called.
+        name: String,
+        /// Rises with every bundle that is in force.
+        revision: u64,
     }
     /// Of each site or group whose name begins so, at most so many targets are on their way at once.
     AtOnce {

@@ -114,6 +114,11 @@ fn a_plugin_change_is_what_the_document_says() {
     let binding = json!({ "plugin": "size", "role": "gate", "settings": { "max": 1 }, "mode": "enforce",
         "kinds": ["release", "plugin"], "group": "g" });
     let group = json!({ "expression": "size", "mode": "monitor" });
+    let mut of_policies = full_change();
+    let bundle = |revision: u64| json!({ "digest": digest(), "name": "mercy", "revision": revision });
+    of_policies["manifest"]["policies"] = json!({ "from": bundle(1), "to": bundle(2), "added": ["a"], "removed": ["b"],
+        "altered": ["c"], "weakens": ["`a` permits something new"] });
+    check::<domain::Change, change::Change>(of_policies);
     let mut of_plugins = full_change();
     of_plugins["manifest"].as_object_mut().unwrap().remove("strategy");
     of_plugins["manifest"]["kind"] = json!("plugin");

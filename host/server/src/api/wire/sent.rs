@@ -1,5 +1,7 @@
 //! What is sent and taken as it stands here.
 
+use std::collections::BTreeMap;
+
 use interlock_domain as domain;
 use interlock_domain::{AccountId, Digest, Timestamp};
 use interlock_ledger::StoredRow;
@@ -267,6 +269,20 @@ impl From<&policy::Bundle> for Bundle {
             policies: bundle.policy_count(),
             denies_all: bundle.denies_all(),
         }
+    }
+}
+
+/// The files of a bundle.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct BundleFiles {
+    /// By path inside the bundle.
+    files: BTreeMap<String, String>,
+}
+
+impl From<BTreeMap<String, Vec<u8>>> for BundleFiles {
+    fn from(files: BTreeMap<String, Vec<u8>>) -> Self {
+        let text = |content: Vec<u8>| String::from_utf8_lossy(&content).into_owned();
+        Self { files: files.into_iter().map(|(path, content)| (path, text(content))).collect() }
     }
 }
 

@@ -1,0 +1,48 @@
+//! What a `policy` change does: one bundle takes the place of another.
+
+use interlock_ledger::Digest;
+use serde::{Deserialize, Serialize};
+
+/// A policy bundle by digest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BundleRef {
+    /// SHA-256 of the canonical list of its files.
+    pub digest: Digest,
+    /// What it is called.
+    pub name: String,
+    /// Rises with every bundle that is in force.
+    pub revision: u64,
+}
+
+/// The bundle before and after, and what that means for those who approve it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PolicyPlan {
+    /// What is in force when it is proposed.
+    pub from: BundleRef,
+    /// What is in force from then on.
+    pub to: BundleRef,
+    /// Ids of policies that only the new one has.
+    pub added: Vec<String>,
+    /// Ids of policies that only the old one has.
+    pub removed: Vec<String>,
+    /// Ids of policies that say something else.
+    pub altered: Vec<String>,
+    /// How it may let through what was refused before, one sentence each.
+    pub weakens: Vec<String>,
+}
+
+impl PolicyPlan {
+    /// Why this is no plan.
+    pub fn fault(&self) -> Option<String> {
+        let (from, to) = (&self.from, &self.to);
+        if to.digest == from.digest {
+            return Some(format!("bundle `{}` is in force already", to.digest));
+        }
+        (to.revision <= from.revision).then(|| {
+            format!(
+                "bundle `{}` has revision {}, and revision {} is in force; raise `revision` in bundle.toml above that",
+                to.digest, to.revision, from.revision
+            )
+        })
+    }
+}
