@@ -6,6 +6,7 @@ use cedar_policy::Policy;
 use interlock_ledger::Digest;
 use interlock_policy::{Bundle, BundleError, Written, written};
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::{
     format::{settled, unified},
@@ -40,6 +41,8 @@ pub struct Difference {
     pub schema: Option<String>,
     /// Environments that are no longer, or newly, unguarded.
     pub unguarded: Vec<String>,
+    /// Invariants that come, go or say something else.
+    pub invariants: Vec<String>,
 }
 
 /// A policy that differs.
@@ -81,9 +84,24 @@ pub fn diff(old: &Files, new: &Files) -> Result<Difference, BundleError> {
         changed,
         schema: (old_schema != new_schema).then(|| unified("schema.cedarschema", &old_schema, &new_schema)),
         unguarded: unguarded.collect(),
+        invariants: invariants(&before, &after),
         old: side(&before),
         new: side(&after),
     })
+}
+
+fn invariants(old: &Bundle, new: &Bundle) -> Vec<String> {
+    let named = |bundle: &Bundle| -> BTreeMap<String, Value> {
+        bundle.invariants().iter().map(|each| (each.id.clone(), shape::body(&each.policy))).collect()
+    };
+    let (old, new) = (named(old), named(new));
+    let gone = old.keys().filter(|id| !new.contains_key(*id)).map(|id| format!("the invariant {id} is GONE"));
+    let come = new.iter().filter_map(|(id, body)| match old.get(id) {
+        None => Some(format!("the invariant {id} is new")),
+        Some(before) if before != body => Some(format!("the invariant {id} says something else")),
+        Some(_) => None,
+    });
+    gone.chain(come).collect()
 }
 
 fn side(bundle: &Bundle) -> Side {
@@ -124,6 +142,7 @@ impl Difference {
             && self.changed.is_empty()
             && self.schema.is_none()
             && self.unguarded.is_empty()
+            && self.invariants.is_empty()
     }
 
     /// For a person.
@@ -133,7 +152,7 @@ impl Difference {
         if self.new.revision <= self.old.revision && self.old.digest != self.new.digest {
             text.push_str("! the revision does not rise: a server will refuse the new one\n");
         }
-        self.unguarded.iter().for_each(|line| text.push_str(&format!("! {line}\n")));
+        self.unguarded.iter().chain(&self.invariants).for_each(|line| text.push_str(&format!("! {line}\n")));
         self.added.iter().for_each(|id| text.push_str(&format!("added    {id}\n")));
         self.removed.iter().for_each(|id| text.push_str(&format!("removed  {id}\n")));
         for each in &self.changed {

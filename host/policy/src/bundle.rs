@@ -14,7 +14,9 @@ use crate::{
     BundleError, Limits,
     bucket::{Bucket, Notes},
     cases::CaseFile,
-    files, load, sample_question,
+    files,
+    invariants::Invariant,
+    load, sample_question,
 };
 
 /// A validated set of policies. Whoever holds one can ask it.
@@ -31,6 +33,7 @@ pub struct Bundle {
     pub(crate) buckets: Vec<Bucket>,
     pub(crate) notes: Notes,
     pub(crate) cases: Vec<CaseFile>,
+    pub(crate) invariants: Vec<Invariant>,
     pub(crate) authorizer: Authorizer,
 }
 
@@ -96,6 +99,11 @@ impl Bundle {
     /// What its annotations say of a policy.
     pub fn note(&self, id: &str) -> Option<&Determining> {
         self.notes.get(id)
+    }
+
+    /// What is to hold whatever the policies say, in the order of files and lines. It decides nothing.
+    pub fn invariants(&self) -> &[Invariant] {
+        &self.invariants
     }
 
     /// The policies that are asked about an action, and whether each only watches; sorted by id.

@@ -43,8 +43,8 @@ pub enum BundleError {
     },
     /// A file that would be ignored, which is how a guard rail gets lost.
     #[error(
-        "`{path}` has no place in a bundle, which holds bundle.toml, schema.cedarschema, *.cedar, *.md and cases/*.json; \
-         rename it or take it out"
+        "`{path}` has no place in a bundle, which holds bundle.toml, schema.cedarschema, *.cedar, *.md, cases/*.json and \
+         invariants/*.cedar; rename it or take it out"
     )]
     Unexpected {
         /// The file or folder.

@@ -39,6 +39,8 @@ impl Default for Limits {
 pub(crate) const HEADER: &str = "bundle.toml";
 pub(crate) const SCHEMA: &str = "schema.cedarschema";
 const CASES: &str = "cases";
+/// In a folder, so that no misspelt file name puts an invariant in force as a policy.
+const INVARIANTS: &str = "invariants";
 
 /// What a file in a bundle is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +48,7 @@ pub(crate) enum Kind {
     Header,
     Schema,
     Policies,
+    Invariants,
     Cases,
     Text,
 }
@@ -64,8 +67,9 @@ pub(crate) fn kind(path: &str) -> Result<Kind, BundleError> {
         ("", HEADER, _) => Ok(Kind::Header),
         ("", SCHEMA, _) => Ok(Kind::Schema),
         ("", _, "cedar") => Ok(Kind::Policies),
+        (INVARIANTS, _, "cedar") => Ok(Kind::Invariants),
         (CASES, _, "json") => Ok(Kind::Cases),
-        ("" | CASES, _, "md") => Ok(Kind::Text),
+        ("" | CASES | INVARIANTS, _, "md") => Ok(Kind::Text),
         _ => Err(unexpected()),
     }
 }
@@ -109,7 +113,7 @@ pub(crate) fn check_sizes(files: &BTreeMap<String, Vec<u8>>, limits: &Limits) ->
     Ok(())
 }
 
-/// Reads the files of a bundle from its folder and from `cases/` in it. Names that begin with a dot (`.git`) are
+/// Reads the files of a bundle from its folder and from `cases/` and `invariants/` in it. Names that begin with a dot (`.git`) are
 /// passed over. The folder itself may be a link, the way deployments switch releases; nothing in it may be.
 pub(crate) fn read_dir(root: &Path, limits: &Limits) -> Result<BTreeMap<String, Vec<u8>>, BundleError> {
     let mut files = BTreeMap::new();
@@ -141,8 +145,8 @@ fn read_folder(
         if file_type.is_symlink() {
             return Err(BundleError::Symlink { path: inside });
         }
-        if file_type.is_dir() && inside == CASES {
-            read_folder(&path, "cases/", limits, files)?;
+        if file_type.is_dir() && [CASES, INVARIANTS].contains(&inside.as_str()) {
+            read_folder(&path, &format!("{inside}/"), limits, files)?;
             continue;
         }
         if !file_type.is_file() {

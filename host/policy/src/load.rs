@@ -16,6 +16,7 @@ use crate::{
     bucket::{self, Annotated, Mode},
     cases,
     files::{self, HEADER, Kind, SCHEMA},
+    invariants,
     source::{fault, offset, sentence, statements},
     words::WORDS,
 };
@@ -49,6 +50,13 @@ pub(crate) struct Placed<'a> {
     offset: usize,
 }
 
+impl Placed<'_> {
+    /// Something that is wrong with it.
+    pub(crate) fn fault(&self, text: impl Into<String>) -> Fault {
+        fault(self.file, self.content, self.offset, text)
+    }
+}
+
 pub(crate) fn load(files: &BTreeMap<String, Vec<u8>>, limits: &Limits) -> Result<Bundle, BundleError> {
     files::check(files, limits)?;
     let texts = texts(files)?;
@@ -56,7 +64,9 @@ pub(crate) fn load(files: &BTreeMap<String, Vec<u8>>, limits: &Limits) -> Result
     let mut faults = Vec::new();
     let header = header(texts[HEADER]).map_err(|fault| faults.push(fault)).ok();
     let schema = schema(texts[SCHEMA], &mut faults);
-    let policies = policies(&texts, limits, &mut faults)?;
+    let policies = self::policies(&texts, Kind::Policies, limits, &mut faults)?;
+    let invariants = self::policies(&texts, Kind::Invariants, limits, &mut faults)?;
+    invariants::check(&invariants, &mut faults);
     let mut cases = Vec::new();
     for (path, text) in &texts {
         if files::kind(path)? == Kind::Cases {
@@ -66,6 +76,7 @@ pub(crate) fn load(files: &BTreeMap<String, Vec<u8>>, limits: &Limits) -> Result
     // Also when a file is broken: whoever mends it wants to hear of everything at once.
     if let Some(schema) = &schema {
         validate(schema, &policies, texts[SCHEMA], &mut faults);
+        validate_policies(schema, &invariants, texts[SCHEMA], &mut faults);
     }
     let (Some(header), Some(schema), true) = (header, schema, faults.is_empty()) else {
         return Err(faulty(faults));
@@ -79,6 +90,7 @@ pub(crate) fn load(files: &BTreeMap<String, Vec<u8>>, limits: &Limits) -> Result
         name: header.name,
         revision: header.revision,
         unguarded: header.unguarded,
+        invariants: invariants::of(&schema, invariants).map_err(defect)?,
         schema,
         buckets,
         notes,
@@ -151,6 +163,7 @@ pub(crate) fn schema(text: &str, faults: &mut Vec<Fault>) -> Option<Schema> {
 
 pub(crate) fn policies<'a>(
     texts: &BTreeMap<&'a str, &'a str>,
+    of: Kind,
     limits: &Limits,
     faults: &mut Vec<Fault>,
 ) -> Result<Vec<Placed<'a>>, BundleError> {
@@ -158,7 +171,7 @@ pub(crate) fn policies<'a>(
     let mut first_of: BTreeMap<String, String> = BTreeMap::new();
     let mut found = 0;
     for (&file, &content) in texts {
-        if files::kind(file)? != Kind::Policies {
+        if files::kind(file)? != of {
             continue;
         }
         for statement in statements(content) {

@@ -21,6 +21,8 @@ pub fn default_files() -> BTreeMap<String, Vec<u8>> {
         "cases/rbac.json",
         "evidence.cedar",
         "guardrails.cedar",
+        "invariants/approvals.cedar",
+        "invariants/guardrails.cedar",
         "rbac.cedar",
         "schema.cedarschema",
     ]

@@ -136,7 +136,10 @@ fn what_comes_and_goes_and_an_environment_that_loses_its_guard_are_named() {
         "evidence.cedar".to_owned(),
         b"@id(\"mine\") @reason(\"b\")\npermit (principal is Interlock::Plugin, action == Interlock::Action::\"ReadEvidence\", resource);".to_vec(),
     );
+    new.remove("invariants/guardrails.cedar");
     let difference = diff(&default_files(), &new).unwrap();
+    assert!(difference.invariants.contains(&"the invariant invariants.health is GONE".to_owned()));
+    assert!(difference.lines().contains("! the invariant invariants.health is GONE\n"));
     assert_eq!(difference.added, ["mine"]);
     assert!(difference.removed.contains(&"evidence.signature-artifact".to_owned()));
     assert_eq!(difference.unguarded, ["`production` is UNGUARDED now"]);

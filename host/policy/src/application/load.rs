@@ -81,7 +81,7 @@ pub(super) fn load(files: &BTreeMap<String, Vec<u8>>, limits: &Limits) -> Result
         .filter(|(path, _)| path.ends_with(".cedar"))
         .map(|(path, text)| (*path, *text))
         .collect();
-    let placed = policies(&cedar, limits, &mut faults)?;
+    let placed = policies(&cedar, files::Kind::Policies, limits, &mut faults)?;
     let (Some(header), Some(schema), true) = (header, schema, faults.is_empty()) else {
         return Err(faulty(faults));
     };

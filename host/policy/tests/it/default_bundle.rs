@@ -32,7 +32,7 @@ fn every_policy_decides_in_some_case() {
         .collect();
     let policies: String = files
         .iter()
-        .filter(|(path, _)| path.ends_with(".cedar"))
+        .filter(|(path, _)| path.ends_with(".cedar") && !path.contains('/'))
         .map(|(_, content)| String::from_utf8_lossy(content).into_owned())
         .collect();
     let all: Vec<&str> =

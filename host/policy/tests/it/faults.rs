@@ -1,6 +1,7 @@
 //! Bundles that are refused, and what is said about them.
 
-use interlock_policy::{Bundle, BundleError, default_files};
+use interlock_domain::Action;
+use interlock_policy::{Bundle, BundleError, default_files, sample_question};
 
 use crate::{faults, files_with, refusal};
 
@@ -48,6 +49,60 @@ fn attributes_of_entities_that_the_question_does_not_carry_are_refused() {
     );
     let error = Bundle::from_files(files).unwrap_err().to_string();
     assert!(error.starts_with("test.cedar:3:") && error.contains("level"), "{error}");
+}
+
+/// The one policy, with this file of invariants.
+fn promising(invariants: &str) -> Result<Bundle, BundleError> {
+    let mut files = files_with(GOOD);
+    files.insert("invariants/test.cedar".to_owned(), invariants.as_bytes().to_vec());
+    Bundle::from_files(files)
+}
+
+#[test]
+fn an_invariant_is_kept_and_decides_nothing() {
+    let always =
+        "@id(\"i\") @reason(\"r\")\npermit (principal, action == Interlock::Action::\"ReadKey\", resource);";
+    let never = always.replace("\"i\"", "\"n\"").replace("permit", "forbid").replace("ReadKey", "ReadChange");
+    let bundle = promising(&format!("{always}\n{never}")).unwrap();
+    assert_eq!(bundle.policy_count(), 1);
+    let kept: Vec<&str> = bundle.invariants().iter().map(|invariant| invariant.id.as_str()).collect();
+    assert_eq!(kept, ["i", "n"]);
+    assert!(
+        bundle.invariants()[0].speaks_of(Action::ReadKey)
+            && !bundle.invariants()[0].speaks_of(Action::ReadChange)
+    );
+    for (action, allowed) in [(Action::ReadKey, false), (Action::ReadChange, true)] {
+        assert_eq!(bundle.ask(&sample_question(action)).allowed, allowed, "{action}");
+    }
+}
+
+#[test]
+fn an_invariant_that_does_not_fit_is_refused_and_placed() {
+    let scope = "(principal, action == Interlock::Action::\"ReadChange\", resource)";
+    for (text, expected) in [
+        (
+            "@id(\"i\") @reason(\"r\")\nforbid (principal, action resource);".to_owned(),
+            "test.cedar:2:27: unexpected token",
+        ),
+        (
+            "@id(\"i\") @reason(\"r\")\nforbid (principal, action == Interlock::Action::\"Fly\", resource);"
+                .to_owned(),
+            "Fly",
+        ),
+        (
+            format!("@id(\"i\") @reason(\"r\")\nforbid {scope}\nwhen {{ resource.shoe == 3 }};"),
+            "test.cedar:3:",
+        ),
+        (format!("@id(\"i\") @reason(\"r\")\nforbid {scope}\nwhen {{ false }};"), "impossible"),
+        (format!("@id(\"i\")\nforbid {scope};"), "`@reason`"),
+        (
+            format!("@id(\"i\") @reason(\"r\") @mode(\"monitor\")\nforbid {scope};"),
+            "an invariant has no `@mode`",
+        ),
+    ] {
+        let error = promising(&text).unwrap_err().to_string();
+        assert!(error.starts_with("invariants/test.cedar:") && error.contains(expected), "{text}: {error}");
+    }
 }
 
 #[test]

@@ -8,9 +8,10 @@ use crate::files_with;
 
 fn folder() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
-    fs::create_dir(folder.path().join("cases")).unwrap();
     for (path, content) in default_files() {
-        fs::write(folder.path().join(path), content).unwrap();
+        let path = folder.path().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, content).unwrap();
     }
     folder
 }
@@ -48,9 +49,14 @@ fn a_linked_folder_of_cases_is_refused() {
 
 #[test]
 fn a_file_that_would_be_ignored_is_refused() {
-    for stray in
-        ["guardrails.cedar.bak", "notes", "cases/x.cedar", "more policies.cedar", "Schema.cedarschema"]
-    {
+    for stray in [
+        "guardrails.cedar.bak",
+        "notes",
+        "cases/x.cedar",
+        "more policies.cedar",
+        "Schema.cedarschema",
+        "invariants/x.json",
+    ] {
         let folder = folder();
         fs::write(folder.path().join(stray), "").unwrap();
         assert!(

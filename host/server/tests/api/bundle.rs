@@ -27,9 +27,10 @@ pub(crate) fn write_bundle(folder: &Path, revision: u64, alter: impl FnOnce(&mut
     files.insert("bundle.toml".to_owned(), header.join("\n").into_bytes());
     alter(&mut files);
     let _ = std::fs::remove_dir_all(folder);
-    std::fs::create_dir_all(folder.join("cases")).unwrap();
     for (path, content) in files {
-        std::fs::write(folder.join(path), content).unwrap();
+        let path = folder.join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, content).unwrap();
     }
 }
 
