@@ -14,8 +14,8 @@ pub struct Timestamp(i64);
 pub struct TimestampError(String);
 
 impl Timestamp {
-    /// The latest instant whose year still has four digits.
-    const MAX_MS: i64 = 253_402_300_799_999;
+    /// The latest instant that jiff can write, a day before the years have five digits.
+    const MAX_MS: i64 = 253_402_207_200_000;
 
     /// An instant from milliseconds since the epoch; values outside the years 1970 to 9999 are clamped.
     pub fn from_millis(ms: i64) -> Self {
@@ -77,6 +77,13 @@ mod tests {
         let instant = Timestamp::from_millis(1_795_197_600_005);
         assert_eq!(instant.to_string(), "2026-11-20T18:00:00.005Z");
         assert_eq!(instant.to_string().parse::<Timestamp>().unwrap(), instant);
+    }
+
+    #[test]
+    fn the_last_instant_is_written_as_itself_and_not_as_the_first() {
+        let last = Timestamp::from_millis(i64::MAX);
+        assert_eq!(last.to_string(), "9999-12-30T22:00:00.000Z");
+        assert_eq!(last.to_string().parse::<Timestamp>().unwrap(), last);
     }
 
     #[test]
