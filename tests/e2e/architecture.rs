@@ -55,6 +55,20 @@ fn the_domain_knows_no_framework_and_no_clock() {
 }
 
 #[test]
+fn the_solver_is_for_authors_and_the_server_does_not_know_it() {
+    for krate in [
+        "domain", "ledger", "policy", "sandbox", "store", "vault", "server", "drafting", "emulator",
+        "workshop",
+    ] {
+        let known = dependencies(krate);
+        for solver in ["interlock-proof", "cedar-policy-symcc"] {
+            assert!(!known.contains(&solver.to_owned()), "{solver} in interlock-{krate}");
+        }
+    }
+    never("host/proof/src", &["::now()", "std::net", "fs::write"]);
+}
+
+#[test]
 fn each_heavy_dependency_has_one_room() {
     for (heavy, room) in
         [("sqlx", "store"), ("wasmtime", "sandbox"), ("cedar-policy", "policy"), ("object_store", "vault")]

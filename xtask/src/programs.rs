@@ -42,6 +42,7 @@ pub(crate) const FOR_TESTS: &[Program] = &[
         package: "prometheus",
         needed_for: "the tests of evidence from a real Prometheus",
     },
+    Program { name: "cvc5", package: "cvc5", needed_for: "the proofs about policy bundles" },
     Program { name: "cpio", package: "cpio", needed_for: "making an update image for SWUpdate" },
     Program { name: "openssl", package: "openssl", needed_for: "signing an update image for SWUpdate" },
 ];

@@ -22,6 +22,8 @@ pub(crate) enum Exit {
     Usage = 2,
     /// Nobody said no, and still it was not done: something cannot be reached, used or verified.
     Failed = 3,
+    /// A program that the command needs is not installed.
+    Missing = 4,
 }
 
 /// Why a command did not do what it was asked for.
@@ -37,6 +39,8 @@ pub(crate) enum Failure {
     Usage(String),
     /// Something on this side is not as it should be.
     Local(String),
+    /// A program that is needed is not there; the text says how to get it.
+    Missing(String),
 }
 
 impl Failure {
@@ -46,6 +50,7 @@ impl Failure {
         match exit_of(&error) {
             Exit::Refused => Self::Refused(text),
             Exit::Usage => Self::Usage(text),
+            Exit::Missing => Self::Missing(text),
             Exit::Done | Exit::Failed => Self::Local(text),
         }
     }
@@ -66,6 +71,7 @@ impl Failure {
             Failure::Problem { .. } | Failure::Refused(_) => Exit::Refused,
             Failure::Usage(_) => Exit::Usage,
             Failure::Unreachable(_) | Failure::Local(_) => Exit::Failed,
+            Failure::Missing(_) => Exit::Missing,
         }
     }
 }
@@ -102,7 +108,8 @@ fn exit_of(error: &dyn Any) -> Exit {
             ToolchainError::File { source, .. } => exit_of_io(source),
             // What is to be built does not compile, or is no plugin.
             ToolchainError::Failed { .. } | ToolchainError::Component { .. } => Exit::Refused,
-            ToolchainError::Missing { .. } | ToolchainError::Start { .. } => Exit::Failed,
+            ToolchainError::Missing { .. } => Exit::Missing,
+            ToolchainError::Start { .. } => Exit::Failed,
             _ => Exit::Usage,
         }
     } else if let Some(FleetError::Server { .. } | FleetError::Token { .. }) = error.downcast_ref() {
@@ -157,7 +164,11 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (status, problem) = match self {
             Failure::Problem { status, problem } => (status, problem),
-            Failure::Unreachable(why) | Failure::Refused(why) | Failure::Usage(why) | Failure::Local(why) => {
+            Failure::Unreachable(why)
+            | Failure::Refused(why)
+            | Failure::Usage(why)
+            | Failure::Local(why)
+            | Failure::Missing(why) => {
                 return write!(f, "{why}");
             }
         };

@@ -21,7 +21,7 @@ use crate::{
 /// A change gate for fleets that must not fail.
 ///
 /// Exit codes: 0 done, 1 refused or denied, 2 wrong usage, 3 the server cannot be reached or did not do its part, or
-/// something cannot be verified.
+/// something cannot be verified, 4 a program that the command needs is not installed.
 #[derive(Debug, Parser)]
 #[command(name = "interlock", version, arg_required_else_help = true)]
 struct Cli {

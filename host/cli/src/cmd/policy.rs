@@ -3,6 +3,8 @@
 mod explain;
 mod impact;
 mod propose;
+#[cfg(feature = "prove")]
+mod prove;
 mod test;
 
 use std::{
@@ -60,6 +62,10 @@ pub(crate) enum Policy {
     Propose(propose::Propose),
     /// Write the files of a bundle of a server into a folder, to read or compare them.
     Fetch(propose::Fetch),
+    /// Prove with a solver what holds for every question: no policy errs, the invariants, and how it differs from another
+    /// bundle. Exit code 1 when something does not hold, 3 when it is not known, 4 when there is no solver.
+    #[cfg(feature = "prove")]
+    Prove(prove::Prove),
 }
 
 impl Policy {
@@ -74,6 +80,8 @@ impl Policy {
             Policy::Impact(impact) => impact.run(connection, format).await,
             Policy::Propose(propose) => propose.run(connection, format).await,
             Policy::Fetch(fetch) => fetch.run(connection, format).await,
+            #[cfg(feature = "prove")]
+            Policy::Prove(prove) => prove.run(format).await,
         }
     }
 }

@@ -149,3 +149,173 @@ async fn recorded_decisions_are_asked_again() {
         .await;
     assert_eq!(parsed(&since)["asked"], 1, "{since:?}");
 }
+
+/// A folder with the default bundle.
+fn default_bundle(folder: &Folder) -> String {
+    let dir = folder.path("default");
+    for (path, content) in interlock_policy::default_files() {
+        let path = dir.join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, content).unwrap();
+    }
+    dir.to_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn what_holds_is_proved_and_what_does_not_is_shown_with_who_could_do_what() {
+    let folder = Folder::new();
+    let dir = default_bundle(&folder);
+    let proved = policy(&["prove", &dir, "--action", "ApproveChange", "RejectChange"]).await;
+    assert_eq!(proved.code, 0, "{proved:?}");
+    assert!(
+        proved.stdout.contains("proved    invariants.own-change: Nobody approves their own change\n"),
+        "{proved:?}"
+    );
+    assert!(proved.stdout.contains("not asked invariants.health: "), "{proved:?}");
+
+    let weaker = folder.path("weaker").to_str().unwrap().to_owned();
+    std::fs::rename(&dir, &weaker).unwrap();
+    let dir = default_bundle(&folder);
+    let path = folder.path("weaker/approvals.cedar");
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(
+        &path,
+        text.replace(
+            "when { resource.author == principal };",
+            "when { false && resource.author == principal };",
+        ),
+    )
+    .unwrap();
+    let never = policy(&["prove", &weaker]).await;
+    assert!(
+        never.code == 1 && never.stderr.contains(" --> approvals.cedar:"),
+        "shown as `check` shows it: {never:?}"
+    );
+    std::fs::write(
+        &path,
+        text.replace(
+            "when { resource.author == principal };",
+            "when { resource.author == principal && resource.guarded };",
+        ),
+    )
+    .unwrap();
+    let refuted = policy(&["prove", &weaker, "--against", &dir, "--action", "ApproveChange"]).await;
+    assert_eq!(refuted.code, 1, "{refuted:?}");
+    insta::assert_snapshot!(refuted.stdout);
+    let json =
+        policy(&["prove", &weaker, "--against", &dir, "--action", "ApproveChange", "--output", "json"]).await;
+    assert_eq!(parsed(&json)["against"]["overall"], "looser");
+    assert_eq!(parsed(&json)["invariants"][0]["failures"][0]["example"]["kind"]["action"], "ApproveChange");
+
+    std::fs::remove_dir_all(folder.path("weaker/invariants")).unwrap();
+    for (require, code) in [("not-looser", 1), ("equivalent", 1), ("not-tighter", 0)] {
+        let run =
+            policy(&["prove", &weaker, "--against", &dir, "--action", "ApproveChange", "--require", require])
+                .await;
+        assert_eq!(run.code, code, "{require}: {run:?}");
+        assert!(run.stdout.contains("! the invariant invariants.own-change is gone"), "{run:?}");
+    }
+}
+
+#[tokio::test]
+async fn without_a_solver_it_is_said_how_to_get_one_and_with_one_that_hangs_nothing_is_proved() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = Folder::new();
+    let dir = started(&folder).await;
+    let missing = policy(&["prove", &dir, "--solver", "/no/such/cvc5"]).await;
+    assert_eq!(missing.code, 4, "{missing:?}");
+    assert!(missing.stderr.contains("apt-get install cvc5") && missing.stdout.is_empty(), "{missing:?}");
+
+    let dir = default_bundle(&folder);
+    let hangs = folder.put(
+        "hangs",
+        "#!/bin/sh\nif [ \"$1\" = --version ]; then echo 'This is cvc5 version 1.0.3'; exit 0; fi\nexec sleep 600\n",
+    );
+    std::fs::set_permissions(&hangs, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let silent =
+        policy(&["prove", &dir, "--solver", &hangs, "--timeout", "1", "--action", "ApproveChange"]).await;
+    assert_eq!(silent.code, 3, "{silent:?}");
+    assert!(silent.stdout.contains("UNPROVED  invariants.own-change: "), "{silent:?}");
+    assert!(
+        silent.stdout.contains("the solver did not answer within 1 s; give it more with --timeout"),
+        "{silent:?}"
+    );
+    for bad in [
+        ["--timeout", "0"],
+        ["--memory-mb", "1"],
+        ["--jobs", "0"],
+        ["--action", "Fly"],
+        ["--require", "equivalent"],
+    ] {
+        assert_eq!(policy(&[&["prove", &dir], &bad[..]].concat()).await.code, 2, "{bad:?}");
+    }
+}
+
+#[tokio::test]
+async fn whoever_stops_it_stops_the_solvers_too() {
+    use std::os::unix::fs::PermissionsExt as _;
+    use tokio::io::AsyncBufReadExt as _;
+    let folder = Folder::new();
+    let dir = default_bundle(&folder);
+    // It keeps the pipe open for as long as it lives.
+    let pipe = folder.path("pipe").to_str().unwrap().to_owned();
+    assert!(tokio::process::Command::new("mkfifo").arg(&pipe).status().await.unwrap().success());
+    let hangs = folder.put(
+        "hangs",
+        &format!(
+            "#!/bin/sh\nif [ \"$1\" = --version ]; then echo 'This is cvc5 version 1.0.3'; exit 0; fi\nexec 3> {pipe}\n\
+             echo here >&3\nexec sleep 600\n"
+        ),
+    );
+    std::fs::set_permissions(&hangs, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let mut child = tokio::process::Command::new(env!("CARGO_BIN_EXE_interlock"))
+        .args(["policy", "prove", &dir, "--solver", &hangs, "--jobs", "1", "--action", "ApproveChange"])
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut solver = tokio::io::BufReader::new(tokio::fs::File::open(&pipe).await.unwrap());
+    let mut said = String::new();
+    solver.read_line(&mut said).await.unwrap();
+    assert_eq!(said, "here\n");
+    let id = child.id().unwrap().to_string();
+    let interrupted = tokio::process::Command::new("kill").args(["-INT", &id]).status().await.unwrap();
+    assert!(interrupted.success());
+    assert_eq!(child.wait().await.unwrap().code(), Some(3));
+    // The pipe ends when the solver does.
+    assert_eq!(solver.read_line(&mut said).await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn an_invariant_that_does_not_fit_is_shown_with_line_and_caret() {
+    let folder = Folder::new();
+    let dir = started(&folder).await;
+    std::fs::create_dir(folder.path("ours/invariants")).unwrap();
+    for (text, expected) in [
+        (
+            "@id(\"i\")\n@reason(\"r\")\nforbid (principal, action == Interlock::Action::\"Fly\", resource);",
+            "Fly",
+        ),
+        ("@id(\"i\")\n@reason(\"r\")\nforbid (principal action, resource);", " | "),
+        (
+            "@id(\"i\")\nforbid (principal, action == Interlock::Action::\"ReadChange\", resource);",
+            "`@reason`",
+        ),
+        (
+            "@id(\"i\")\n@reason(\"r\")\n@mode(\"monitor\")\nforbid (principal, action == \
+             Interlock::Action::\"ReadChange\", resource);",
+            "an invariant has no `@mode`",
+        ),
+    ] {
+        std::fs::write(folder.path("ours/invariants/ours.cedar"), text).unwrap();
+        for command in ["check", "prove"] {
+            let run = policy(&[command, &dir]).await;
+            assert_eq!(run.code, 1, "{command} {text}: {run:?}");
+            assert!(
+                run.stderr.contains(" --> invariants/ours.cedar:") && run.stderr.contains(expected),
+                "{run:?}"
+            );
+            assert!(run.stderr.contains("^"), "{run:?}");
+        }
+    }
+}
