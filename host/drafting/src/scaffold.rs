@@ -38,6 +38,14 @@ const CASES: &str = r#"[
 ]
 "#;
 
+const INVARIANTS: &str = r#"// What is to hold whatever the policies say: `interlock policy prove` proves it, nothing is decided by it. A `forbid` here is
+// never allowed, a `permit` always is.
+@id("promises.own-tenant")
+@reason("Nobody does anything to what belongs to another tenant")
+forbid (principal, action, resource)
+unless { resource in principal.tenant };
+"#;
+
 /// Why there is no new bundle.
 #[derive(Debug, Error)]
 pub enum ScaffoldError {
@@ -64,8 +72,9 @@ pub fn files(name: &str) -> BTreeMap<String, Vec<u8>> {
          # Every environment that is not listed is guarded like production.\nunguarded = []\n"
     );
     let readme = format!(
-        "# {name}\n\n`interlock policy check .` says what is wrong, `interlock policy test .` runs the cases in `cases/`, and\n\
-         `interlock policy fmt .` writes the policies in form. `schema.cedarschema` is what policies may speak of; leave it as\n\
+        "# {name}\n\n`interlock policy check .` says what is wrong, `interlock policy test .` runs the cases in `cases/`,\n\
+         `interlock policy prove .` proves what `invariants/` promise (it needs the solver cvc5), and `interlock policy fmt .`\n\
+         writes the policies in form. `schema.cedarschema` is what policies may speak of; leave it as\n\
          the program wrote it.\n"
     );
     let schema = default_files().remove("schema.cedarschema").unwrap_or_default();
@@ -73,6 +82,7 @@ pub fn files(name: &str) -> BTreeMap<String, Vec<u8>> {
         ("README.md".to_owned(), readme.into_bytes()),
         ("bundle.toml".to_owned(), header.into_bytes()),
         ("cases/read.json".to_owned(), CASES.as_bytes().to_vec()),
+        ("invariants/promises.cedar".to_owned(), INVARIANTS.as_bytes().to_vec()),
         ("policies.cedar".to_owned(), POLICIES.as_bytes().to_vec()),
         ("schema.cedarschema".to_owned(), schema),
     ])
@@ -99,9 +109,10 @@ pub fn create(dir: &Path) -> Result<(), ScaffoldError> {
     let name = if name.is_empty() { "policies".to_owned() } else { name };
     let write = || {
         fs::create_dir(&beside).map_err(unwritable(&beside))?;
-        fs::create_dir(beside.join("cases")).map_err(unwritable(&beside))?;
         for (path, content) in files(&name) {
-            fs::write(beside.join(&path), content).map_err(unwritable(&beside.join(&path)))?;
+            let path = beside.join(path);
+            let made = path.parent().map_or(Ok(()), fs::create_dir_all);
+            made.and_then(|()| fs::write(&path, content)).map_err(unwritable(&path))?;
         }
         // An empty folder that appeared meanwhile would be replaced; nothing in it can be lost.
         fs::rename(&beside, dir).map_err(unwritable(dir))

@@ -53,6 +53,15 @@ impl Delta {
                 _ => {}
             }
         }
+        for (id, promised) in promises(&before) {
+            match promises(&after).get(&id) {
+                None => delta.weakens.push(format!("the invariant `{id}` is no longer promised")),
+                Some(now) if *now != promised => {
+                    delta.weakens.push(format!("the invariant `{id}` promises something else"));
+                }
+                Some(_) => {}
+            }
+        }
         for environment in after.unguarded.difference(&before.unguarded) {
             delta.weakens.push(format!("environment `{environment}` is no longer guarded"));
         }
@@ -85,6 +94,11 @@ fn body(policy: &Policy) -> Value {
         fields.remove("annotations");
     }
     json
+}
+
+/// What the invariants say, by id.
+fn promises(bundle: &Bundle) -> BTreeMap<String, Value> {
+    bundle.invariants().iter().map(|each| (each.id.clone(), body(&each.policy))).collect()
 }
 
 fn by_id(files: &Files) -> BTreeMap<String, Written> {
@@ -154,6 +168,23 @@ mod tests {
         assert_eq!(delta(&default_files()).weakens, Vec::<String>::new());
         // The other way round: what only watched counts.
         assert_eq!(Delta::between(&edited, &default_files()).unwrap().weakens, Vec::<String>::new());
+    }
+
+    #[test]
+    fn an_invariant_that_goes_or_promises_something_else_weakens_and_a_new_one_does_not() {
+        let id = "invariants.own-change";
+        let less = delta(&with("invariants/approvals.cedar", |text| {
+            text.replace(
+                "when { resource.author == principal };",
+                "when { resource.author == principal && resource.guarded };",
+            )
+        }));
+        assert_eq!(less.weakens, [format!("the invariant `{id}` promises something else")]);
+        let gone = with("invariants/approvals.cedar", |text| text.replace(id, "invariants.other"));
+        assert_eq!(delta(&gone).weakens, [format!("the invariant `{id}` is no longer promised")]);
+        let mut none = default_files();
+        none.retain(|path, _| !path.starts_with("invariants/"));
+        assert_eq!(Delta::between(&none, &default_files()).unwrap(), Delta::default());
     }
 
     #[test]

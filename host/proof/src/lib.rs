@@ -68,18 +68,21 @@ struct Pair {
     before: Option<Asked>,
 }
 
-/// Proves what can be proved of a bundle, and of how it differs from `old`. Dropping the future ends every solver.
+/// Proves what can be proved of a bundle, and of how it differs from `old`. `told` hears how many kinds of question are
+/// done, and of how many. Dropping the future ends every solver.
 pub async fn prove(
     bundle: &Bundle,
     old: Option<&Bundle>,
     solver: &Solver,
     plan: &Plan,
+    told: impl Fn(usize, usize),
 ) -> Result<Report, Defect> {
     let pairs = pairs(bundle, old, &plan.actions).map_err(|error| Defect(error.to_string()))?;
     let places = Arc::new(Semaphore::new(plan.at_once.max(1)));
     let invariants: Arc<[Invariant]> = bundle.invariants().into();
     let unguarded = Arc::new(bundle.unguarded.clone());
     let mut running = JoinSet::new();
+    let all = pairs.len();
     for pair in pairs {
         let (places, invariants) = (Arc::clone(&places), Arc::clone(&invariants));
         let (unguarded, solver) = (Arc::clone(&unguarded), solver.clone());
@@ -91,6 +94,7 @@ pub async fn prove(
     let mut examined = Vec::new();
     while let Some(done) = running.join_next().await {
         examined.push(done.map_err(|error| Defect(error.to_string()))?);
+        told(examined.len(), all);
     }
     examined.sort_by(|one, other| one.kind.cmp(&other.kind));
     Ok(Report::of(bundle, old, solver, &examined))

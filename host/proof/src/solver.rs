@@ -209,7 +209,7 @@ impl Run<'_> {
     async fn ask(&self) -> Result<String, Silence> {
         let failed = |error: io::Error| Silence::Ended { how: error.to_string() };
         let mut child = Command::new(&self.solver.program)
-            .args(["--lang", "smt2", "--quiet"])
+            .args(["--lang", "smt"])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

@@ -222,6 +222,8 @@ async fn without_a_solver_it_is_said_how_to_get_one_and_with_one_that_hangs_noth
     use std::os::unix::fs::PermissionsExt as _;
     let folder = Folder::new();
     let dir = started(&folder).await;
+    let proved = policy(&["prove", &dir]).await;
+    assert!(proved.code == 0 && proved.stdout.contains("proved    promises.own-tenant: "), "{proved:?}");
     let missing = policy(&["prove", &dir, "--solver", "/no/such/cvc5"]).await;
     assert_eq!(missing.code, 4, "{missing:?}");
     assert!(missing.stderr.contains("apt-get install cvc5") && missing.stdout.is_empty(), "{missing:?}");
@@ -290,7 +292,6 @@ async fn whoever_stops_it_stops_the_solvers_too() {
 async fn an_invariant_that_does_not_fit_is_shown_with_line_and_caret() {
     let folder = Folder::new();
     let dir = started(&folder).await;
-    std::fs::create_dir(folder.path("ours/invariants")).unwrap();
     for (text, expected) in [
         (
             "@id(\"i\")\n@reason(\"r\")\nforbid (principal, action == Interlock::Action::\"Fly\", resource);",

@@ -46,7 +46,7 @@ fn bounds() -> Bounds {
 async fn report(files: &Files, old: Option<&Files>, actions: &[Action]) -> Report {
     let solver = Solver::find(None, bounds()).await.expect("the tests need Debian's `cvc5`");
     let plan = Plan { at_once: interlock_proof::processors(), actions: actions.iter().copied().collect() };
-    prove(&bundle(files), old.map(bundle).as_ref(), &solver, &plan).await.unwrap()
+    prove(&bundle(files), old.map(bundle).as_ref(), &solver, &plan, |_, _| {}).await.unwrap()
 }
 
 /// What is asked about a change on its way.

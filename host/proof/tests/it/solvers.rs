@@ -23,7 +23,7 @@ fn fake(folder: &TempDir, does: &str) -> std::path::PathBuf {
 async fn why(program: &Path, bounds: Bounds) -> String {
     let solver = Solver::find(Some(program), bounds).await.unwrap();
     let plan = Plan { actions: [interlock_domain::Action::AdmitChange].into(), at_once: 4 };
-    let report = prove(&bundle(&default_files()), None, &solver, &plan).await.unwrap();
+    let report = prove(&bundle(&default_files()), None, &solver, &plan, |_, _| {}).await.unwrap();
     assert!(!report.holds() && !report.refuted(), "silence proves nothing and refutes nothing");
     let failure = &report.invariants.iter().find(|held| !held.failures.is_empty()).unwrap().failures[0];
     match &failure.verdict {

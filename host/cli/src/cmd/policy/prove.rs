@@ -3,6 +3,7 @@
 use std::{collections::BTreeSet, path::PathBuf, time::Duration};
 
 use clap::{Args, ValueEnum};
+use indicatif::ProgressBar;
 use interlock_domain::Action;
 use interlock_policy::Bundle;
 use interlock_proof::{Bounds, NoSolver, Overall, Plan, Report, Solver, processors, prove};
@@ -102,7 +103,15 @@ impl Prove {
             actions: self.action.iter().copied().collect::<BTreeSet<_>>(),
             at_once: self.jobs.map_or_else(processors, usize::from),
         };
-        prove(bundle, old, &solver, &plan).await.map_err(Failure::local)
+        // It draws nothing where there is no terminal.
+        let bar = ProgressBar::no_length().with_message("kinds of question");
+        let report = prove(bundle, old, &solver, &plan, |done, all| {
+            bar.set_length(all as u64);
+            bar.set_position(done as u64);
+        })
+        .await;
+        bar.finish_and_clear();
+        report.map_err(Failure::local)
     }
 
     fn outcome(&self, report: &Report) -> Outcome {
