@@ -49,3 +49,85 @@ pub(crate) fn of(schema: &Schema, env: &RequestEnv) -> Value {
         .reduce(|left, right| json!({ "&&": { "left": left, "right": right } }))
         .unwrap_or_else(|| json!({ "Value": true }))
 }
+
+#[cfg(test)]
+mod tests {
+    use cedar_policy::{Authorizer, Decision};
+    use interlock_domain::{
+        Action, AdmissionFacts, ApprovalFacts, ChangeKind, Facts, Outcome, Question, Resource, Timestamp,
+    };
+    use interlock_policy::{default_bundle, default_files, question_of, sample_question};
+
+    use super::*;
+
+    /// `AdmitChange` with everything at one end.
+    fn admission(instant: i64, count: u32, health: Outcome, kind: ChangeKind) -> Question {
+        let mut question = sample_question(Action::AdmitChange);
+        question.now = Timestamp::from_millis(instant);
+        if let Facts::Admission(facts) = &mut question.facts {
+            let AdmissionFacts { approvals, .. } = &mut **facts;
+            match count {
+                0 => *approvals = ApprovalFacts::none(),
+                count => approvals.distinct = count,
+            }
+            approvals.oldest = approvals.oldest.map(|_| Timestamp::from_millis(instant));
+            facts.gates_failed = count;
+            facts.gates_missing = count;
+            facts.exposure_bp = count;
+            facts.stage = count;
+            facts.health = health;
+        }
+        if let Resource::Change { change_kind, .. } = &mut question.resource {
+            *change_kind = kind;
+        }
+        question
+    }
+
+    #[test]
+    fn every_question_that_the_host_builds_is_as_assumed() {
+        use ChangeKind as K;
+        let bundle = default_bundle().unwrap();
+        let files = default_files();
+        let cases = files.iter().filter(|(path, _)| path.starts_with("cases/"));
+        let mut questions: Vec<Question> = cases
+            .flat_map(|(_, text)| serde_json::from_slice::<Vec<Value>>(text).unwrap())
+            .map(|case| question_of(case).unwrap())
+            .chain(Action::ALL.iter().map(|action| sample_question(*action)))
+            .collect();
+        for (instant, count) in [(0, 0), (i64::MIN, 1), (i64::MAX, u32::MAX)] {
+            for health in [Outcome::Pass, Outcome::Warn, Outcome::Hold, Outcome::Fail] {
+                for kind in [K::Release, K::Config, K::Policy, K::Plugin, K::Tenant] {
+                    questions.push(admission(instant, count, health, kind));
+                }
+            }
+        }
+        let mut asked = 0;
+        for question in questions {
+            // A case may ask what the schema does not know; the host denies that before anybody looks.
+            let Ok((request, entities)) = bundle.posed(&question) else { continue };
+            let (Some(who), Some(what), Some(whom)) =
+                (request.principal(), request.action(), request.resource())
+            else {
+                panic!("{question:?}")
+            };
+            let env = RequestEnv::new(who.type_name().clone(), what.clone(), whom.type_name().clone());
+            let all = Policy::parse(None, "permit (principal, action, resource);").unwrap();
+            let set = parts::set_given([&all], &of(bundle.schema(), &env)).unwrap();
+            let answer = Authorizer::new().is_authorized(&request, &set, &entities);
+            assert_eq!(answer.decision(), Decision::Allow, "{question:?}");
+            asked += 1;
+        }
+        assert!(asked > 100, "only {asked} questions");
+    }
+
+    #[test]
+    fn every_sentence_fits_some_kind_of_question_of_the_default_schema() {
+        let bundle = default_bundle().unwrap();
+        let assumed: String =
+            bundle.schema().request_envs().map(|env| of(bundle.schema(), &env).to_string()).collect();
+        for sentence in ASSUMED {
+            let expression = parts::expression(sentence).unwrap().to_string();
+            assert!(assumed.contains(&expression), "{sentence}");
+        }
+    }
+}

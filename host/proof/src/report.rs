@@ -182,7 +182,7 @@ impl Report {
                 Verdict::Proved => {}
                 Verdict::Refuted { example } => {
                     text.push_str(&format!("REFUTED   `{policy}` errs\n"));
-                    tell(&mut text, "would be denied, and should", &[example]);
+                    tell(&mut text, Telling { before: "asked whether ", could: "may" }, &[example]);
                 }
                 Verdict::Unproved { why } => {
                     text.push_str(&format!("UNPROVED  `{policy}` never errs, for {kind}: {why}\n"));
@@ -222,7 +222,7 @@ impl Held {
             Effect::Forbid => "could",
             Effect::Permit => "could not",
         };
-        tell(text, could, &examples);
+        tell(text, Telling { before: "", could }, &examples);
         for Failed { kind, verdict } in failures {
             if let Verdict::Unproved { why } = verdict {
                 text.push_str(&format!("  not known for {kind}: {why}\n"));
@@ -231,8 +231,15 @@ impl Held {
     }
 }
 
+/// What stands around who does what.
+#[derive(Clone, Copy)]
+struct Telling {
+    before: &'static str,
+    could: &'static str,
+}
+
 /// Counterexamples: each once, and what is alike in one line.
-fn tell(text: &mut String, could: &str, examples: &[&Example]) {
+fn tell(text: &mut String, telling: Telling, examples: &[&Example]) {
     const ALIKE_MAX: usize = 6;
     let circumstances =
         |example: &Example| (example.when.clone(), example.because.clone(), example.before.clone());
@@ -242,7 +249,9 @@ fn tell(text: &mut String, could: &str, examples: &[&Example]) {
             continue;
         }
         told.push(example);
-        let sentence = |example: &Example| format!("{} {could} {}", example.who, example.does);
+        let sentence = |example: &Example| {
+            format!("{}{} {} {}", telling.before, example.who, telling.could, example.does)
+        };
         let first = sentence(example);
         text.push_str(&format!("  {first}\n"));
         for (at, each) in example.when.iter().enumerate() {
@@ -333,8 +342,8 @@ impl Against {
                 Comparison::Unproved { why } => text.push_str(&format!("  not known for {kind}: {why}\n")),
             }
         }
-        tell(text, "could now", &won);
-        tell(text, "could no longer", &lost);
+        tell(text, Telling { before: "", could: "could now" }, &won);
+        tell(text, Telling { before: "", could: "could no longer" }, &lost);
     }
 }
 

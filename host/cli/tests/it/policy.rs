@@ -201,7 +201,11 @@ async fn what_holds_is_proved_and_what_does_not_is_shown_with_who_could_do_what(
     .unwrap();
     let refuted = policy(&["prove", &weaker, "--against", &dir, "--action", "ApproveChange"]).await;
     assert_eq!(refuted.code, 1, "{refuted:?}");
-    insta::assert_snapshot!(refuted.stdout);
+    // Without counts and versions, which the next edit of the bundle or another solver changes.
+    let (head, told) = refuted.stdout.split_once('\n').unwrap();
+    assert!(head.contains(" 2 kinds of question, asked of cvc5 "), "{head}");
+    let revision = format!("revision {}", interlock_policy::default_bundle().unwrap().revision);
+    insta::assert_snapshot!(told.replace(&revision, "revision [now]"));
     let json =
         policy(&["prove", &weaker, "--against", &dir, "--action", "ApproveChange", "--output", "json"]).await;
     assert_eq!(parsed(&json)["against"]["overall"], "looser");

@@ -51,3 +51,11 @@ async fn report(files: &Files, old: Option<&Files>, actions: &[Action]) -> Repor
 
 /// What is asked about a change on its way.
 const WAY: &[Action] = &[Action::ApproveChange, Action::AdmitChange];
+
+/// What a person reads, without what the next edit of the bundle or another solver changes.
+fn told(report: &Report) -> String {
+    let lines = report.lines();
+    let (head, rest) = lines.split_once('\n').unwrap();
+    assert!(head.starts_with("interlock-default revision ") && head.contains("asked of cvc5 "), "{head}");
+    rest.replace(&format!("revision {}", report.bundle.revision), "revision [now]")
+}
