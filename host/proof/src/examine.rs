@@ -343,7 +343,7 @@ mod tests {
     #[tokio::test]
     async fn a_policy_that_cannot_be_put_to_the_solver_is_named_with_the_reason() {
         let bundle = interlock_policy::default_bundle().unwrap();
-        let asked = kinds(&bundle).unwrap().swap_remove(0);
+        let asked = kinds(&bundle, &BTreeSet::new()).unwrap().swap_remove(0);
         let bounds = Bounds { timeout: Duration::from_secs(60), memory_bytes_max: 2 << 30 };
         let solver = Solver::find(None, bounds).await.expect("the tests need Debian's `cvc5`");
         let examiner = Examiner { solver: &solver, asked: &asked, unguarded: &bundle.unguarded };

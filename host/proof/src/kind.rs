@@ -1,6 +1,6 @@
 //! The kinds of question that can be asked of a bundle: who (a type), what (an action), about what (a type).
 
-use std::{cmp::Ordering, fmt, sync::Arc};
+use std::{cmp::Ordering, collections::BTreeSet, fmt, sync::Arc};
 
 use cedar_policy::{Entities, Policy, PolicySet, RequestEnv, Schema};
 use interlock_domain::Action;
@@ -71,8 +71,9 @@ impl Asked {
     }
 }
 
-/// Every kind of question that the host asks and the schema knows, in the order of actions.
-pub(crate) fn kinds(bundle: &Bundle) -> Result<Vec<Asked>, Misfit> {
+/// Every kind of question that the host asks and the schema knows, in the order of actions; of these actions, or of all
+/// when there are none.
+pub(crate) fn kinds(bundle: &Bundle, actions_only: &BTreeSet<Action>) -> Result<Vec<Asked>, Misfit> {
     let schema = bundle.schema();
     let actions = Arc::new(schema.action_entities()?);
     let mut found = Vec::new();
@@ -80,6 +81,9 @@ pub(crate) fn kinds(bundle: &Bundle) -> Result<Vec<Asked>, Misfit> {
         let named = |action: &&Action| action.as_str() == env.action().id().unescaped();
         // One that only the schema knows is never asked.
         let Some(&action) = Action::ALL.iter().find(named) else { continue };
+        if !actions_only.is_empty() && !actions_only.contains(&action) {
+            continue;
+        }
         let mut enforced = Vec::new();
         let mut monitored = Vec::new();
         for (policy, watches) in bundle.policies_of(action) {

@@ -107,10 +107,10 @@ fn pairs(
     actions: &BTreeSet<Action>,
 ) -> Result<Vec<Pair>, parts::Misfit> {
     let mut before: BTreeMap<Kind, Asked> = match old {
-        Some(old) => kinds(old)?.into_iter().map(|asked| (asked.kind.clone(), asked)).collect(),
+        Some(old) => kinds(old, actions)?.into_iter().map(|asked| (asked.kind.clone(), asked)).collect(),
         None => BTreeMap::new(),
     };
-    let mut pairs: Vec<Pair> = kinds(bundle)?
+    let mut pairs: Vec<Pair> = kinds(bundle, actions)?
         .into_iter()
         .map(|now| {
             let known = before.remove(&now.kind);
@@ -119,7 +119,6 @@ fn pairs(
         .collect();
     let gone = before.into_values().map(|asked| Pair { now: asked.unanswered(), before: Some(asked) });
     pairs.extend(gone);
-    pairs.retain(|pair| actions.is_empty() || actions.contains(&pair.now.kind.action));
     Ok(pairs)
 }
 

@@ -26,6 +26,8 @@ use tokio::{
 const PROGRAM: &str = "cvc5";
 /// The oldest release whose answers the tests have seen.
 const OLDEST: [u32; 3] = [1, 0, 3];
+/// However little a question may take: a busy machine takes a moment to start a program.
+const VERSION_WITHIN: Duration = Duration::from_secs(5);
 /// After so many questions in a row without an answer nothing more is asked.
 const SILENCES_MAX: u32 = 8;
 /// A model of a few entities is some kilobytes.
@@ -136,7 +138,7 @@ impl Solver {
             .kill_on_drop(true)
             .spawn()
             .map_err(|error| missing(&error))?;
-        let output = timeout(bounds.timeout, child.wait_with_output())
+        let output = timeout(bounds.timeout.max(VERSION_WITHIN), child.wait_with_output())
             .await
             .map_err(|_| unknown("it does not say its version".to_owned()))?
             .map_err(|error| missing(&error))?;
