@@ -185,8 +185,17 @@ impl Change {
             change_kind: self.manifest.kind,
             author: self.author.clone(),
             paused_by_safety: self.paused_by_safety,
-            back_weakens: self.manifest.back_weakens(),
+            back_weakens: self.manifest.plugins.is_some(),
         }
+    }
+
+    /// As policies see it, where it is known whether going back would weaken the checks that are in use.
+    pub fn resource_going_back(&self, weakens: bool) -> Resource {
+        let mut resource = self.resource();
+        if let Resource::Change { back_weakens, .. } = &mut resource {
+            *back_weakens = weakens;
+        }
+        resource
     }
 
     /// In which tenant it is.

@@ -55,7 +55,7 @@ fn plan() -> PluginPlan {
         PluginStep::Activate { name: "size".to_owned(), from: None, to: size() },
         PluginStep::Bind { id: "size".to_owned(), from: None, to },
     ];
-    PluginPlan { steps }
+    PluginPlan { steps, ..PluginPlan::default() }
 }
 
 pub(in crate::change) fn manifest(plugins: Option<PluginPlan>) -> Manifest {
@@ -174,6 +174,7 @@ fn rolling_back_puts_back_what_was_there_while_it_still_holds_what_was_written()
                 back_weakens: true,
             }
     );
+    assert_ne!(change.resource(), change.resource_going_back(false));
     let permit = answered(Action::RollBackRollout, change.resource(), true).permit().unwrap();
     let back = |roster: &Roster, reason: &str| {
         change.put_back(&ana(), reason, &permit, Standing { roster, revision: 1 }, at(3))

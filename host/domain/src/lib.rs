@@ -68,5 +68,5 @@ pub use refusal::Refusal;
 pub use rollout::{
     Directive, Exposure, HealthVerdict, Progress, Rollout, Stage, StageRecord, next_directive_allowed,
 };
-pub use roster::{Active, Binding, BindingRole, Roster, RosterRecord};
+pub use roster::{Active, Binding, BindingRole, Roster, RosterRecord, Weakened};
 pub use time::{Timestamp, TimestampError};

@@ -200,17 +200,6 @@ impl Manifest {
         self.strategy.as_ref().map_or(&[], |strategy| &strategy.plan)
     }
 
-    /// True when it takes a check away or makes it count for less.
-    pub fn weakens(&self) -> bool {
-        self.plugins.as_ref().is_some_and(PluginPlan::weakens)
-            || self.policies.as_ref().is_some_and(|plan| !plan.weakens.is_empty())
-    }
-
-    /// True when to take it back would take a check away or make it count for less.
-    pub fn back_weakens(&self) -> bool {
-        self.plugins.as_ref().is_some_and(|plan| plan.undone().weakens())
-    }
-
     /// True when every target has a stored artifact to go back to.
     pub fn rollback_complete(&self) -> bool {
         self.rollback.iter().all(|target| target.artifact.is_some())

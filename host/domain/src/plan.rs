@@ -1,16 +1,21 @@
 //! What a `plugin` change does to a roster, step by step, each with before and after.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
+use interlock_ledger::Digest;
 use serde::{Deserialize, Serialize};
 
-use crate::{Binding, GateGroup, GateMode, PluginRef};
+use crate::{Binding, GateGroup, PluginRef};
 
 /// The steps of a `plugin` change, in order.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PluginPlan {
     /// At least one.
     pub steps: Vec<PluginStep>,
+    /// Who vouched for the components that it activates when it was proposed: by plugin digest, the names under which the
+    /// keys are trusted, by key id. A component for which nobody did, because the operator asks for nobody, has none.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub signers: BTreeMap<Digest, BTreeMap<String, String>>,
 }
 
 /// One step: what the roster holds before it, and after.
@@ -99,23 +104,6 @@ impl PluginStep {
         }
     }
 
-    /// True when a check goes away by this, or counts for less. Whether other settings, or another digest under the
-    /// same name, are laxer cannot be seen from here; and of an enforced group's other expression it is assumed.
-    fn weakens(&self) -> bool {
-        match self {
-            PluginStep::Activate { .. } | PluginStep::Deactivate { .. } | PluginStep::Grant { .. } => false,
-            PluginStep::Bind { from, to, .. } => {
-                from.as_ref().is_some_and(|from| from.is_weakened_by(Some(to)))
-            }
-            PluginStep::Unbind { from, .. } => from.is_weakened_by(None),
-            PluginStep::Group { from, to, .. } => from.as_ref().is_some_and(|from| {
-                from.mode == GateMode::Enforce
-                    && (to.mode == GateMode::Monitor || to.expression != from.expression)
-            }),
-            PluginStep::Ungroup { from, .. } => from.mode == GateMode::Enforce,
-        }
-    }
-
     /// The name of the plugin that it is about, if it names one.
     pub fn plugin(&self) -> Option<&str> {
         match self {
@@ -132,11 +120,7 @@ impl PluginStep {
 impl PluginPlan {
     /// The plan that takes this one back.
     pub fn undone(&self) -> PluginPlan {
-        PluginPlan { steps: self.steps.iter().rev().map(PluginStep::undone).collect() }
-    }
-
-    /// True when any step takes a check away or makes it count for less, whatever another step adds.
-    pub fn weakens(&self) -> bool {
-        self.steps.iter().any(PluginStep::weakens)
+        let steps = self.steps.iter().rev().map(PluginStep::undone).collect();
+        PluginPlan { steps, signers: self.signers.clone() }
     }
 }

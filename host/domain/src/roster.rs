@@ -8,8 +8,8 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ChangeId, ChangeKind, Environment, Expression, GateGroup, GateMode, PluginPlan, PluginRef, PluginStep,
-    Refusal, TenantId, Timestamp, expression,
+    ChangeId, ChangeKind, Environment, Expression, GateBinding, GateGroup, GateMode, GroupBinding,
+    PluginPlan, PluginRef, PluginStep, Refusal, TenantId, Timestamp, expression,
 };
 
 /// What a bound plugin is for.
@@ -68,19 +68,6 @@ pub struct Binding {
     pub group: Option<String>,
 }
 
-impl Binding {
-    /// True when a step from this to another takes a check away, or makes it count for less.
-    pub(crate) fn is_weakened_by(&self, to: Option<&Binding>) -> bool {
-        let Some(to) = to else { return self.mode == GateMode::Enforce };
-        self.mode == GateMode::Enforce
-            && (to.mode == GateMode::Monitor
-                || to.role != self.role
-                || to.plugin != self.plugin
-                || !self.kinds.is_subset(&to.kinds)
-                || (to.group.is_some() && to.group != self.group))
-    }
-}
-
 /// Which plugins an environment uses, and for what.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Roster {
@@ -90,6 +77,31 @@ pub struct Roster {
     pub bindings: BTreeMap<String, Binding>,
     /// The gate groups by name.
     pub groups: BTreeMap<String, GateGroup>,
+}
+
+/// The checks that one roster takes away from another, or makes count for less.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Weakened {
+    /// Ids of bindings.
+    pub bindings: BTreeSet<String>,
+    /// Names of gate groups.
+    pub groups: BTreeSet<String>,
+}
+
+impl Weakened {
+    /// Has the gates that a plan weakens say what they think of it, and not stop it: a gate that refuses its own removal
+    /// could not be removed, nor one that no longer loads be mended. That it weakens is for persons to answer to.
+    pub fn spare(&self, gates: &mut [GateBinding], groups: &mut [GroupBinding]) {
+        for gate in gates.iter_mut().filter(|gate| self.bindings.contains(gate.called())) {
+            gate.mode = GateMode::Monitor;
+            for group in groups.iter_mut().filter(|group| Some(&group.name) == gate.group.as_ref()) {
+                group.mode = GateMode::Monitor;
+            }
+        }
+        for group in groups.iter_mut().filter(|group| self.groups.contains(&group.name)) {
+            group.mode = GateMode::Monitor;
+        }
+    }
 }
 
 /// A roster as it is kept: the row of one environment.
@@ -178,6 +190,50 @@ impl Roster {
             }
         }
         Ok(())
+    }
+
+    /// The checks that count here and are not there in another roster as they are here, or may count for less: gone, only
+    /// monitored, or bound to fewer kinds of change; another component, or other settings, and whether those are laxer
+    /// cannot be seen from here; a group that counts for less, or judges by another expression. A check that is only
+    /// monitored here, or that is new there, is none.
+    pub fn weakened_by(&self, after: &Roster) -> Weakened {
+        let bindings = self.bindings.iter().filter(|(id, was)| {
+            self.counts(was) && after.bindings.get(*id).is_none_or(|is| !after.keeps(self, was, is))
+        });
+        let groups = self.groups.iter().filter(|(name, was)| {
+            let same = |is: &GateGroup| is.mode == GateMode::Enforce && is.expression == was.expression;
+            was.mode == GateMode::Enforce && !after.groups.get(*name).is_some_and(same)
+        });
+        Weakened {
+            bindings: bindings.map(|(id, _)| id.clone()).collect(),
+            groups: groups.map(|(name, _)| name.clone()).collect(),
+        }
+    }
+
+    /// True when another roster weakens any check of this one.
+    pub fn is_weakened_by(&self, after: &Roster) -> bool {
+        self.weakened_by(after) != Weakened::default()
+    }
+
+    /// Whether what a binding says leads to anything.
+    fn counts(&self, binding: &Binding) -> bool {
+        match binding.group.as_ref().and_then(|group| self.groups.get(group)) {
+            Some(group) => group.mode == GateMode::Enforce,
+            None => binding.mode == GateMode::Enforce,
+        }
+    }
+
+    /// Whether a binding of this roster asks for as much as it did in the one before.
+    fn keeps(&self, before: &Roster, was: &Binding, is: &Binding) -> bool {
+        let component = |roster: &Roster| roster.plugins.get(&was.plugin).map(|active| active.plugin.digest);
+        // Out of its group it judges by itself, which is as much or more.
+        let alone = is.group.is_none() && is.mode == GateMode::Enforce;
+        is.plugin == was.plugin
+            && component(before) == component(self)
+            && is.role == was.role
+            && is.settings == was.settings
+            && was.kinds.is_subset(&is.kinds)
+            && (alone || is.group == was.group && self.counts(is))
     }
 
     /// The gates that judge changes of a kind, by id.

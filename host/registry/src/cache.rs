@@ -56,6 +56,13 @@ impl Cache {
         write(&path, &text, 0o600).await
     }
 
+    pub(crate) async fn forget(&self, digest: Digest) {
+        for what in ["components", "envelopes"] {
+            // What cannot be removed is hashed and verified like anything else when it is read.
+            let _ = tokio::fs::remove_file(self.path(what, digest)).await;
+        }
+    }
+
     fn path(&self, what: &str, digest: Digest) -> PathBuf {
         self.dir.join(what).join(digest.to_hex())
     }

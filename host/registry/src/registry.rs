@@ -127,6 +127,27 @@ impl Registry {
         }
     }
 
+    /// Brings a component by its plugin digest from the folders alone, whatever was pulled before.
+    ///
+    /// # Errors
+    /// When no folder has it.
+    pub async fn pull_from_folders(&self, digest: Digest) -> Result<Pulled, RegistryError> {
+        for dir in self.options.folders.iter().flatten() {
+            if let Some((file, wasm)) = folder::find(dir, digest, self.options.size_bytes_max).await {
+                return self.keep(digest, &wasm, folder::envelopes(&file).await?).await;
+            }
+        }
+        let what = "plugin in the folders";
+        Err(RegistryError::NotFound { reference: Reference::Plugin(digest).to_string(), what })
+    }
+
+    /// Drops a component from the cache: what nobody who counts vouches for is not kept.
+    pub async fn forget(&self, digest: Digest) {
+        if let Some(cache) = &self.cache {
+            cache.forget(digest).await;
+        }
+    }
+
     /// Publishes a component with its envelope. Pushing the same again changes nothing.
     ///
     /// # Errors

@@ -58,6 +58,8 @@ pub struct App {
     pub(crate) seen: Seen,
     /// Wakes the reconciler.
     woken: Notify,
+    /// Wakes whoever follows the rosters.
+    altered: Notify,
     /// What is not in use of the plugin folder: shown by `/ready`.
     pub installed: Installed,
     /// What the shelf has of the rosters.
@@ -109,6 +111,7 @@ impl App {
             keys: KeyCache::default(),
             seen: Seen::default(),
             woken: Notify::new(),
+            altered: Notify::new(),
             installed,
             rosters: Rosters::default(),
         });
@@ -127,6 +130,17 @@ impl App {
     /// Another replica says that there may be something to do.
     pub(crate) fn woken_from_afar(&self) {
         self.woken.notify_one();
+        self.altered.notify_one();
+    }
+
+    /// A roster is another one now.
+    pub(crate) fn alter(&self) {
+        self.altered.notify_one();
+    }
+
+    /// Waits until a roster may be another one.
+    pub(crate) async fn altered(&self) {
+        self.altered.notified().await;
     }
 
     /// Waits until somebody calls [`App::wake`].

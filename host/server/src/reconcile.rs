@@ -31,6 +31,17 @@ const REST: Duration = Duration::from_millis(20);
 /// The leases that this replica holds, and since when.
 type Leases = Mutex<HashMap<ChangeId, (Lease, Timestamp)>>;
 
+/// Has the shelf follow the rosters. What a change asks for before that is loaded then and there.
+async fn follow(app: Arc<App>, tick: Duration) {
+    loop {
+        roster::follow_soon(&app).await;
+        tokio::select! {
+            () = app.altered() => {}
+            () = tokio::time::sleep(tick) => {}
+        }
+    }
+}
+
 /// Leads live changes on.
 #[derive(Debug)]
 pub struct Reconciler {
@@ -48,6 +59,9 @@ impl Reconciler {
     /// Runs until it is told to stop.
     pub async fn run(self, stop: CancellationToken) {
         let tick = Duration::from_millis(self.app.config.rollout.tick_ms);
+        // A component that takes a minute to compile must not keep a rollout from going back.
+        let _following =
+            tokio_util::task::AbortOnDropHandle::new(tokio::spawn(follow(self.app.clone(), tick)));
         let mut pruned = Timestamp::from_millis(0);
         while !stop.is_cancelled() {
             if let Err(error) = self.round().await {
@@ -67,10 +81,9 @@ impl Reconciler {
         }
     }
 
-    /// Follows the rosters, and looks at every live change once.
+    /// Looks at every live change once.
     pub async fn round(&self) -> Result<(), FlowError> {
         bundle::follow_soon(&self.app).await;
-        roster::follow_soon(&self.app).await;
         let live = self.app.store.live_changes().await?;
         let ids: HashSet<&ChangeId> = live.iter().map(|(_, id)| id).collect();
         self.held().retain(|id, _| ids.contains(id));

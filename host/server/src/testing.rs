@@ -37,7 +37,10 @@ use tower::ServiceExt as _;
 
 use crate::{
     App, Config, ManualClock,
-    flow::key::{self, KeyRequest},
+    flow::{
+        key::{self, KeyRequest},
+        roster,
+    },
     reconcile::Reconciler,
     serve,
 };
@@ -113,6 +116,8 @@ impl TestApp {
     /// Has the reconciler look at every live change once.
     pub async fn reconcile(&self) {
         self.reconciler.round().await.unwrap();
+        // In a running server this is a task of its own.
+        roster::follow(&self.app).await.unwrap();
     }
 
     /// Somebody with these roles in the whole tenant, and a key for everything.

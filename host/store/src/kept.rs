@@ -4,7 +4,7 @@ use interlock_domain::Digest;
 
 use crate::{
     Store, StoreError,
-    db::{execute, fetch_optional},
+    db::{execute, fetch_all, fetch_optional},
 };
 
 /// What is kept.
@@ -53,6 +53,31 @@ impl Store {
             bytes
         )?;
         Ok(())
+    }
+
+    /// Keeps what was signed about a component. Each proves itself by its signatures, so there is no entry.
+    pub async fn keep_envelopes(&self, plugin: &Digest, envelopes: &[Vec<u8>]) -> Result<(), StoreError> {
+        for bytes in envelopes {
+            execute!(
+                self.db().writer(),
+                "INSERT INTO plugin_envelopes (plugin, envelope, bytes) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
+                plugin.to_string(),
+                Digest::of(bytes).to_string(),
+                bytes.as_slice()
+            )?;
+        }
+        Ok(())
+    }
+
+    /// The envelopes that are kept of a component: the first ones, should there be very many.
+    pub async fn envelopes(&self, plugin: &Digest) -> Result<Vec<Vec<u8>>, StoreError> {
+        let rows = fetch_all!(
+            self.db().reader(),
+            (Vec<u8>,),
+            "SELECT bytes FROM plugin_envelopes WHERE plugin = $1 ORDER BY envelope LIMIT 1000",
+            plugin.to_string()
+        )?;
+        Ok(rows.into_iter().map(|(bytes,)| bytes).collect())
     }
 
     /// What is kept under a digest. Whether it still has that digest is for the caller to see.

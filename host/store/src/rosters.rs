@@ -79,7 +79,8 @@ impl Store {
             self.db().reader(),
             (i64,),
             "SELECT idx FROM ledger_entries
-             WHERE log = $1 AND object_kind = 'plugin' AND object_id = $2 AND kind = 'plugin.pushed' LIMIT 1",
+             WHERE log = $1 AND object_kind = 'plugin' AND object_id = $2 AND kind IN ('plugin.pushed', 'plugin.pulled')
+             LIMIT 1",
             tenant.as_str(),
             digest.to_string()
         )?;

@@ -1,6 +1,6 @@
 //! `interlock change`
 
-mod sheet;
+pub(crate) mod sheet;
 mod watch;
 
 use std::path::PathBuf;

@@ -25,15 +25,61 @@ pub(crate) struct Acquired {
 pub(crate) async fn acquire(app: &App, reference: &str, field: &str) -> Result<Acquired, FlowError> {
     let parsed: Reference =
         reference.parse().map_err(|error| FlowError::invalid(field, format!("{error}")))?;
-    let pulled = app.registry.pull(&parsed).await.map_err(|error| refused(field, reference, &error))?;
-    let vouched = vouched(app, &pulled.envelopes, pulled.digest, field, reference, pulled.stale.as_deref())?;
+    let pulled = match parsed {
+        // What is cached was perhaps pulled for another tenant: a digest alone opens nothing.
+        Reference::Plugin(digest) => app.registry.pull_from_folders(digest).await,
+        _ => app.registry.pull(&parsed).await,
+    };
+    let pulled = pulled.map_err(|error| refused(field, reference, &error))?;
+    let vouched = vouched(app, &pulled.envelopes, pulled.digest, field, reference, pulled.stale.as_deref());
+    let vouched = match vouched {
+        Ok(vouched) => vouched,
+        Err(error) => {
+            app.registry.forget(pulled.digest).await;
+            return Err(error);
+        }
+    };
     let size_bytes = pulled.wasm.len() as u64;
     let plugin = app.sandbox.install_registered(pulled.digest, pulled.wasm.clone()).await?;
     if let Some(statement) = &vouched.statement {
         as_signed(&plugin, statement, field)?;
     }
     app.store.keep(Kept::Plugin, &pulled.digest, &pulled.wasm).await?;
+    keep_envelopes(app, pulled.digest, &pulled.envelopes).await?;
     Ok(Acquired { plugin, size_bytes, signers: vouched.signers })
+}
+
+/// Keeps what was signed about a component, for whenever it is asked again who vouches for it.
+pub(super) async fn keep_envelopes(
+    app: &App,
+    digest: Digest,
+    envelopes: &[Envelope],
+) -> Result<(), FlowError> {
+    // One that cannot be written down again vouches for nothing.
+    let texts: Vec<Vec<u8>> = envelopes.iter().filter_map(|envelope| envelope.to_json().ok()).collect();
+    Ok(app.store.keep_envelopes(&digest, &texts).await?)
+}
+
+/// Who vouches now for a component that is kept: signers may have been revoked since it came, or more be asked for. What the
+/// operator put into the server's own folder takes nobody else.
+pub(super) async fn still_vouched(
+    app: &App,
+    digest: Digest,
+    field: &str,
+) -> Result<BTreeMap<String, String>, FlowError> {
+    let texts = app.store.envelopes(&digest).await?;
+    let envelopes: Vec<Envelope> = texts.iter().filter_map(|text| Envelope::from_json(text).ok()).collect();
+    let here = app.installed.waiting.iter().any(|waiting| waiting.digest == digest)
+        || app
+            .sandbox
+            .shelf()
+            .slots()
+            .iter()
+            .any(|(slot, plugin)| !slot.contains('/') && plugin.digest() == digest);
+    if here && envelopes.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    Ok(vouched(app, &envelopes, digest, field, &digest.to_string(), None)?.signers)
 }
 
 /// Who vouches for a component, when they are as many as the operator asks for.

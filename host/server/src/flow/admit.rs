@@ -6,6 +6,7 @@
 use super::{
     ask::{ask, question},
     evidence::signature_outcome,
+    roster,
 };
 use crate::{App, FlowError};
 use interlock_domain::{
@@ -64,7 +65,7 @@ pub(crate) async fn admission(
         gates_missing: gates.missing,
         signature: signature(app, change, now).await?,
         rollback_complete: stage.rollback_complete,
-        weakens: change.manifest.weakens(),
+        weakens: weakens(app, change).await?,
         exposure_bp: stage.exposure_bp,
         stage: stage.index,
         health: stage.health,
@@ -76,6 +77,17 @@ pub(crate) async fn admission(
         facts: Facts::Admission(Box::new(facts)),
         now,
     })
+}
+
+/// Whether it takes a check away or makes it count for less, as things stand now: what it was proposed for may have come
+/// to judge something since.
+async fn weakens(app: &App, change: &Change) -> Result<bool, FlowError> {
+    if let Some(plan) = &change.manifest.plugins {
+        let before = roster::in_use(app, change.tenant(), &change.manifest.environment).await?.roster;
+        // A plan that does not fit any more comes to nothing, whatever is answered here.
+        return Ok(before.apply(plan).map_or(true, |after| before.is_weakened_by(&after)));
+    }
+    Ok(change.manifest.policies.as_ref().is_some_and(|plan| !plan.weakens.is_empty()))
 }
 
 /// The approvals whose givers are still active and may still approve this change.

@@ -27,13 +27,20 @@ pub async fn decide(
         let now = app.clock.now();
         let change = load(app, &who.tenant, id).await?;
         expect_revision(&change, revision)?;
-        let (permit, decision) = permit(app, who, command.action(), change.resource(), Some(id), now).await?;
-        let transition = match (&command, &change.manifest.plugins) {
-            (Command::RollBack, Some(_)) => {
+        let (resource, in_use) = match (&command, &change.manifest.plugins) {
+            (Command::RollBack, Some(plan)) => {
                 let in_use = roster::in_use(app, &who.tenant, &change.manifest.environment).await?;
-                change.put_back(who, reason, &permit, in_use.standing(), now)?
+                // One that cannot be taken back any more is refused below, whoever asks.
+                let weakens =
+                    in_use.roster.undo(plan).map_or(true, |back| in_use.roster.is_weakened_by(&back));
+                (change.resource_going_back(weakens), Some(in_use))
             }
-            _ => change.decide(&command, who, reason, &permit, now)?,
+            _ => (change.resource(), None),
+        };
+        let (permit, decision) = permit(app, who, command.action(), resource, Some(id), now).await?;
+        let transition = match &in_use {
+            Some(in_use) => change.put_back(who, reason, &permit, in_use.standing(), now)?,
+            None => change.decide(&command, who, reason, &permit, now)?,
         };
         let change = transition.change.clone();
         let writes = vec![Write::Decision(Box::new(decision)), Write::Change(Box::new(transition))];
@@ -50,7 +57,7 @@ pub async fn decide(
     if command == Command::RollBack {
         metrics::counter!("rollbacks_initiated_total", "tenant" => who.tenant.to_string()).increment(1);
         if change.manifest.plugins.is_some() {
-            roster::follow_soon(app).await;
+            app.alter();
         }
     }
     app.wake();

@@ -9,8 +9,8 @@ use std::{
 use async_trait::async_trait;
 use interlock_domain::{
     Action, Artifact, ArtifactFacts, ArtifactKey, ArtifactRef, ArtifactStatement, ChangeId, Digest,
-    EvidenceRead, Facts, Principal, Question, Released, Resource, SignatureOutcome, TenantId, Timestamp,
-    release_counter_floor,
+    Environment, EvidenceRead, Facts, Principal, Question, Released, Resource, SignatureOutcome, TenantId,
+    Timestamp, release_counter_floor,
 };
 use interlock_sandbox::{Document, EvidenceAnswer, EvidenceSource, Refusal};
 use interlock_vault::signature;
@@ -25,6 +25,7 @@ use crate::{App, FlowError, outside::unavailable};
 pub(crate) struct Evidence {
     pub(crate) app: Arc<App>,
     pub(crate) tenant: TenantId,
+    pub(crate) environment: Environment,
     pub(crate) change: Option<ChangeId>,
     pub(crate) plugin: Digest,
     /// What the roster grants to the plugin.
@@ -53,9 +54,9 @@ impl EvidenceSource for Evidence {
         self.note(source, &decision);
         let answer = if decision.permit().is_none() {
             EvidenceAnswer::Refused(Refusal::Denied(format!(
-                "plugin `{plugin}` may not read `{source}`: {}; grant it with a `plugin` change, `interlock plugin grant \
-                 {plugin} {source}`",
-                decision.reasons().join("; ")
+                "plugin `{plugin}` may not read `{source}`: {}; grant it with a `plugin` change: {}",
+                decision.reasons().join("; "),
+                self.grant_command(plugin, source)
             )))
         } else {
             let answer = self.within_limits(source, key).await;
@@ -65,6 +66,14 @@ impl EvidenceSource for Evidence {
         metrics::counter!("evidence_lookups_total", "source" => source.to_owned(), "outcome" => outcome(&answer))
             .increment(1);
         answer
+    }
+}
+
+impl Evidence {
+    /// What grants one source more. The command says all that a plugin may read, so it names what it has already.
+    fn grant_command(&self, plugin: &str, source: &str) -> String {
+        let sources: Vec<&str> = self.granted.iter().map(String::as_str).chain([source]).collect();
+        format!("`interlock plugin grant {plugin} {} --environment {}`", sources.join(" "), self.environment)
     }
 }
 

@@ -19,7 +19,6 @@ use super::{
     health::{self, Judged},
     plugin::{Answered, Asking, Failed, call},
     review::{ask_gates, review},
-    roster,
 };
 use crate::{App, FlowError};
 
@@ -66,7 +65,7 @@ pub(crate) async fn lead(app: &Arc<App>, change: &Change, lease: &Lease) -> Resu
                     let led = step(app, lease, now, decisions, transition).await?;
                     if in_force {
                         bundle::follow_soon(app).await;
-                        roster::follow_soon(app).await;
+                        app.alter();
                         // The other replicas have a roster or policies to follow.
                         app.wake();
                     }

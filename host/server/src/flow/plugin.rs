@@ -67,13 +67,14 @@ pub(crate) async fn call<T>(
     request: Request,
     wanted: impl FnOnce(Response) -> Option<T>,
 ) -> Result<Answered<T>, Failed> {
-    let Asking { app, tenant, environment: _, change, now } = asking;
+    let Asking { app, tenant, environment, change, now } = asking;
     let function = request.function();
     let mut reads = Vec::new();
     let call = match callable(asking, plugin).await {
         Ok((found, granted)) => {
             let (tenant, change) = (tenant.clone(), Some(change.clone()));
             let evidence = Arc::new(Evidence {
+                environment: environment.clone(),
                 app: app.clone(),
                 tenant,
                 change,

@@ -109,10 +109,10 @@ pub async fn propose(app: &Arc<App>, who: &Actor, proposal: Proposal) -> Result<
     let now = app.clock.now();
     let (permit, decision) = may_propose(app, who, &proposal, None, now).await?;
     let id = ChangeId::new(app.clock.uuid());
-    let (draft, planned) = draft(app, who, &id, proposal, now).await?;
+    let (draft, besides) = draft(app, who, &id, proposal, now).await?;
     let transition = Change::propose(draft, id, &permit, now)?;
     let change = transition.change.clone();
-    app.commit(who, now, writes(decision, planned, transition)).await?;
+    app.commit(who, now, writes(decision, besides, transition)).await?;
     metrics::counter!("deployments_initiated_total", "tenant" => who.tenant.to_string()).increment(1);
     app.wake();
     Ok(change)
@@ -132,10 +132,10 @@ pub async fn revise(
         let change = super::change::load(app, &who.tenant, id).await?;
         super::change::expect_revision(&change, revision)?;
         let (permit, decision) = may_propose(app, who, &proposal, Some(id), now).await?;
-        let (draft, planned) = draft(app, who, id, proposal.clone(), now).await?;
+        let (draft, besides) = draft(app, who, id, proposal.clone(), now).await?;
         let transition = change.revise(draft, &permit, now)?;
         let revised = transition.change.clone();
-        match app.commit(who, now, writes(decision, planned, transition)).await {
+        match app.commit(who, now, writes(decision, besides, transition)).await {
             // As in `decide`: whoever gave no revision did not mean one.
             Err(FlowError::Store(StoreError::Conflict { .. })) if tries < TRIES => tries += 1,
             done => {
@@ -147,10 +147,11 @@ pub async fn revise(
     }
 }
 
-fn writes(permitted: Decision, planned: Option<Decision>, transition: Transition) -> Vec<Write> {
-    let decisions = std::iter::once(permitted).chain(planned);
-    let decisions = decisions.map(|decision| Write::Decision(Box::new(decision)));
-    decisions.chain([Write::Change(Box::new(transition))]).collect()
+fn writes(permitted: Decision, besides: Vec<Write>, transition: Transition) -> Vec<Write> {
+    let mut writes = vec![Write::Decision(Box::new(permitted))];
+    writes.extend(besides);
+    writes.push(Write::Change(Box::new(transition)));
+    writes
 }
 
 async fn may_propose(
@@ -168,14 +169,15 @@ async fn may_propose(
     permit(app, who, Action::ProposeChange, place, change, now).await
 }
 
-/// Resolves a proposal: artifacts, population, way back, plugins, and the plan that approvers will see.
+/// Resolves a proposal: artifacts, population, way back, plugins, and the plan that approvers will see; with what else is on
+/// record of how it came about.
 async fn draft(
     app: &Arc<App>,
     who: &Actor,
     id: &ChangeId,
     proposal: Proposal,
     now: Timestamp,
-) -> Result<(Draft, Option<Decision>), FlowError> {
+) -> Result<(Draft, Vec<Write>), FlowError> {
     if proposal.title.trim().is_empty() || proposal.title.len() > 200 {
         return Err(FlowError::invalid("/title", "the title has 1 to 200 characters"));
     }
@@ -184,8 +186,8 @@ async fn draft(
     }
     match proposal.kind {
         ChangeKind::Release => {}
-        ChangeKind::Plugin => return Ok((enroll::draft(app, who, proposal).await?, None)),
-        ChangeKind::Policy => return Ok((adopt::draft(app, who, proposal).await?, None)),
+        ChangeKind::Plugin => return enroll::draft(app, who, proposal).await,
+        ChangeKind::Policy => return Ok((adopt::draft(app, who, proposal).await?, Vec::new())),
         ChangeKind::Config | ChangeKind::Tenant => {
             let detail = format!(
                 "changes of kind `{}` cannot be proposed yet; propose a `release`, a `plugin` or a `policy` change",
@@ -270,7 +272,7 @@ async fn draft(
         author: who.clone(),
         expires_after_ms: app.config.rollout.expires_after_ms,
     };
-    Ok((draft, Some(planned)))
+    Ok((draft, vec![Write::Decision(Box::new(planned))]))
 }
 
 /// What only a release can have, if it is given.

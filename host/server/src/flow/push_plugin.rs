@@ -8,7 +8,7 @@ use interlock_store::{Kept, Note, Write};
 use interlock_vault::envelope::Envelope;
 
 use super::{
-    acquire::{as_signed, vouched},
+    acquire::{as_signed, keep_envelopes, vouched},
     ask::permit,
     change::tenant,
 };
@@ -33,6 +33,7 @@ pub async fn push(
     }
     let about = plugin.description();
     app.store.keep(Kept::Plugin, &digest, &wasm).await?;
+    keep_envelopes(app, digest, envelope.map_or(&[], std::slice::from_ref)).await?;
     let note = Note {
         kind: "plugin.pushed",
         object_kind: "plugin",
@@ -42,6 +43,11 @@ pub async fn push(
             "signers": vouched.signers,
         }),
     };
-    app.commit(who, now, vec![Write::Decision(Box::new(decision)), Write::Note(note)]).await?;
+    // Pushed again it is what it was: one who vouches for it more is seen when it is activated.
+    let mut writes = vec![Write::Decision(Box::new(decision))];
+    if !app.store.has_pushed(&who.tenant, &digest).await? {
+        writes.push(Write::Note(note));
+    }
+    app.commit(who, now, writes).await?;
     Ok(plugin)
 }

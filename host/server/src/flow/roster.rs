@@ -6,7 +6,7 @@ use interlock_domain::{
     Action, Active, Actor, Binding, BindingRole, ChangeKind, Digest, Environment, Facts, GateMode, PluginRef,
     Principal, Question, Resource, Roster, RosterRecord, Standing, TenantId,
 };
-use interlock_sandbox::{Plugin, types::PluginKind};
+use interlock_sandbox::{InstallError, Plugin, types::PluginKind};
 use interlock_store::Kept;
 use tracing::{info, warn};
 
@@ -49,8 +49,21 @@ pub(crate) async fn in_use(
 
 /// What an environment uses, for somebody who may read it.
 pub async fn show(app: &App, who: &Actor, environment: &Environment) -> Result<InUse, FlowError> {
-    may_read(app, who, Action::ReadPlugin, tenant(who)).await?;
+    may_see(app, who, environment).await?;
     in_use(app, &who.tenant, environment).await
+}
+
+/// Whoever may read the plugins of the tenant, or the changes of the environment: those are what its roster was made of.
+async fn may_see(app: &App, who: &Actor, environment: &Environment) -> Result<(), FlowError> {
+    let there = Resource::Environment {
+        tenant: who.tenant.clone(),
+        environment: environment.clone(),
+        change_kind: None,
+    };
+    match may_read(app, who, Action::ReadPlugin, tenant(who)).await {
+        Err(FlowError::Denied { .. }) => may_read(app, who, Action::ReadChange, there).await,
+        answered => answered,
+    }
 }
 
 /// What is configured for an environment: the plugins of the server's folder, with the bindings of `interlock.toml`.
@@ -127,13 +140,23 @@ pub(crate) async fn ready(app: &App, digest: &Digest) -> Result<Result<Arc<Plugi
     }
     let loaded = match app.store.kept(Kept::Plugin, digest).await? {
         None => Err("it is not kept".to_owned()),
-        Some(wasm) => app.sandbox.install_registered(*digest, wasm).await.map_err(|error| error.to_string()),
+        Some(wasm) => match app.sandbox.install_registered(*digest, wasm).await {
+            // Not its fault, so it is tried again when it is next asked for.
+            Err(error) if is_passing(&error) => return Ok(Err(error.to_string())),
+            installed => installed.map_err(|error| error.to_string()),
+        },
     };
     match &loaded {
         Ok(_) => app.rosters.mended(digest),
         Err(reason) => app.rosters.broke(*digest, reason.clone(), now),
     }
     Ok(loaded)
+}
+
+/// Whether it is the host that could not do it just now, and not the component that cannot be used.
+pub(super) fn is_passing(error: &InstallError) -> bool {
+    use InstallError as E;
+    matches!(error, E::CompilerBusy { .. } | E::CompilerFailed { .. } | E::Host { .. })
 }
 
 /// The plugin that is active under a name. The inner error says why it does not load.

@@ -53,6 +53,7 @@ fn plugin(app: &TestApp, change: Option<&Value>) -> Evidence {
         "unheard-of",
     ];
     Evidence {
+        environment: "staging".parse().unwrap(),
         app: app.app.clone(),
         tenant: TENANT.parse().unwrap(),
         change: change.map(|change| change["id"].as_str().unwrap().parse().unwrap()),
@@ -151,7 +152,7 @@ async fn every_look_up_is_asked_of_the_policies_and_each_source_is_noted_once() 
     assert_eq!(found(&about, "config", "k").await, json!({ "a": 1 }));
     assert_eq!(refused(&about, "config", "other").await, "not found");
     let why = refused(&about, "fleet", "population").await;
-    assert!(why.contains("interlock plugin grant probe fleet"), "{why}");
+    assert!(why.contains("interlock plugin grant probe config fleet --environment staging"), "{why}");
     refused(&about, "fleet", "population").await;
     let reads = about.reads.lock().unwrap().clone();
     let noted: Vec<_> = reads.iter().map(|read| (read.source.as_str(), read.allowed)).collect();

@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 
 use axum::{body::Body, http::Method};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use interlock_domain::{Digest, Role};
+use interlock_domain::{AccountKind, Digest, Role, Scope};
+use interlock_ledger::Entry;
 use interlock_registry::{Options, Publication, Reference, Registry, testing::DockerRegistry};
-use interlock_server::testing::{Answer, Client, TestApp, built_plugins};
+use interlock_server::testing::{Answer, Client, TENANT, TestApp, built_plugins};
 use interlock_store::Kept;
 use interlock_vault::envelope::{AuthorKey, Envelope, PluginStatement};
 use serde_json::{Value, json};
@@ -182,4 +183,82 @@ async fn that_nobody_has_to_sign_is_shown_by_ready() {
     let shown = signers(&start("localhost:1", 0).await).await;
     assert_eq!(shown["status"], "degraded");
     assert!(shown["detail"].as_str().unwrap().contains("`plugins.signers_min` is 0"), "{shown}");
+}
+
+/// What was signed about a component by this key.
+fn envelope(key: &AuthorKey, wasm: &[u8]) -> Envelope {
+    let mut envelope = Envelope::new(&PluginStatement {
+        v: 1,
+        name: "silence".to_owned(),
+        version: "0.1.0".to_owned(),
+        kind: "health-check".to_owned(),
+        digest: Digest::of(wasm),
+    })
+    .unwrap();
+    envelope.sign(key).unwrap();
+    envelope
+}
+
+fn distrust(app: &TestApp, name: &str) {
+    std::fs::remove_file(app.app.config.plugins.trusted_signers_dir.join(format!("{name}.pem"))).unwrap();
+}
+
+fn by_digest(wasm: &[u8]) -> Value {
+    json!({ "kind": "plugin", "environment": "staging", "title": "Silence",
+        "plugins": [{ "activate": { "digest": Digest::of(wasm) } }] })
+}
+
+#[tokio::test]
+async fn who_vouches_is_asked_again_when_a_kept_component_is_activated_and_when_that_is_admitted() {
+    let app = TestApp::start().await;
+    let ana = app.person("Ana", &[Role::ReleaseManager]).await;
+    let wasm = component();
+    let vendor = AuthorKey::generate().unwrap();
+    trust(&app, "vendor", &vendor);
+    push(&ana, &wasm, Some(&envelope(&vendor, &wasm))).await.ok();
+    let proposed = ana.post("/changes", by_digest(&wasm)).await.ok();
+    let signers = &proposed["manifest"]["plugins"]["signers"][Digest::of(&wasm).to_string()];
+    assert_eq!(signers.as_object().unwrap().values().collect::<Vec<_>>(), ["vendor"], "{proposed:#}");
+    distrust(&app, "vendor");
+    app.reconcile().await;
+    let rejected = ana.get(&format!("/changes/{}", proposed["id"].as_str().unwrap())).await.ok();
+    assert_eq!(rejected["state"], "rejected");
+    assert!(rejected["note"].as_str().unwrap().contains("plugins.signers_min"), "{rejected:#}");
+    let refused = ana.post("/changes", by_digest(&wasm)).await.problem("invalid");
+    assert_eq!(refused["field"], "/plugins/0/activate/digest", "{refused}");
+    // Trusted again, it is as good as before.
+    trust(&app, "vendor", &vendor);
+    ana.post("/changes", by_digest(&wasm)).await.ok();
+}
+
+#[tokio::test]
+async fn what_is_pulled_is_on_record_is_the_tenants_from_then_on_and_nobody_elses() {
+    let server = DockerRegistry::start().unwrap();
+    let vendor = AuthorKey::generate().unwrap();
+    let reference = publish(&server, &[&vendor], "0.1.0").await;
+    let app = start(&server.host, 1).await;
+    let cached = app.app.config.plugins.registry.cache_dir.join("components");
+    refused(&propose(&app, 0, &reference).await);
+    let left = std::fs::read_dir(&cached).map_or(0, |files| files.count());
+    assert_eq!(left, 0, "what nobody vouches for is not kept");
+
+    trust(&app, "vendor", &vendor);
+    propose(&app, 1, &reference).await.ok();
+    let rows = app.app.store.rows(TENANT, 0, 1_000).await.unwrap();
+    let pulled = rows.iter().filter(|row| Entry::parse(&row.body).unwrap().kind == "plugin.pulled");
+    let notes: Vec<Value> =
+        pulled.map(|row| serde_json::from_slice(row.payload.as_ref().unwrap()).unwrap()).collect();
+    assert_eq!((notes.len(), &notes[0]["reference"]), (1, &json!(reference)));
+    assert_eq!(notes[0]["signers"].as_object().unwrap().values().collect::<Vec<_>>(), ["vendor"]);
+    // By digest alone from now on, for this tenant.
+    let ana = app.person("Ana", &[Role::ReleaseManager]).await;
+    ana.post("/changes", by_digest(&component())).await.ok();
+    let zed = app
+        .with_key("other", AccountKind::User, "Zed", &[Role::ReleaseManager], &[Scope::Read, Scope::Write])
+        .await;
+    zed.post("/changes", by_digest(&component())).await.problem("invalid");
+    let mut by_reference = by_digest(&component());
+    by_reference["plugins"] = json!([{ "activate": { "reference": Digest::of(component()).to_string() } }]);
+    zed.post("/changes", by_reference).await.problem("invalid");
+    zed.get(&format!("/plugins/{}", Digest::of(component()))).await.problem("not-found");
 }

@@ -116,6 +116,15 @@ impl Ward {
         self.shown(&change).await
     }
 
+    /// Cleo agrees to a change, and the reconciler looks at it.
+    async fn agreed(&self, change: &Value) -> Value {
+        let path = format!("/changes/{}/approve", change["id"].as_str().unwrap());
+        let answer = json!({ "digest": change["digest"], "reason": "it is being tuned" });
+        self.post(&self.cleo, &path, answer).await.ok();
+        self.app.reconcile().await;
+        self.shown(change).await
+    }
+
     async fn shown(&self, change: &Value) -> Value {
         self.ana.get(&format!("/changes/{}", change["id"].as_str().unwrap())).await.ok()
     }
@@ -219,12 +228,80 @@ async fn from_enforce_to_monitor_takes_an_approval_also_where_nothing_is_guarded
     );
     let step = &change["manifest"]["plugins"]["steps"][0];
     assert_eq!(step["to"]["settings"], step["from"]["settings"], "what is left out stays as it is");
-    let answer = json!({ "digest": change["digest"], "reason": "it is being tuned" });
-    ward.cleo.post(&format!("/changes/{}/approve", change["id"].as_str().unwrap()), answer).await.ok();
-    ward.app.reconcile().await;
-    assert_eq!(ward.shown(&change).await["state"], "completed");
+    assert_eq!(ward.agreed(&change).await["state"], "completed");
     assert_eq!(ward.roster().await["bindings"]["size-limit"]["mode"], "monitor");
     assert_eq!(ward.release().await["state"], "rolling_out");
+}
+
+#[tokio::test]
+async fn other_settings_and_another_component_of_a_gate_that_counts_take_an_approval_and_so_does_going_back()
+{
+    let machine = Machine::new();
+    let ward = Ward::open(machine.start().await).await;
+    for wasm in [component("size-limit"), rebuilt("size-limit")] {
+        push(&ward.ana, &wasm).await.ok();
+    }
+    ward.changed(strict_gate()).await;
+    let lax = json!([{ "bind": { "id": "size-limit", "settings": { "max_bytes": 100_000 } } }]);
+    let lax = ward.changed(lax).await;
+    assert_eq!(lax["state"], "approving");
+    assert_eq!(ward.agreed(&lax).await["state"], "completed");
+    assert_eq!(ward.release().await["state"], "rolling_out");
+    // Whether other settings are stricter, nobody can tell for them.
+    let strict = ward.changed(json!([bound("enforce")])).await;
+    assert_eq!(ward.agreed(&strict).await["state"], "completed");
+    assert_eq!(ward.release().await["state"], "rejected");
+    ward.back(&ward.ana, &strict).await.problem("denied");
+    assert_eq!(ward.release().await["state"], "rejected", "its author alone does not loosen it");
+
+    let newer = json!([{ "activate": { "digest": Digest::of(rebuilt("size-limit")) } }]);
+    let newer = ward.changed(newer).await;
+    assert_eq!(newer["state"], "approving");
+    assert_eq!(ward.agreed(&newer).await["state"], "completed");
+    ward.back(&ward.ana, &newer).await.problem("denied");
+    assert_eq!(ward.back(&ward.cleo, &newer).await.ok()["state"], "rolled_back");
+    // What judges nothing is the author's to alter.
+    let beside = json!([{ "bind": { "id": "trial", "plugin": "size-limit", "mode": "monitor" } }]);
+    assert_eq!(ward.changed(beside).await["state"], "completed");
+    let tuned = json!([{ "bind": { "id": "trial", "settings": { "max_bytes": 9 } } }]);
+    assert_eq!(ward.changed(tuned).await["state"], "completed");
+}
+
+#[tokio::test]
+async fn a_gate_does_not_stop_its_own_removal_once_somebody_answers_for_that() {
+    let machine = Machine::new();
+    let ward = Ward::open(machine.start().await).await;
+    push(&ward.ana, &component("size-limit")).await.ok();
+    push(&ward.ana, &rebuilt("direct")).await.ok();
+    let activate = json!({ "activate": { "digest": Digest::of(component("size-limit")) } });
+    let jam =
+        json!({ "bind": { "plugin": "size-limit", "settings": { "max_bytes": 1 }, "kinds": ["plugin"] } });
+    assert_eq!(ward.changed(json!([activate, jam])).await["state"], "completed");
+    // From now on it refuses every plugin change that brings a component.
+    let newer = json!({ "activate": { "digest": Digest::of(rebuilt("direct")) } });
+    assert_eq!(ward.changed(json!([newer])).await["state"], "rejected");
+    let both = ward.changed(json!([newer, { "unbind": "size-limit" }])).await;
+    assert_eq!(both["state"], "approving", "it is asked, and does not stop it: {both:#}");
+    assert_eq!(both["gates"][0]["verdict"]["outcome"], "fail");
+    assert!(both["hold"]["reasons"][0].as_str().unwrap().contains("approvals.weakening"), "{}", both["hold"]);
+    assert_eq!(ward.agreed(&both).await["state"], "completed");
+}
+
+#[tokio::test]
+async fn whoever_manages_the_releases_of_one_environment_sees_and_binds_its_plugins_and_no_others() {
+    let machine = Machine::new();
+    let ward = Ward::open(machine.start().await).await;
+    push(&ward.ana, &component("size-limit")).await.ok();
+    let admin = ward.app.person("Adi", &[Role::Administrator]).await;
+    let key = json!({ "name": "Sue", "kind": "user", "scopes": ["read", "write"], "expires_in_ms": 3_600_000,
+        "roles": [{ "role": "release_manager", "environment": "staging" }] });
+    let key = ward.post(&admin, "/keys", key).await.ok();
+    let sue = ward.app.client(TENANT, key["key"].as_str());
+    sue.get("/rosters/staging").await.ok();
+    sue.get("/rosters/production").await.problem("denied");
+    let proposal =
+        json!({ "kind": "plugin", "environment": "staging", "title": "A gate", "plugins": strict_gate() });
+    ward.post(&sue, "/changes", proposal).await.ok();
 }
 
 #[tokio::test]
@@ -235,14 +312,11 @@ async fn of_two_plugin_changes_about_one_thing_the_later_is_overtaken_and_others
     ward.changed(strict_gate()).await;
     let bind =
         |max_bytes: u64| json!([{ "bind": { "id": "size-limit", "settings": { "max_bytes": max_bytes } } }]);
-    let first = ward.propose(bind(10)).await.ok();
-    let second = ward.propose(bind(20)).await.ok();
+    let first = ward.changed(bind(10)).await;
+    let second = ward.changed(bind(20)).await;
     let other = json!([{ "bind": { "id": "also", "plugin": "size-limit", "settings": { "max_bytes": 9 } } }]);
     let beside = ward.propose(other).await.ok();
-    for _ in 0..3 {
-        ward.app.reconcile().await;
-    }
-    let (first, second) = (ward.shown(&first).await, ward.shown(&second).await);
+    let (first, second) = (ward.agreed(&first).await, ward.agreed(&second).await);
     let (won, lost) = if first["state"] == "completed" { (first, second) } else { (second, first) };
     assert_eq!((&won["state"], &lost["state"]), (&json!("completed"), &json!("rejected")));
     let note = lost["note"].as_str().unwrap();
@@ -555,7 +629,8 @@ async fn a_running_change_keeps_the_components_that_it_began_with() {
     assert_eq!(release["state"], "rolling_out");
     push(&ward.ana, &rebuilt("direct")).await.ok();
     let change = ward.changed(json!([{ "activate": { "digest": Digest::of(rebuilt("direct")) } }])).await;
-    assert_eq!(change["state"], "completed", "{change:#}");
+    // It is the strategy that is bound.
+    assert_eq!(ward.agreed(&change).await["state"], "completed", "{change:#}");
     ward.app.app.store.close().await;
     drop(ward);
     // After a restart the old component is not on the shelf of this environment any more, and is there all the same.

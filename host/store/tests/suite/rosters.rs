@@ -61,7 +61,7 @@ pub(crate) fn record(change: &Change, revision: u64, roster: Roster) -> RosterRe
 fn plan() -> PluginPlan {
     let activate = PluginStep::Activate { name: "size".to_owned(), from: None, to: size() };
     let bind = PluginStep::Bind { id: "size".to_owned(), from: None, to: gate() };
-    PluginPlan { steps: vec![activate, bind] }
+    PluginPlan { steps: vec![activate, bind], ..PluginPlan::default() }
 }
 
 fn admitted(world: &World, change: &Change, roster: &Roster, revision: u64) -> Transition {

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use crate::output::{Column, at, lines, rows};
 
 /// The whole sheet.
-pub(super) fn sheet(change: &Value) -> String {
+pub(crate) fn sheet(change: &Value) -> String {
     let waits = matches!(change["state"].as_str(), Some("gating" | "approving"));
     let deadline: &[Column] = if waits { &[("expires", "/expires_at")] } else { &[] };
     // A change of plugins or policies reaches no target.
@@ -135,7 +135,26 @@ fn steps(change: &Value) -> String {
             })
         })
         .collect();
-    rows(&steps, &[("STEP", "/step"), ("OF", "/name"), ("BEFORE", "/from"), ("AFTER", "/to")])
+    let columns = [("STEP", "/step"), ("OF", "/name"), ("BEFORE", "/from"), ("AFTER", "/to")];
+    if steps.is_empty() { String::new() } else { rows(&steps, &columns) + &signers(change) }
+}
+
+/// Who vouched for each component that the change activates.
+fn signers(change: &Value) -> String {
+    let plan = change.pointer("/manifest/plugins").unwrap_or(&Value::Null);
+    let activated = list(plan, "/steps").iter().filter(|step| step["step"] == "activate");
+    let mut text = String::new();
+    for component in activated.filter_map(|step| step.get("to")) {
+        let by_key = plan["signers"][at(component, "/digest")].as_object();
+        let names: Vec<String> = by_key.into_iter().flatten().map(|(_, name)| at(name, "")).collect();
+        let names = if names.is_empty() { "nobody".to_owned() } else { names.join(", ") };
+        text.push_str(&format!(
+            "{} {} is signed by {names}\n",
+            at(component, "/name"),
+            at(component, "/version")
+        ));
+    }
+    text
 }
 
 /// One side of a step, as short as it can be said exactly.

@@ -12,7 +12,8 @@ use serde_json::{Value, json};
 use super::publish::read_envelope;
 use crate::{
     client::{Client, Connection, Failure},
-    cmd::change::FIELDS,
+    cmd::change::{FIELDS, sheet::sheet},
+    confirm::Confirm,
     output::{self, Format, Outcome},
 };
 
@@ -104,6 +105,8 @@ pub(crate) struct Back {
     /// Why.
     #[arg(long)]
     reason: String,
+    #[command(flatten)]
+    confirm: Confirm,
 }
 
 impl List {
@@ -167,7 +170,9 @@ impl Activate {
     pub(super) async fn run(self, connection: &Connection, format: Format) -> Result<Outcome, Failure> {
         let client = connection.client()?;
         let path = Path::new(&self.component);
-        let (wish, shown) = if path.is_file() {
+        // What is written like a file is meant as one.
+        let as_file = path.extension().is_some_and(|extension| extension == "wasm");
+        let (wish, shown) = if path.is_file() || as_file {
             let pushed = push(&client, path.to_owned()).await?;
             let shown = format!("{} {}", output::at(&pushed, "/name"), output::at(&pushed, "/version"));
             (json!({ "digest": pushed["digest"] }), shown)
@@ -225,19 +230,25 @@ impl Grant {
 }
 
 impl Back {
-    /// Rolls back the newest completed change that is about the plugin.
+    /// Rolls back the newest completed change that brought a version of the plugin into use, with whatever else it did.
     pub(super) async fn run(self, connection: &Connection, format: Format) -> Result<Outcome, Failure> {
         let client = connection.client()?;
         let changes = client.list("/changes?state=completed", CHANGES_MAX).await?;
         let newest = changes.iter().find(|change| {
-            change["manifest"]["environment"] == self.environment.as_str() && is_about(change, &self.plugin)
+            change["manifest"]["environment"] == self.environment.as_str() && activates(change, &self.plugin)
         });
         let Some(newest) = newest else {
             return Err(Failure::Refused(format!(
-                "no completed change in `{}` is about plugin `{}`, so there is nothing to go back from",
+                "no completed change in `{}` brought a version of plugin `{}` into use, so there is nothing to go back \
+                 from; what other changes did is taken back by `interlock change rollback`",
                 self.environment, self.plugin
             )));
         };
+        if !self.confirm.yes {
+            // Not to stdout, which holds the answer alone.
+            eprintln!("{}", sheet(newest));
+            self.confirm.ask("take this change back")?;
+        }
         let path = format!("/changes/{}/rollback", output::at(newest, "/id"));
         let body = client.post(&path, &json!({ "reason": self.reason })).await?.body;
         output::record(&body, FIELDS, format)?;
@@ -262,19 +273,10 @@ impl About {
     }
 }
 
-/// Whether a step of a change names a plugin.
-fn is_about(change: &Value, plugin: &str) -> bool {
+/// Whether a change brought a version of a plugin into use.
+fn activates(change: &Value, plugin: &str) -> bool {
     let steps = change.pointer("/manifest/plugins/steps").and_then(Value::as_array);
-    steps.into_iter().flatten().any(|step| {
-        let of_step = match step["step"].as_str() {
-            Some("activate" | "deactivate") => &step["name"],
-            Some("grant") => &step["plugin"],
-            Some("bind") => &step["to"]["plugin"],
-            Some("unbind") => &step["from"]["plugin"],
-            _ => &Value::Null,
-        };
-        of_step == plugin
-    })
+    steps.into_iter().flatten().any(|step| step["step"] == "activate" && step["name"] == plugin)
 }
 
 pub(super) async fn roster(client: &Client, environment: &str) -> Result<Value, Failure> {

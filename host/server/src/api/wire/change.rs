@@ -284,6 +284,10 @@ shape! {
     PluginPlan {
         /// At least one.
         steps: Vec<PluginStep>,
+        /// Who vouched for the components that it activates when it was proposed: by plugin digest, the names under which
+        /// the keys are trusted, by key id. Absent when nobody did, because the operator asks for nobody.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        signers: BTreeMap<String, BTreeMap<String, String>>,
     }
     /// What a plugin is used for.
     Binding {
