@@ -117,7 +117,7 @@ async fn a_grant_names_all_that_a_plugin_may_read() {
 }
 
 #[tokio::test]
-async fn one_command_goes_back_from_the_newest_change_about_a_plugin() {
+async fn one_command_goes_back_to_the_version_before() {
     let bound = json!([{ "step": "bind", "id": "strict", "from": null, "to": { "plugin": "size-limit" } }]);
     let items = json!([
         change("chg_9", "production", activated("size-limit")),
@@ -125,17 +125,28 @@ async fn one_command_goes_back_from_the_newest_change_about_a_plugin() {
         change("chg_7", "staging", bound),
         change("chg_6", "staging", activated("size-limit")),
     ]);
-    let server = answering([json!({ "items": items, "next_cursor": null }), json!({ "id": "chg_7" })]).await;
-    let back = ["plugin", "back", "size-limit", "-e", "staging", "--reason", "too strict"];
+    let page = json!({ "items": items, "next_cursor": null });
+    let server = answering([page.clone(), json!({ "id": "chg_6" })]).await;
+    let back = ["plugin", "back", "size-limit", "-e", "staging", "--reason", "too strict", "--yes"];
     let run = server.run(&back, "").await;
     assert_eq!(run.code, 0, "{}", run.stderr);
     let asked = server.asked();
     assert_eq!(
         asked[1],
-        ("POST /v1/tenants/default/changes/chg_7/rollback".to_owned(), json!({ "reason": "too strict" }))
+        ("POST /v1/tenants/default/changes/chg_6/rollback".to_owned(), json!({ "reason": "too strict" }))
     );
     let none = answering([json!({ "items": [], "next_cursor": null })]).await.run(&back, "").await;
     assert_eq!(none.code, 1);
+    // Everything else that the change did is taken back as well, so it is shown, and asked for.
+    let (asking, _) = back.split_last_chunk::<1>().unwrap();
+    let server = answering([page]).await;
+    let refused = server.run(asking, "n\n").await;
+    assert_eq!((refused.code, server.asked().len()), (1, 1), "{}", refused.stderr);
+    assert!(
+        refused.stderr.contains("chg_6") && refused.stderr.contains("take this change back?"),
+        "{}",
+        refused.stderr
+    );
     assert!(none.stderr.contains("nothing to go back from"), "{}", none.stderr);
 }
 
