@@ -25,6 +25,7 @@ use serde_json::Value;
 
 pub use load::ApplicationCase;
 pub use question::{Access, Search, Thing, Verb, Wanted};
+pub use search::{Found, Part};
 
 use crate::{BundleError, Limits, bucket::Notes, files};
 

@@ -161,6 +161,13 @@ pub struct Policies {
     pub evaluations_max: usize,
     /// Most results of one search; the rest is on the next page.
     pub results_max: usize,
+    /// Longest type, id or action name in a question, in bytes.
+    pub id_bytes_max: usize,
+    /// Largest `properties` or `context` in a question, in bytes of JSON.
+    pub properties_bytes_max: usize,
+    /// Most that the questions of one batch hold together, in bytes: what an item takes from the batch counts in every item
+    /// that takes it. A search ends its page when it has asked that much.
+    pub batch_bytes_max: usize,
 }
 
 /// A tenant and one of its environments.
@@ -390,6 +397,9 @@ impl Default for Policies {
             applications_dir: PathBuf::new(),
             evaluations_max: 1_000,
             results_max: 1_000,
+            id_bytes_max: 512,
+            properties_bytes_max: 32 << 10,
+            batch_bytes_max: 4 << 20,
         }
     }
 }
@@ -454,6 +464,9 @@ impl Config {
             ("evidence.timeout_ms", self.evidence.timeout_ms),
             ("policies.evaluations_max", self.policies.evaluations_max as u64),
             ("policies.results_max", self.policies.results_max as u64),
+            ("policies.id_bytes_max", self.policies.id_bytes_max as u64),
+            ("policies.properties_bytes_max", self.policies.properties_bytes_max as u64),
+            ("policies.batch_bytes_max", self.policies.batch_bytes_max as u64),
             ("plugins.registry.timeout_ms", self.plugins.registry.timeout_ms),
         ];
         for (key, value) in positive {

@@ -32,6 +32,7 @@ mod health;
 mod lead;
 mod plugin;
 mod review;
+mod shared;
 mod sight;
 
 pub(crate) use ask::may_read;

@@ -16,6 +16,8 @@ pub enum Kept {
     Plugin,
     /// The files of a tenant's application.
     Application,
+    /// What several questions of a batch share: a part of each.
+    Shared,
     /// A document about an artifact, or a tenant's advisories.
     Document,
 }
@@ -26,6 +28,7 @@ impl Kept {
             Kept::Bundle => "bundle",
             Kept::Plugin => "plugin",
             Kept::Application => "application",
+            Kept::Shared => "shared",
             Kept::Document => "document",
         }
     }

@@ -129,7 +129,7 @@ impl Application {
         let Some(shape) = self.declared.contexts.get(&action.to_string()) else {
             return Ok(Context::empty());
         };
-        let mut given = access.context.clone();
+        let mut given = Map::clone(&access.context);
         if shape.has("action") {
             given.insert("action".to_owned(), Value::Object(access.action.properties.clone()));
         }

@@ -1,4 +1,6 @@
-//! A question in AuthZEN's shape.
+//! A question in AuthZEN's shape. Its parts are shared: the questions of a batch, and those of a search, differ in little.
+
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -30,14 +32,14 @@ pub struct Verb {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Access {
     /// Who would do it.
-    pub subject: Thing,
+    pub subject: Arc<Thing>,
     /// What they would do.
-    pub action: Verb,
+    pub action: Arc<Verb>,
     /// To what.
-    pub resource: Thing,
+    pub resource: Arc<Thing>,
     /// Under which circumstances.
-    #[serde(default, skip_serializing_if = "Map::is_empty")]
-    pub context: Map<String, Value>,
+    #[serde(default, skip_serializing_if = "nothing")]
+    pub context: Arc<Map<String, Value>>,
 }
 
 /// What is searched for.
@@ -58,33 +60,38 @@ pub struct Search {
     /// What is searched for.
     pub search: Wanted,
     /// Who would do it.
-    pub subject: Thing,
+    pub subject: Arc<Thing>,
     /// What they would do; nothing in a search for actions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub action: Option<Verb>,
+    pub action: Option<Arc<Verb>>,
     /// To what.
-    pub resource: Thing,
+    pub resource: Arc<Thing>,
     /// Under which circumstances.
-    #[serde(default, skip_serializing_if = "Map::is_empty")]
-    pub context: Map<String, Value>,
+    #[serde(default, skip_serializing_if = "nothing")]
+    pub context: Arc<Map<String, Value>>,
+}
+
+/// Serde passes what it has: the shared one.
+fn nothing(fields: &Arc<Map<String, Value>>) -> bool {
+    fields.is_empty()
 }
 
 impl Search {
     /// The question about one candidate.
     pub(super) fn about(&self, candidate: &str) -> Access {
-        let named = |thing: &Thing, wanted: Wanted| match self.search == wanted {
-            true => Thing { id: candidate.to_owned(), ..thing.clone() },
-            false => thing.clone(),
+        let named = |thing: &Arc<Thing>, wanted: Wanted| match self.search == wanted {
+            true => Arc::new(Thing { id: candidate.to_owned(), ..Thing::clone(thing) }),
+            false => Arc::clone(thing),
         };
         let action = match (&self.action, self.search) {
-            (Some(action), Wanted::Subject | Wanted::Resource) => action.clone(),
-            _ => Verb { name: candidate.to_owned(), properties: Map::new() },
+            (Some(action), Wanted::Subject | Wanted::Resource) => Arc::clone(action),
+            _ => Arc::new(Verb { name: candidate.to_owned(), properties: Map::new() }),
         };
         Access {
             subject: named(&self.subject, Wanted::Subject),
             action,
             resource: named(&self.resource, Wanted::Resource),
-            context: self.context.clone(),
+            context: Arc::clone(&self.context),
         }
     }
 }

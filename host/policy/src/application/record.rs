@@ -1,5 +1,7 @@
 //! What is recorded of a question: what the policies can read of it, and no secret.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value, json};
 
 use super::{Access, Application, Search, Thing, Verb};
@@ -13,10 +15,10 @@ impl Application {
     /// The question without what no policy could read. It is answered the same.
     pub fn readable(&self, access: &Access) -> Access {
         Access {
-            subject: self.readable_thing(&access.subject),
-            action: self.readable_verb(&access.action),
-            resource: self.readable_thing(&access.resource),
-            context: self.readable_context(&access.action, &access.context),
+            subject: Arc::new(self.readable_thing(&access.subject)),
+            action: Arc::new(self.readable_verb(&access.action)),
+            resource: Arc::new(self.readable_thing(&access.resource)),
+            context: Arc::new(self.readable_context(&access.action, &access.context)),
         }
     }
 
@@ -25,14 +27,14 @@ impl Application {
         let context = match &search.action {
             Some(action) => self.readable_context(action, &search.context),
             // Every action has a context of its own.
-            None => exact(search.context.clone()),
+            None => exact(Map::clone(&search.context)),
         };
         Search {
             search: search.search,
-            subject: self.readable_thing(&search.subject),
-            action: search.action.as_ref().map(|action| self.readable_verb(action)),
-            resource: self.readable_thing(&search.resource),
-            context,
+            subject: Arc::new(self.readable_thing(&search.subject)),
+            action: search.action.as_ref().map(|action| Arc::new(self.readable_verb(action))),
+            resource: Arc::new(self.readable_thing(&search.resource)),
+            context: Arc::new(context),
         }
     }
 

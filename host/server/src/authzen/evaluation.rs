@@ -7,18 +7,19 @@ use axum::{
     extract::{Query, State},
 };
 use interlock_domain::{Answer, DecisionId};
-use interlock_policy::Access;
+use interlock_policy::{Access, Thing, Verb};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::{
-    body::{Question, context, thing, verb},
+    body::{Parts, Question, Weighed},
     error::Unanswerable,
 };
 use crate::{
     App,
     api::{Caller, Read},
-    flow::access::{self, Until},
+    config::Policies,
+    flow::access::{self, Asked, Until},
 };
 
 /// How answers look.
@@ -59,9 +60,8 @@ pub(super) async fn several(
         )));
     }
     let until = until(&fields)?;
-    let questions: Vec<Result<Access, String>> =
-        items.iter().map(|item| with_defaults(&fields, item)).collect();
-    let asked = questions.iter().map(|question| question.as_ref().ok().cloned());
+    let questions = batch(&fields, items, &app.config.policies)?;
+    let asked = questions.iter().map(|question| question.as_ref().ok().cloned()).collect();
     let answers = access::evaluate(&app, &caller.actor, asked, until).await?;
     let said = answers.iter().zip(&questions).map(|(answer, question)| match (answer, question) {
         (Some(answer), _) => said(answer, &look),
@@ -79,31 +79,96 @@ async fn single(
     look: &Look,
     fields: &Map<String, Value>,
 ) -> Result<Json<Value>, Unanswerable> {
-    let question = question(fields).map_err(Unanswerable::bad)?;
-    let answers = access::evaluate(app, &caller.actor, [Some(question)], Until::All).await?;
+    let parts = Parts { fields, at: "", limits: &app.config.policies };
+    let access = question(parts).map_err(Unanswerable::bad)?;
+    let asked = Asked { access, taken: Vec::new() };
+    let answers = access::evaluate(app, &caller.actor, vec![Some(asked)], Until::All).await?;
     Ok(Json(
         answers.first().and_then(Option::as_ref).map_or(json!({ "decision": false }), |one| said(one, look)),
     ))
 }
 
-fn question(fields: &Map<String, Value>) -> Result<Access, String> {
+fn question(parts: Parts<'_>) -> Result<Access, String> {
     Ok(Access {
-        subject: thing(fields, "subject", false)?,
-        action: verb(fields)?,
-        resource: thing(fields, "resource", false)?,
-        context: context(fields)?,
+        subject: parts.thing("subject", false)?.part,
+        action: parts.verb()?.part,
+        resource: parts.thing("resource", false)?.part,
+        context: parts.context()?.part,
     })
 }
 
-/// A question of a batch: what it does not say, the batch says. Whole objects, nothing is merged.
-fn with_defaults(fields: &Map<String, Value>, item: &Value) -> Result<Access, String> {
-    let Value::Object(item) = item else { return Err("a question must be an object".to_owned()) };
-    let parts = ["subject", "action", "resource", "context"];
-    let whole = parts.into_iter().filter_map(|part| {
-        let value = item.get(part).or_else(|| fields.get(part))?;
-        Some((part.to_owned(), value.clone()))
+/// What the questions of a batch ask where they say nothing themselves. Read once, also when it is no good.
+struct Defaults {
+    subject: Result<Weighed<Thing>, String>,
+    action: Result<Weighed<Verb>, String>,
+    resource: Result<Weighed<Thing>, String>,
+    context: Result<Weighed<Map<String, Value>>, String>,
+}
+
+/// The questions of a batch, in order. Too much together is refused before the first one is asked.
+fn batch(
+    fields: &Map<String, Value>,
+    items: &[Value],
+    limits: &Policies,
+) -> Result<Vec<Result<Asked, String>>, Unanswerable> {
+    let own = Parts { fields, at: "", limits };
+    let defaults = Defaults {
+        subject: own.thing("subject", false),
+        action: own.verb(),
+        resource: own.thing("resource", false),
+        context: own.context(),
+    };
+    let mut bytes = 0_usize;
+    let questions = items.iter().enumerate().map(|(index, item)| {
+        let (asked, weight) = with_defaults(&defaults, item, &format!("/evaluations/{index}"), limits)?;
+        bytes = bytes.saturating_add(weight);
+        Ok(asked)
     });
-    question(&whole.collect())
+    let questions = questions.collect();
+    let max = limits.batch_bytes_max;
+    if bytes > max {
+        return Err(Unanswerable::bad(format!(
+            "the {} questions of `/evaluations` hold {bytes} bytes together, counting what each takes from the batch, and at \
+             most {max} are taken at once (`policies.batch_bytes_max`); split it",
+            items.len()
+        )));
+    }
+    Ok(questions)
+}
+
+/// A question of a batch and its weight: what it does not say, the batch says. Whole objects, nothing is merged.
+fn with_defaults(
+    defaults: &Defaults,
+    item: &Value,
+    at: &str,
+    limits: &Policies,
+) -> Result<(Asked, usize), String> {
+    let Value::Object(fields) = item else { return Err("a question must be an object".to_owned()) };
+    let own = Parts { fields, at, limits };
+    let mut taken = Vec::new();
+    let subject = or(fields, "subject", &mut taken, own.thing("subject", false), &defaults.subject)?;
+    let action = or(fields, "action", &mut taken, own.verb(), &defaults.action)?;
+    let resource = or(fields, "resource", &mut taken, own.thing("resource", false), &defaults.resource)?;
+    let context = or(fields, "context", &mut taken, own.context(), &defaults.context)?;
+    let bytes = [subject.bytes, action.bytes, resource.bytes, context.bytes];
+    let access =
+        Access { subject: subject.part, action: action.part, resource: resource.part, context: context.part };
+    Ok((Asked { access, taken }, bytes.into_iter().fold(0, usize::saturating_add)))
+}
+
+/// The item's own part where it has one, and the batch's where it has none.
+fn or<T: Clone>(
+    fields: &Map<String, Value>,
+    part: &'static str,
+    taken: &mut Vec<&'static str>,
+    own: Result<Weighed<T>, String>,
+    default: &Result<Weighed<T>, String>,
+) -> Result<Weighed<T>, String> {
+    if fields.contains_key(part) {
+        return own;
+    }
+    taken.push(part);
+    default.clone()
 }
 
 fn until(fields: &Map<String, Value>) -> Result<Until, Unanswerable> {

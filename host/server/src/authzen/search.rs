@@ -5,12 +5,12 @@ use std::sync::Arc;
 use axum::{Json, extract::State};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use interlock_domain::{Actor, Digest};
-use interlock_policy::{Search, Wanted};
+use interlock_policy::{Part, Search, Wanted};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::{
-    body::{Question, context, optional, thing, verb},
+    body::{Parts, Question, optional},
     error::Unanswerable,
 };
 use crate::{
@@ -49,7 +49,8 @@ async fn answer(
     wanted: Wanted,
     fields: &Map<String, Value>,
 ) -> Result<Json<Value>, Unanswerable> {
-    let search = search(wanted, fields).map_err(Unanswerable::bad)?;
+    let limits = &app.config.policies;
+    let (search, bytes) = search(wanted, Parts { fields, at: "", limits }).map_err(Unanswerable::bad)?;
     let page = optional(fields, "page", "page").map_err(Unanswerable::bad)?;
     // A token goes on with the same question, or it means nothing.
     let of = Digest::of(serde_json::to_vec(&search).unwrap_or_default());
@@ -67,36 +68,46 @@ async fn answer(
             _ => return Err(Unanswerable::bad("`page.limit` must be a number from 1")),
         },
     };
-    let (found, more) = access::search(app, who, &search, after.as_deref(), limit).await?;
+    // Whoever is tried is asked about with all that the search says.
+    let tries = limits.batch_bytes_max / bytes.max(1);
     let kind = match wanted {
-        Wanted::Subject => Some(&search.subject.kind),
-        Wanted::Resource => Some(&search.resource.kind),
+        Wanted::Subject => Some(search.subject.kind.clone()),
+        Wanted::Resource => Some(search.resource.kind.clone()),
         Wanted::Action => None,
     };
+    let found = access::search(app, who, search, Part { after: after.as_deref(), limit, tries }).await?;
     let results: Vec<Value> = found
+        .found
         .iter()
-        .map(|found| match kind {
+        .map(|found| match &kind {
             Some(kind) => json!({ "type": kind, "id": found }),
             None => json!({ "name": found }),
         })
         .collect();
     let mut answer = json!({ "results": results });
-    if more || !page.is_empty() {
-        let last = found.last().filter(|_| more);
-        let next_token = last.map(|last| Token { after: last.clone(), of }.write()).unwrap_or_default();
-        answer["page"] = json!({ "next_token": next_token, "count": found.len() });
+    if found.next.is_some() || !page.is_empty() {
+        let next_token = found.next.map(|after| Token { after, of }.write()).unwrap_or_default();
+        answer["page"] = json!({ "next_token": next_token, "count": found.found.len() });
     }
     Ok(Json(answer))
 }
 
-fn search(wanted: Wanted, fields: &Map<String, Value>) -> Result<Search, String> {
-    Ok(Search {
+/// The search, and what one question of it weighs.
+fn search(wanted: Wanted, parts: Parts<'_>) -> Result<(Search, usize), String> {
+    let subject = parts.thing("subject", wanted == Wanted::Subject)?;
+    let action = if wanted == Wanted::Action { None } else { Some(parts.verb()?) };
+    let resource = parts.thing("resource", wanted == Wanted::Resource)?;
+    let context = parts.context()?;
+    let bytes =
+        [subject.bytes, action.as_ref().map_or(0, |action| action.bytes), resource.bytes, context.bytes];
+    let search = Search {
         search: wanted,
-        subject: thing(fields, "subject", wanted == Wanted::Subject)?,
-        action: if wanted == Wanted::Action { None } else { Some(verb(fields)?) },
-        resource: thing(fields, "resource", wanted == Wanted::Resource)?,
-        context: context(fields)?,
-    })
+        subject: subject.part,
+        action: action.map(|action| action.part),
+        resource: resource.part,
+        context: context.part,
+    };
+    Ok((search, bytes.into_iter().fold(0, usize::saturating_add)))
 }
 
 /// Where a search goes on.

@@ -8,14 +8,15 @@ use interlock_domain::{
     Action, Actor, Answer, Decision, DecisionId, DecisionOutcome, DecisionSubject, Digest, TenantId,
     Timestamp,
 };
-use interlock_policy::{Access, Application, Search};
-use interlock_store::{Kept, Note, Write};
-use serde_json::Value;
+use interlock_policy::{Access, Application, Found, Part, Search};
+use interlock_store::{Kept, Note, StoreError, Write};
+use serde_json::{Value, json};
 
 use super::{
     ask::{may_read, permit},
     bundle::{BundleRefusal, packed},
     change::tenant,
+    shared::{self, Shared},
 };
 use crate::{App, FlowError, applications::Files};
 
@@ -30,35 +31,44 @@ pub(crate) enum Until {
     Permit,
 }
 
-/// Answers questions in order, on record.
+/// A question.
+#[derive(Debug, Clone)]
+pub(crate) struct Asked {
+    /// What is asked.
+    pub(crate) access: Access,
+    /// Which parts of it the batch says for several questions: `subject`, `context`, …
+    pub(crate) taken: Vec<&'static str>,
+}
+
+/// An answer that is not on record yet.
+struct Judged {
+    request: Value,
+    answer: Answer,
+    found: Option<Vec<String>>,
+    elapsed_us: u64,
+}
+
+/// Answers questions in order, on record. What is no question is a no.
 pub(crate) async fn evaluate(
     app: &App,
     who: &Actor,
-    questions: impl IntoIterator<Item = Option<Access>>,
+    questions: Vec<Option<Asked>>,
     until: Until,
 ) -> Result<Vec<Option<(DecisionId, Answer)>>, FlowError> {
     let application = application(app, who).await?;
     let now = app.clock.now();
+    let name = application.name.clone();
+    let (judged, shared) = aside(move || judge(&application, questions, until, now)).await?;
+    shared.keep(app).await?;
     let (mut answers, mut decisions) = (Vec::new(), Vec::new());
-    for question in questions {
-        // What is no question is a no.
-        let Some(question) = question else {
-            answers.push(None);
-            if until == Until::Deny {
-                break;
-            }
-            continue;
-        };
-        let started = Instant::now();
-        let readable = application.readable(&question);
-        let answer = application.evaluate(&readable, now);
-        let decision = recorded(app, who, &application, &readable, answer.clone(), None, (now, started))?;
-        let allowed = answer.allowed;
-        answers.push(Some((decision.id.clone(), answer)));
-        decisions.push(Write::Decision(Box::new(decision)));
-        if (until == Until::Deny && !allowed) || (until == Until::Permit && allowed) {
-            break;
-        }
+    for judged in judged {
+        answers.push(judged.map(|judged| {
+            let answer = judged.answer.clone();
+            let decision = recorded(app, who, &name, judged, now);
+            let id = decision.id.clone();
+            decisions.push(Write::Decision(Box::new(decision)));
+            (id, answer)
+        }));
     }
     if !decisions.is_empty() {
         app.commit(who, now, decisions).await?;
@@ -66,33 +76,84 @@ pub(crate) async fn evaluate(
     Ok(answers)
 }
 
+/// Asks one question after the other, until one ends it. Nothing of a question outlives its turn but what is recorded.
+fn judge(
+    application: &Application,
+    questions: Vec<Option<Asked>>,
+    until: Until,
+    now: Timestamp,
+) -> (Vec<Option<Judged>>, Shared) {
+    let (mut answers, mut shared) = (Vec::new(), Shared::default());
+    for question in questions {
+        let Some(Asked { access, taken }) = question else {
+            answers.push(None);
+            if until == Until::Deny {
+                break;
+            }
+            continue;
+        };
+        let started = Instant::now();
+        let readable = application.readable(&access);
+        let answer = application.evaluate(&readable, now);
+        let (mut request, _) = application.masked(json!(readable));
+        shared.take_out(&mut request, &taken);
+        let allowed = answer.allowed;
+        answers.push(Some(Judged { request, answer, found: None, elapsed_us: since(started) }));
+        if (until == Until::Deny && !allowed) || (until == Until::Permit && allowed) {
+            break;
+        }
+    }
+    (answers, shared)
+}
+
 /// Searches, on record.
 pub(crate) async fn search(
     app: &App,
     who: &Actor,
-    search: &Search,
-    after: Option<&str>,
-    limit: usize,
-) -> Result<(Vec<String>, bool), FlowError> {
+    search: Search,
+    part: Part<'_>,
+) -> Result<Found, FlowError> {
     let application = application(app, who).await?;
     let now = app.clock.now();
-    let started = Instant::now();
-    let readable = application.readable_search(search);
-    let (found, more) = application.search(&readable, after, limit, now);
-    let answer = Answer {
-        allowed: !found.is_empty(),
-        determining: Vec::new(),
-        errors: Vec::new(),
-        monitored: Vec::new(),
-        bundle: application.digest,
-    };
-    let mut request = serde_json::to_value(&readable).unwrap_or_default();
-    request["after"] = after.into();
-    request["limit"] = limit.into();
-    let found_now = Some(found.clone());
-    let decision = recorded(app, who, &application, &request, answer, found_now, (now, started))?;
+    let name = application.name.clone();
+    let (after, limit, tries) = (part.after.map(str::to_owned), part.limit, part.tries);
+    let (judged, found) = aside(move || {
+        let started = Instant::now();
+        let readable = application.readable_search(&search);
+        let found = application.search(&readable, Part { after: after.as_deref(), limit, tries }, now);
+        let mut request = json!(readable);
+        request["after"] = after.into();
+        request["limit"] = limit.into();
+        request["tries"] = tries.into();
+        let (request, _) = application.masked(request);
+        let answer = Answer {
+            allowed: !found.found.is_empty(),
+            determining: Vec::new(),
+            errors: Vec::new(),
+            monitored: Vec::new(),
+            bundle: application.digest,
+        };
+        let ids = Some(found.found.clone());
+        (Judged { request, answer, found: ids, elapsed_us: since(started) }, found)
+    })
+    .await?;
+    let decision = recorded(app, who, &name, judged, now);
     app.commit(who, now, vec![Write::Decision(Box::new(decision))]).await?;
-    Ok((found, more))
+    Ok(found)
+}
+
+/// Does what may take a while where it holds up no other request.
+async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, FlowError> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => Ok(done),
+        Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+        // Only a runtime that stops gives up work.
+        Err(_) => Err(StoreError::Closed.into()),
+    }
+}
+
+fn since(started: Instant) -> u64 {
+    u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX)
 }
 
 /// The tenant's application, if this program may ask it.
@@ -103,35 +164,26 @@ async fn application(app: &App, who: &Actor) -> Result<Arc<Application>, FlowErr
         .ok_or_else(|| FlowError::NotFound { what: "application of tenant", id: who.tenant.to_string() })
 }
 
-fn recorded(
-    app: &App,
-    who: &Actor,
-    application: &Application,
-    request: &impl serde::Serialize,
-    answer: Answer,
-    found: Option<Vec<String>>,
-    (now, started): (Timestamp, Instant),
-) -> Result<Decision, FlowError> {
-    let request = serde_json::to_value(request).map_err(|error| FlowError::invalid("", error.to_string()))?;
-    let (request, _) = application.masked(request);
+fn recorded(app: &App, who: &Actor, application: &str, judged: Judged, now: Timestamp) -> Decision {
+    let Judged { request, answer, found, elapsed_us } = judged;
     let outcome = if answer.allowed { DecisionOutcome::Allow } else { DecisionOutcome::Deny };
     metrics::counter!("access_decisions_total", "tenant" => who.tenant.to_string(), "outcome" => outcome.as_str())
         .increment(1);
-    Ok(Decision {
+    Decision {
         id: DecisionId::new(app.clock.uuid()),
         tenant: who.tenant.clone(),
         change: None,
         at: now,
         outcome,
         subject: DecisionSubject::Access {
-            application: application.name.clone(),
+            application: application.to_owned(),
             account: who.account.clone(),
             request: Box::new(request),
             answer: Box::new(answer),
             found,
         },
-        elapsed_us: u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX),
-    })
+        elapsed_us,
+    }
 }
 
 /// The application in force.
@@ -189,7 +241,7 @@ fn note(application: &Application, before: Option<Digest>) -> Note {
         kind: "application.loaded",
         object_kind: "application",
         object_id: application.digest.to_string(),
-        payload: serde_json::json!({
+        payload: json!({
             "application": application.digest, "name": application.name, "revision": application.revision,
             "before": before,
         }),
@@ -223,6 +275,10 @@ pub(crate) async fn again(
         }
         Err(error) => return Ok(vec![format!("this program does not read the kept application: {error}")]),
     };
+    let request = match shared::put_back(app, request.clone()).await? {
+        Ok(request) => request,
+        Err(reason) => return Ok(vec![reason]),
+    };
     if application.masked(request.clone()).1 {
         return Ok(vec!["something is masked in the record, so it cannot be asked again".to_owned()]);
     }
@@ -232,9 +288,11 @@ pub(crate) async fn again(
             Ok(search) => search,
             Err(error) => return Ok(unreadable(error)),
         };
-        let limit =
-            request["limit"].as_u64().and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX);
-        let (now, _) = application.search(&search, request["after"].as_str(), limit, then);
+        // Without a number there was no limit.
+        let number = |name: &str| request[name].as_u64().and_then(|number| usize::try_from(number).ok());
+        let (limit, tries) = (number("limit").unwrap_or(usize::MAX), number("tries").unwrap_or(usize::MAX));
+        let part = Part { after: request["after"].as_str(), limit, tries };
+        let now = application.search(&search, part, then).found;
         return Ok(if now == *found { Vec::new() } else { vec![format!("then {found:?}, now {now:?}")] });
     }
     let access: Access = match serde_json::from_value(request.clone()) {

@@ -6,8 +6,9 @@ use interlock_domain::{Action, Actor, ChangeId, Decision, DecisionId, DecisionSu
 use interlock_sandbox::{InstallError, Plugin, Record};
 use interlock_store::{DecisionFilter, Kept, Page};
 use serde::Serialize;
+use serde_json::Value;
 
-use super::{access, ask::may_read, bundle, change::tenant};
+use super::{access, ask::may_read, bundle, change::tenant, shared};
 use crate::{App, FlowError};
 
 /// What came of executing a decision again.
@@ -24,10 +25,16 @@ pub struct Replay {
     pub fuel: Option<(u64, u64)>,
 }
 
-/// One decision.
+/// One decision, whole: what its question shares with others of its batch is put back.
 pub async fn show(app: &App, who: &Actor, id: &DecisionId) -> Result<Decision, FlowError> {
-    let decision = load(app, who, id).await?;
+    let mut decision = load(app, who, id).await?;
     may_read(app, who, Action::ReadDecision, about(app, who, decision.change.as_ref()).await?).await?;
+    if let DecisionSubject::Access { request, .. } = &mut decision.subject
+        // What cannot be put back stays named by its digest; a replay says why.
+        && let Ok(whole) = shared::put_back(app, Value::clone(request)).await?
+    {
+        **request = whole;
+    }
     Ok(decision)
 }
 

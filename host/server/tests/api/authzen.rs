@@ -1,10 +1,15 @@
 //! AuthZEN through the whole server: the public interop suites, the traps of the standard, and the record.
 
+mod limits;
+
 use std::path::Path;
 
 use axum::{body::Body, http::Method};
 use interlock_domain::{AccountKind, Role, Scope};
-use interlock_server::testing::{Answer, Client, TENANT, TestApp};
+use interlock_server::{
+    config::Policies,
+    testing::{Answer, Client, TENANT, TestApp},
+};
 use serde_json::{Value, json};
 
 const EVALUATION: &str = "/access/v1/evaluation";
@@ -31,6 +36,17 @@ fn folder(application: &str) -> tempfile::TempDir {
     folder
 }
 
+/// A folder with an application of these files for the tenant.
+fn folder_of(files: &[(&str, &str)]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let own = folder.path().join(TENANT);
+    std::fs::create_dir(&own).unwrap();
+    for (path, text) in files {
+        std::fs::write(own.join(path), text).unwrap();
+    }
+    folder
+}
+
 struct Asked {
     app: TestApp,
     /// The program that asks.
@@ -39,9 +55,16 @@ struct Asked {
 }
 
 async fn asked(application: &str) -> Asked {
-    let folder = folder(application);
+    asked_of(folder(application), |_| {}).await
+}
+
+async fn asked_of(folder: tempfile::TempDir, limit: impl FnOnce(&mut Policies)) -> Asked {
     let dir = folder.path().to_owned();
-    let app = TestApp::configured(|config| config.policies.applications_dir = dir).await;
+    let app = TestApp::configured(|config| {
+        config.policies.applications_dir = dir;
+        limit(&mut config.policies);
+    })
+    .await;
     let shop = program(&app, TENANT, "Olga").await;
     Asked { app, shop, folder }
 }
@@ -251,14 +274,7 @@ async fn a_batch_inherits_whole_objects_stops_where_it_is_told_and_keeps_its_ord
 
 #[tokio::test]
 async fn a_batch_has_a_limit() {
-    let folder = folder("todo");
-    let dir = folder.path().to_owned();
-    let app = TestApp::configured(|config| {
-        config.policies.applications_dir = dir;
-        config.policies.evaluations_max = 3;
-    })
-    .await;
-    let shop = program(&app, TENANT, "Olga").await;
+    let Asked { shop, .. } = asked_of(folder("todo"), |limits| limits.evaluations_max = 3).await;
     let batch = |size: usize| {
         let mut batch = rick();
         batch["evaluations"] = Value::Array(vec![json!({}); size]);
