@@ -26,6 +26,7 @@ const WASI_SDK: &str = "WASI_SDK_PATH";
 const PACKAGES: &str = "clang-19 lld-19 wasi-libc libclang-rt-19-dev-wasm32";
 
 pub(crate) fn build(project: &Project) -> Result<Vec<u8>, ToolchainError> {
+    project.is_whole()?;
     let temporary = project.temporary()?;
     let compiler = compiler(temporary.path())?;
     let world = project.kind()?.world();

@@ -32,6 +32,21 @@ pub enum ToolchainError {
         /// The folder.
         dir: PathBuf,
     },
+    /// A place where a folder is to be made, and something else is.
+    #[error("`{dir}` is there already and is no folder; name another with `--dir`", dir = dir.display())]
+    NotAFolder {
+        /// The place.
+        dir: PathBuf,
+    },
+    /// A folder that is to be made in one that is not there.
+    #[error("`{dir}` cannot be made: `{parent}` is not there; make that first, or name another folder with `--dir`",
+        dir = dir.display(), parent = parent.display())]
+    NoParent {
+        /// The folder.
+        dir: PathBuf,
+        /// The one above it.
+        parent: PathBuf,
+    },
     /// No file says which language it is.
     #[error(
         "`{dir}` is no plugin's folder: it has none of `Cargo.toml` (Rust), `pyproject.toml` (Python), `package.json` \
@@ -63,6 +78,14 @@ pub enum ToolchainError {
         /// `tool.interlock.kind`
         field: String,
         /// What is wrong, and what to do.
+        reason: String,
+    },
+    /// A project's file that cannot be read.
+    #[error("`{file}` cannot be read: {reason}", file = file.display())]
+    Unreadable {
+        /// The project's file.
+        file: PathBuf,
+        /// What is wrong, and where.
         reason: String,
     },
     /// A compiler that is not here.

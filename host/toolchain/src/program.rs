@@ -19,6 +19,8 @@ pub(crate) fn find(name: &str, first: &[PathBuf]) -> Option<PathBuf> {
 /// Runs a program to its end without an input, and keeps what it prints.
 pub(crate) fn output(command: &mut Command) -> Result<Output, ToolchainError> {
     let program = command.get_program().to_string_lossy().into_owned();
+    // What a compiler says of itself when it fails would push what it says of the plugin off the page.
+    command.env("RUST_BACKTRACE", "0").env_remove("RUST_LIB_BACKTRACE");
     command.stdin(Stdio::null()).output().map_err(|source| ToolchainError::Start { program, source })
 }
 

@@ -103,6 +103,24 @@ impl Project {
             .ok_or_else(|| self.missing("source", &format!("name {what}")))
     }
 
+    /// What the compilers of every language but Rust take without asking whether it is there.
+    pub(crate) fn is_whole(&self) -> Result<(), ToolchainError> {
+        let wit = self.dir.join(&self.wit);
+        if !wit.exists() {
+            let reason =
+                "it is not there; `interlock plugin new` makes a folder with one, in `wit`".to_owned();
+            return Err(ToolchainError::Wit { path: wit, reason });
+        }
+        let absent = self.sources.iter().find(|source| !self.dir.join(source).exists());
+        absent.map_or(Ok(()), |absent| {
+            let field = if self.language == Language::C { "sources" } else { "source" };
+            Err(self.missing(
+                field,
+                &format!("`{absent}` is not there; name the file, from the project's folder"),
+            ))
+        })
+    }
+
     /// A folder for what nobody wants to keep.
     pub(crate) fn temporary(&self) -> Result<TempDir, ToolchainError> {
         tempfile::tempdir().map_err(|source| ToolchainError::File { path: std::env::temp_dir(), source })
@@ -142,13 +160,12 @@ fn document(file: &Path) -> Result<Value, ToolchainError> {
         fs::read_to_string(file).map_err(|source| ToolchainError::File { path: file.to_owned(), source })?;
     let parsed = match file.extension().and_then(|extension| extension.to_str()) {
         Some("json") => serde_json::from_str(&text).map_err(|error| error.to_string()),
-        _ => toml::from_str(&text).map_err(|error| error.message().to_owned()),
+        _ => toml::from_str(&text).map_err(|error: toml::de::Error| {
+            let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+            format!("{} at line {}", error.message(), before.matches('\n').count() + 1)
+        }),
     };
-    parsed.map_err(|reason| ToolchainError::Field {
-        file: file.to_owned(),
-        field: "the file".to_owned(),
-        reason,
-    })
+    parsed.map_err(|reason| ToolchainError::Unreadable { file: file.to_owned(), reason })
 }
 
 /// Fields of a project's file by their way: `tool.interlock.kind`.

@@ -15,6 +15,7 @@ pub const COMPONENTIZE_PY: &str = "0.25.1";
 const PROGRAM: &str = "componentize-py";
 
 pub(crate) fn build(project: &Project) -> Result<Vec<u8>, ToolchainError> {
+    project.is_whole()?;
     let program = compiler(project)?;
     let temporary = project.temporary()?;
     let out = temporary.path().join("plugin.wasm");

@@ -16,7 +16,7 @@ const README: &str = include_str!("../templates/README.md.in");
 const IGNORED: &str = "*.wasm\n/target/\n/.venv/\n/node_modules/\n__pycache__/\n";
 
 /// A file by its place in the folder.
-type File = (&'static str, String);
+pub(crate) type File = (&'static str, String);
 
 /// All files of a new plugin.
 pub(crate) fn files(name: &str, kind: Kind, language: Language) -> Result<Vec<File>, ToolchainError> {

@@ -9,6 +9,7 @@ mod plugin;
 mod policy;
 mod publish;
 mod replay;
+mod scaffold;
 
 use fake::{Body, FakeServer, run};
 use serde_json::{Value, json};

@@ -2,12 +2,13 @@
 
 use std::{
     fs,
+    io::ErrorKind,
     path::{Path, PathBuf},
 };
 
 use clap::Args;
 use interlock_sandbox::Place;
-use interlock_toolchain::{Project, build};
+use interlock_toolchain::{Project, ToolchainError, build};
 use interlock_workshop::Checked;
 use serde_json::json;
 
@@ -30,7 +31,12 @@ pub(crate) struct Build {
 impl Build {
     pub(super) async fn run(self, format: Format) -> Result<Outcome, Failure> {
         // Compilers run in the plugin's folder, and are told the way there.
-        let dir = fs::canonicalize(&self.dir).map_err(|error| Failure::file(&self.dir, &error))?;
+        let dir = fs::canonicalize(&self.dir).map_err(|error| match error.kind() {
+            ErrorKind::NotFound => Failure::local(ToolchainError::NoProject { dir: self.dir.clone() }),
+            _ => Failure::file(&self.dir, &error),
+        })?;
+        // Before anybody waits for a compiler.
+        self.out.as_deref().map_or(Ok(()), is_a_place)?;
         let project = Project::open(&dir).map_err(Failure::local)?;
         eprintln!("building {} ({})", project.name, project.language);
         let wasm = build(&project).map_err(Failure::local)?;
@@ -57,7 +63,26 @@ impl Build {
 fn write(out: &Path, wasm: &[u8]) -> Result<(), Failure> {
     let unfinished = out.with_extension("wasm.part");
     fs::write(&unfinished, wasm).map_err(|error| Failure::file(&unfinished, &error))?;
-    fs::rename(&unfinished, out).map_err(|error| Failure::file(out, &error))
+    fs::rename(&unfinished, out).map_err(|error| {
+        let _ = fs::remove_file(&unfinished);
+        Failure::file(out, &error)
+    })
+}
+
+/// Whether a file can be written there, as far as one sees.
+fn is_a_place(out: &Path) -> Result<(), Failure> {
+    let folder = out.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let shown = out.display();
+    if out.is_dir() {
+        return Err(Failure::Usage(format!("`{shown}` is a folder; say which file in it with `--out`")));
+    }
+    if !folder.is_dir() {
+        let folder = folder.display();
+        return Err(Failure::Usage(format!(
+            "`{shown}` cannot be written: `{folder}` is no folder; make it first"
+        )));
+    }
+    Ok(())
 }
 
 fn print(out: &Path, checked: &Checked, format: Format) -> Result<(), Failure> {
