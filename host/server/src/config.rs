@@ -1,5 +1,6 @@
 //! The server's configuration: `interlock.toml`, then `INTERLOCK__…` variables, then flags.
 
+mod advisories;
 mod evidence;
 mod plugins;
 mod reference;
@@ -15,6 +16,7 @@ use interlock_domain::{ChangeKind, Environment, GateMode, TenantId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use self::advisories::Advisories;
 pub use self::evidence::{CalendarEntry, Connector, Evidence, HeaderValue, Prometheus};
 pub use self::plugins::{PluginRegistry, Plugins};
 pub use self::reference::reference;
@@ -55,6 +57,8 @@ pub struct Config {
     pub plugins: Plugins,
     /// What plugins may look up.
     pub evidence: Evidence,
+    /// Advisories about packages.
+    pub advisories: Advisories,
     /// Policies.
     pub policies: Policies,
     /// Rollouts.
@@ -334,6 +338,7 @@ impl Default for Config {
             artifacts: Artifacts::default(),
             plugins: Plugins::default(),
             evidence: Evidence::default(),
+            advisories: Advisories::default(),
             policies: Policies::default(),
             rollout: Rollout::default(),
             devices: Devices::default(),
@@ -462,6 +467,8 @@ impl Config {
             ("rollout.targets_max", self.rollout.targets_max),
             ("artifacts.chunk_bytes", u64::from(self.artifacts.chunk_bytes)),
             ("evidence.timeout_ms", self.evidence.timeout_ms),
+            ("advisories.packages_max", self.advisories.packages_max as u64),
+            ("advisories.bytes_max", self.advisories.bytes_max),
             ("policies.evaluations_max", self.policies.evaluations_max as u64),
             ("policies.results_max", self.policies.results_max as u64),
             ("policies.id_bytes_max", self.policies.id_bytes_max as u64),

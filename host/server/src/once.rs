@@ -40,6 +40,7 @@ fn made(write: &Write) -> Option<String> {
         Write::Artifact { artifact, .. } => format!("artifact `{}`", artifact.id),
         Write::Account { account, .. } => format!("account `{}`", account.id),
         Write::Credential(credential) => format!("key `{}`", credential.id),
+        Write::Advisories(import) => format!("advisories of `{}`", import.tenant),
         Write::Note(note) => format!("{} `{}`", note.object_kind, note.object_id),
         Write::Decision(_) | Write::BundleFloor(_) | Write::Done { .. } => return None,
     })

@@ -1,11 +1,22 @@
-//! Tables `advisories`, `advisory_packages` and `advisory_imports`: what is known of the weaknesses of packages. Not
-//! ledgered row by row; each import has an entry, and what a plugin was told is in its decision.
+//! Tables `advisories`, `advisory_packages`, `advisory_ecosystems` and `advisory_heads`: what is known of the weaknesses of
+//! packages. Not ledgered row by row: the entry of each import carries the digest of all rows of its tenant, see [`Sum`].
+
+mod import;
+mod sum;
+
+use std::collections::BTreeMap;
 
 use interlock_domain::{TenantId, Timestamp};
+use interlock_ledger::Digest;
 
+pub use self::import::{AdvisoriesWritten, AdvisoryImport};
+pub(crate) use self::{
+    import::{IMPORTED, OBJECT, run},
+    sum::{Sum, of_ecosystem, of_record},
+};
 use crate::{
     Store, StoreError,
-    db::{Tx, execute, execute_rows, fetch_all, fetch_optional, fetch_rows, pieces, text, values},
+    db::{Tx, fetch_all, fetch_optional, fetch_rows, pieces, text, values},
     row,
 };
 
@@ -16,24 +27,17 @@ pub struct Advisory {
     pub id: String,
     /// When its makers last altered it.
     pub modified: Timestamp,
-    /// Each package that it is about, and what it says of it (JSON). None when it was withdrawn.
+    /// What it says, without `affected`: a JSON object with at least one member. Empty when it was withdrawn.
+    pub body: String,
+    /// Each package that it is about, and what `affected` has about it: a JSON list. None when it was withdrawn.
     pub packages: Vec<(String, String)>,
 }
 
-/// What became of the records of an import.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct AdvisoriesWritten {
-    /// So many are as they came.
-    pub written: u64,
-    /// So many are older than what was there, which stays.
-    pub older: u64,
-}
-
 /// What a tenant has of advisories.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AdvisoryState {
-    /// They are complete as of then; `None` before the first complete import.
-    pub as_of: Option<Timestamp>,
+    /// As of when those of each ecosystem are complete; none before the first complete import.
+    pub ecosystems: BTreeMap<String, Timestamp>,
     /// How many records, those that were withdrawn included.
     pub records: u64,
 }
@@ -50,43 +54,39 @@ pub enum AdvisoriesFound {
     },
 }
 
-impl Store {
-    /// Writes records, all or none of them; a record that is newer already stays. With `as_of` the database is complete
-    /// as of then; an earlier instant than the one on record leaves it.
-    pub async fn import_advisories(
-        &self,
-        tenant: &TenantId,
-        records: &[Advisory],
-        as_of: Option<Timestamp>,
-        now: Timestamp,
-    ) -> Result<AdvisoriesWritten, StoreError> {
-        // One order for all, so that two imports at once wait for each other instead of locking each other out.
-        let mut records: Vec<&Advisory> = records.iter().collect();
-        records.sort_by(|a, b| (&a.id, a.modified).cmp(&(&b.id, b.modified)));
-        let mut done = AdvisoriesWritten::default();
-        let mut tx = self.db().begin().await?;
-        for record in records {
-            if write(&mut tx, tenant, record).await? {
-                done.written += 1;
-            } else {
-                done.older += 1;
-            }
-        }
-        if let Some(as_of) = as_of {
-            execute!(
-                tx.conn(),
-                "INSERT INTO advisory_imports (tenant, as_of_ms, imported_ms) VALUES ($1, $2, $3)
-                 ON CONFLICT (tenant) DO UPDATE SET as_of_ms = excluded.as_of_ms, imported_ms = excluded.imported_ms
-                 WHERE advisory_imports.as_of_ms <= excluded.as_of_ms",
-                tenant.as_str(),
-                as_of.as_millis(),
-                now.as_millis()
-            )?;
-        }
-        tx.commit().await?;
-        Ok(done)
-    }
+/// A record as it is kept.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    pub(crate) id: String,
+    pub(crate) modified_ms: i64,
+    /// What the row says that the digest is.
+    pub(crate) digest: String,
+    body: String,
+    packages: Vec<(String, String)>,
+}
 
+impl Advisory {
+    /// The digest of what it says, whatever the order of its packages.
+    pub fn digest(&self) -> Digest {
+        digest(&self.body, &self.packages)
+    }
+}
+
+impl Kept {
+    /// The digest of what it says.
+    pub(crate) fn content(&self) -> Digest {
+        digest(&self.body, &self.packages)
+    }
+}
+
+/// Over what a record says: one text for each content.
+fn digest(body: &str, packages: &[(String, String)]) -> Digest {
+    let mut packages: Vec<&(String, String)> = packages.iter().collect();
+    packages.sort_unstable();
+    Digest::of(serde_json::json!([body, packages]).to_string())
+}
+
+impl Store {
     /// What the advisories say of these packages, unless it is more than `bytes_max`.
     pub async fn advisories_of(
         &self,
@@ -115,30 +115,36 @@ impl Store {
         let mut found = Vec::new();
         for piece in pieces(&packages) {
             let sql = format!(
-                "SELECT package, body FROM advisory_packages WHERE tenant = $1 AND package IN {} ORDER BY package, id",
+                "SELECT p.package, a.body, p.body FROM advisory_packages p
+                 JOIN advisories a ON a.tenant = p.tenant AND a.id = p.id
+                 WHERE p.tenant = $1 AND p.package IN {} ORDER BY p.package, p.id",
                 values(1, piece.len(), 2)
             );
-            found.extend(fetch_rows!(
+            let rows = fetch_rows!(
                 self.db().reader(),
-                (String, String),
+                (String, String, String),
                 sql,
                 [tenant.as_str()],
                 piece,
                 |package| [text(package)]
-            )?);
+            )?;
+            found.extend(rows.into_iter().map(|(package, body, affected)| (package, whole(&body, affected))));
         }
         Ok(AdvisoriesFound::Rows(found))
     }
 
-    /// As of when a tenant's advisories are complete; `None` before the first complete import.
-    pub async fn advisories_as_of(&self, tenant: &TenantId) -> Result<Option<Timestamp>, StoreError> {
-        let found = fetch_optional!(
+    /// As of when a tenant's advisories are complete, by ecosystem; none before the first complete import.
+    pub async fn advisory_ecosystems(
+        &self,
+        tenant: &TenantId,
+    ) -> Result<BTreeMap<String, Timestamp>, StoreError> {
+        let rows = fetch_all!(
             self.db().reader(),
-            (i64,),
-            "SELECT as_of_ms FROM advisory_imports WHERE tenant = $1",
+            (String, i64),
+            "SELECT ecosystem, as_of_ms FROM advisory_ecosystems WHERE tenant = $1",
             tenant.as_str()
         )?;
-        Ok(found.map(|(as_of,)| Timestamp::from_millis(as_of)))
+        Ok(rows.into_iter().map(|(name, as_of)| (name, Timestamp::from_millis(as_of))).collect())
     }
 
     /// What a tenant has of advisories.
@@ -150,15 +156,15 @@ impl Store {
             tenant.as_str()
         )?;
         let records = count.map_or(0, |(count,)| row::number(count));
-        Ok(AdvisoryState { as_of: self.advisories_as_of(tenant).await?, records })
+        Ok(AdvisoryState { ecosystems: self.advisory_ecosystems(tenant).await?, records })
     }
 
-    /// As of when the advisories of every tenant that has some are complete.
+    /// As of when the advisories of every tenant that has some are complete: of the ecosystem that waits the longest.
     pub async fn all_advisories_as_of(&self) -> Result<Vec<(TenantId, Timestamp)>, StoreError> {
         let rows = fetch_all!(
             self.db().reader(),
             (String, i64),
-            "SELECT tenant, as_of_ms FROM advisory_imports ORDER BY tenant"
+            "SELECT tenant, MIN(as_of_ms) FROM advisory_ecosystems GROUP BY tenant ORDER BY tenant"
         )?;
         rows.into_iter()
             .map(|(tenant, as_of)| {
@@ -168,38 +174,76 @@ impl Store {
     }
 }
 
-/// Writes one record; false when what is there is newer.
-async fn write(tx: &mut Tx, tenant: &TenantId, record: &Advisory) -> Result<bool, StoreError> {
-    let newer = execute!(
+/// What is put between the body of a record and what it says of a package.
+const AFFECTED: &str = ",\"affected\":";
+
+/// How many bytes a record has about one of its packages.
+fn size(body: &str, affected: &str) -> usize {
+    body.len() + AFFECTED.len() + affected.len()
+}
+
+/// A record about one package. Both parts are JSON already: put together, not read and written again.
+fn whole(body: &str, affected: String) -> String {
+    // A record from before records were kept once: the package has it whole.
+    let Some(open) = body.strip_suffix('}') else { return affected };
+    format!("{open}{AFFECTED}{affected}}}")
+}
+
+/// Records of a tenant with all that they say, in the order of their ids, from above one on.
+pub(crate) async fn kept(
+    tx: &mut Tx,
+    tenant: &str,
+    above: &str,
+    limit: u32,
+) -> Result<Vec<Kept>, StoreError> {
+    let rows = fetch_all!(
         tx.conn(),
-        "INSERT INTO advisories (tenant, id, modified_ms) VALUES ($1, $2, $3)
-         ON CONFLICT (tenant, id) DO UPDATE SET modified_ms = excluded.modified_ms
-         WHERE advisories.modified_ms <= excluded.modified_ms",
-        tenant.as_str(),
-        text(&record.id),
-        record.modified.as_millis()
+        (String, i64, String, String),
+        "SELECT id, modified_ms, digest, body FROM advisories WHERE tenant = $1 AND id > $2 ORDER BY id LIMIT $3",
+        tenant,
+        above,
+        i64::from(limit)
     )?;
-    if newer == 0 {
-        return Ok(false);
-    }
-    execute!(
+    let Some((last, ..)) = rows.last() else { return Ok(Vec::new()) };
+    let packages = fetch_all!(
         tx.conn(),
-        "DELETE FROM advisory_packages WHERE tenant = $1 AND id = $2",
-        tenant.as_str(),
-        text(&record.id)
+        (String, String, String),
+        "SELECT id, package, body FROM advisory_packages WHERE tenant = $1 AND id > $2 AND id <= $3",
+        tenant,
+        above,
+        last.as_str()
     )?;
-    for piece in pieces(&record.packages) {
-        let sql = format!(
-            "INSERT INTO advisory_packages (tenant, package, id, bytes, body) VALUES {}",
-            values(piece.len(), 5, 1)
-        );
-        execute_rows!(tx.conn(), sql, [], piece, |(package, body)| [
-            tenant.as_str(),
-            text(package),
-            text(&record.id),
-            row::column(body.len() as u64),
-            text(body),
-        ])?;
+    let mut of: BTreeMap<String, Vec<(String, String)>> = BTreeMap::new();
+    for (id, package, body) in packages {
+        of.entry(id).or_default().push((package, body));
     }
-    Ok(true)
+    let kept = |(id, modified_ms, digest, body): (String, i64, String, String)| {
+        let packages = of.remove(&id).unwrap_or_default();
+        Kept { id, modified_ms, digest, body, packages }
+    };
+    Ok(rows.into_iter().map(kept).collect())
+}
+
+/// As of when a tenant's advisories of each ecosystem are complete, and when that was said.
+pub(crate) async fn ecosystems(
+    tx: &mut Tx,
+    tenant: &str,
+) -> Result<BTreeMap<String, (i64, i64)>, StoreError> {
+    let rows = fetch_all!(
+        tx.conn(),
+        (String, i64, i64),
+        "SELECT ecosystem, as_of_ms, imported_ms FROM advisory_ecosystems WHERE tenant = $1",
+        tenant
+    )?;
+    Ok(rows
+        .into_iter()
+        .map(|(ecosystem, as_of_ms, imported_ms)| (ecosystem, (as_of_ms, imported_ms)))
+        .collect())
+}
+
+/// The sum over a tenant's rows that its newest import left; `None` before the first one that leaves one.
+pub(crate) async fn head(tx: &mut Tx, tenant: &str) -> Result<Option<Vec<u8>>, StoreError> {
+    let found =
+        fetch_optional!(tx.conn(), (Vec<u8>,), "SELECT sum FROM advisory_heads WHERE tenant = $1", tenant)?;
+    Ok(found.map(|(sum,)| sum))
 }

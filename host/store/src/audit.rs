@@ -8,10 +8,14 @@
 //! are compared with what the entries say, and entries that came in while rows were compared are verified at the end,
 //! like all before them.
 //!
+//! Advisories are the exception to a row an entry: the entry of each import carries the digest of the sum over all rows of
+//! its tenant, and is compared with the rows in one snapshot.
+//!
 //! Memory does not grow with the log. Hashing and signatures keep off the threads that answer requests.
 //!
 //! Not compared: assignments. They are altered by the thousand, and their entries hold counts and digests of ids.
 
+mod advisories;
 mod end;
 mod fold;
 mod table;
@@ -83,7 +87,8 @@ impl Store {
         let mut checkpoint = expect(&mut verifier, &before);
         let mut reading = Reading { verifier, next: 0, last: None };
         reading = self.read(log, before.entries, reading, &mut progress).await?;
-        let compared = self.compare_rows(log, &mut reading.verifier, &mut progress).await?;
+        let mut compared = self.compare_rows(log, &mut reading.verifier, &mut progress).await?;
+        compared.0 += self.compare_advisories(log, &mut reading.verifier, &mut progress).await?;
         let after = self.end(log).await?;
         if after != before {
             checkpoint = expect(&mut reading.verifier, &after);

@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    Committed, Lease, LedgerKeys, StoreError, Write, accounts, artifacts, assignments, changes,
+    Committed, Lease, LedgerKeys, StoreError, Write, accounts, advisories, artifacts, assignments, changes,
     db::Tx,
     decisions, devices,
     draft::{Prepared, PreparedWrite, Staged},
@@ -166,6 +166,9 @@ async fn apply_one(
         }
         Write::Credential(credential) => accounts::write_credential(tx, credential, body).await?,
         Write::Decision(decision) => decisions::write(tx, decision, body).await?,
+        Write::Advisories(import) => {
+            return advisories::run(tx, &commit.scribe, import, &prepared.task_ids, keys).await;
+        }
         Write::Note(_) => {}
         Write::BundleFloor(to) => floor::raise(tx, to).await?,
         Write::Done { key, principal, made } => idempotency::mark(tx.conn(), key, principal, made).await?,

@@ -8,7 +8,7 @@ use interlock_domain::{
 };
 use uuid::Uuid;
 
-use crate::{BundleFloor, Lease};
+use crate::{AdvisoryImport, BundleFloor, Lease};
 
 /// The tenant under whose log stands what belongs to no tenant: the server's own life.
 pub const SYSTEM: &str = "system";
@@ -115,6 +115,8 @@ pub enum Write {
     Credential(Box<Credential>),
     /// Policies or a plugin answered.
     Decision(Box<Decision>),
+    /// A part of an import of advisories. Its entry says what became of it.
+    Advisories(Box<AdvisoryImport>),
     /// Anything else worth an entry.
     Note(Note),
     /// A policy bundle is put in force: no other of its revision or below will ever be. No entry; a note beside it says
@@ -158,6 +160,7 @@ impl Write {
             | Write::Account { .. }
             | Write::Credential(_)
             | Write::Decision(_)
+            | Write::Advisories(_)
             | Write::Note(_) => 1,
         }
     }

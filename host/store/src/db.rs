@@ -32,7 +32,7 @@ pub(crate) struct Db {
     writers: Each<SqlitePool, PgPool>,
 }
 
-/// A transaction that writes.
+/// A transaction.
 pub(crate) struct Tx(Each<Transaction<'static, Sqlite>, Transaction<'static, Postgres>>);
 
 /// Runs a statement and says how many rows it touched.
@@ -217,6 +217,16 @@ impl Db {
         Ok(Tx(match &self.writers {
             Each::Sqlite(pool) => Each::Sqlite(pool.begin_with("BEGIN IMMEDIATE").await?),
             Each::Postgres(pool) => Each::Postgres(pool.begin().await?),
+        }))
+    }
+
+    /// Begins a transaction that only reads: all that it reads is of one moment, whatever is written meanwhile.
+    pub(crate) async fn snapshot(&self) -> Result<Tx, StoreError> {
+        Ok(Tx(match &self.readers {
+            Each::Sqlite(pool) => Each::Sqlite(pool.begin().await?),
+            Each::Postgres(pool) => {
+                Each::Postgres(pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?)
+            }
         }))
     }
 

@@ -26,7 +26,8 @@ pub(crate) struct PreparedWrite {
     pub(crate) digest: Option<Digest>,
     /// The entries that record it.
     pub(crate) entries: Vec<Staged>,
-    /// Ids for the entries of a change's tasks, which say how many targets they touched.
+    /// Ids for the entries that are written in the transaction, because they say what was touched: of a change's tasks, and
+    /// of an import.
     pub(crate) task_ids: Vec<Uuid>,
 }
 
@@ -217,15 +218,18 @@ impl PreparedWrite {
                 payload: Some(to_canonical(&note.payload)?),
                 ..Happening::default()
             }],
-            Write::Done { .. } | Write::BundleFloor(_) => Vec::new(),
+            Write::Advisories(_) | Write::Done { .. } | Write::BundleFloor(_) => Vec::new(),
         };
         for happening in happenings {
             prepared.entries.push(scribe.sign(next_id()?, happening, keys)?);
         }
-        if let Write::Change(transition) = &prepared.write {
-            for _ in &transition.tasks {
-                prepared.task_ids.push(next_id()?);
-            }
+        let later = match &prepared.write {
+            Write::Change(transition) => transition.tasks.len(),
+            Write::Advisories(_) => 1,
+            _ => 0,
+        };
+        for _ in 0..later {
+            prepared.task_ids.push(next_id()?);
         }
         Ok(prepared)
     }
@@ -243,6 +247,7 @@ fn check_tenant(write: &Write, log: &str) -> Result<(), StoreError> {
         Write::Account { account, .. } => &account.tenant,
         Write::Credential(credential) => &credential.tenant,
         Write::Decision(decision) => &decision.tenant,
+        Write::Advisories(import) => &import.tenant,
         Write::Note(_) | Write::Done { .. } | Write::BundleFloor(_) => return Ok(()),
     };
     if tenant.as_str() == log {

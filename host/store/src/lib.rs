@@ -43,7 +43,7 @@ mod telemetry;
 pub mod testing;
 mod writer;
 
-pub use advisories::{AdvisoriesFound, AdvisoriesWritten, Advisory, AdvisoryState};
+pub use advisories::{AdvisoriesFound, AdvisoriesWritten, Advisory, AdvisoryImport, AdvisoryState};
 pub use audit::{Audit, AuditStep};
 pub use commit::{By, Commit, Committed, Note, SYSTEM, Write};
 pub use devices::DeviceCount;

@@ -27,8 +27,9 @@ pub(super) async fn show(
 /// Import advisories in the OSV format
 ///
 /// All records of a part are taken or none. A record that is newer already stays; one that its makers withdrew is removed.
-/// Of each record `details`, `references` and `credits` are left out, and each package gets only what is about it. Say with
-/// the last part as of when all of them are complete.
+/// Of each record `details`, `references` and `credits` are left out, and each package gets only what is about it. No time in
+/// a record may be in the future. Say with the last part as of when all of them are complete: that holds for the ecosystems
+/// of its records, which may be there already.
 #[utoipa::path(post, path = "/advisories:import", tag = "advisories", security(("key" = ["write"])), request_body = Import,
     responses((status = 200, description = "What was taken in", body = wire::AdvisoriesImported)))]
 pub(super) async fn import(

@@ -274,6 +274,18 @@ impl World {
         self.raw(sql, sql).await
     }
 
+    /// Asks the database itself for one number.
+    pub(crate) async fn number(&self, sql: &'static str) -> i64 {
+        let url = &self.database.url;
+        if url.starts_with("sqlite:") {
+            let mut connection = SqliteConnection::connect(url).await.unwrap();
+            sqlx::query_scalar(sql).fetch_one(&mut connection).await.unwrap()
+        } else {
+            let mut connection = PgConnection::connect(url).await.unwrap();
+            sqlx::query_scalar(sql).fetch_one(&mut connection).await.unwrap()
+        }
+    }
+
     /// Likewise, for what the two dialects spell differently.
     pub(crate) async fn raw(&self, sqlite: &'static str, postgres: &'static str) -> Result<(), sqlx::Error> {
         let url = &self.database.url;

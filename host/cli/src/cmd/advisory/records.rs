@@ -1,7 +1,7 @@
 //! Records of advisories, from files, folders and archives, in parts that a server takes.
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeSet, VecDeque},
     fs::File,
     io::{BufReader, Read as _},
     path::{Path, PathBuf},
@@ -54,6 +54,11 @@ impl Records {
             files.push(path.to_owned());
         }
         Ok(Self { files: files.into(), archive: None, read: VecDeque::new() })
+    }
+
+    /// Those that are at hand.
+    pub(super) fn again(records: impl Iterator<Item = Value>) -> Self {
+        Self { files: VecDeque::new(), archive: None, read: records.collect() }
     }
 
     /// The next part; `None` at the end.
@@ -122,6 +127,23 @@ impl Archive {
     }
 }
 
+/// What a record is about: the type of each purl, with the namespace where distributions have advisories of their own, or the
+/// ecosystem. The server sees for itself; it only has to get a record of each.
+pub(super) fn ecosystems(record: &Value) -> BTreeSet<String> {
+    let affected = record["affected"].as_array().into_iter().flatten();
+    affected.filter_map(|entry| ecosystem(&entry["package"])).collect()
+}
+
+fn ecosystem(package: &Value) -> Option<String> {
+    if let Some(purl) = package["purl"].as_str().and_then(|purl| purl.strip_prefix("pkg:")) {
+        let mut parts = purl.split('/');
+        let kind = parts.next()?.to_ascii_lowercase();
+        let namespace = parts.next().filter(|_| ["apk", "alpm", "deb", "rpm"].contains(&kind.as_str()));
+        return Some(namespace.map_or_else(|| kind.clone(), |namespace| format!("{kind}/{namespace}")));
+    }
+    Some(package["ecosystem"].as_str()?.split(':').next()?.to_owned())
+}
+
 /// The records below a folder. Links are not followed: one could lead back up.
 fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), Failure> {
     let entries = std::fs::read_dir(folder).map_err(|error| Failure::file(folder, &error))?;
@@ -180,6 +202,15 @@ mod tests {
 
     fn sizes(path: &Path) -> Vec<usize> {
         parts(path).iter().map(|part| part.records.len()).collect()
+    }
+
+    #[test]
+    fn a_record_is_about_the_ecosystems_of_its_packages() {
+        let record = json!({ "affected": [
+            { "package": { "purl": "pkg:npm/a" } }, { "package": { "purl": "pkg:deb/debian/b" } },
+            { "package": { "ecosystem": "Debian:12", "name": "b" } }, { "ranges": [] } ] });
+        assert_eq!(ecosystems(&record), ["Debian", "deb/debian", "npm"].map(str::to_owned).into());
+        assert!(ecosystems(&json!({ "id": "A" })).is_empty());
     }
 
     #[test]

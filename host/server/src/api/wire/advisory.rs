@@ -1,5 +1,8 @@
 //! Advisories.
 
+use std::collections::BTreeMap;
+
+use interlock_domain::Timestamp;
 use interlock_store::AdvisoryState;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -9,9 +12,12 @@ use crate::flow::advisory::Imported;
 /// What a tenant has of advisories.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Advisories {
-    /// They are complete as of then; null before the first complete import.
+    /// All of them are complete as of then: the oldest of `ecosystems`; null before the first complete import.
     #[schema(value_type = Option<String>, example = "2026-11-20T18:00:00.000Z")]
-    as_of: Option<interlock_domain::Timestamp>,
+    as_of: Option<Timestamp>,
+    /// As of when those of each ecosystem are complete.
+    #[schema(value_type = BTreeMap<String, String>, example = json!({ "npm": "2026-11-20T18:00:00.000Z" }))]
+    ecosystems: BTreeMap<String, Timestamp>,
     /// How many records, those that were withdrawn included.
     records: u64,
 }
@@ -33,7 +39,8 @@ pub(crate) struct AdvisoriesImported {
 
 impl From<AdvisoryState> for Advisories {
     fn from(state: AdvisoryState) -> Self {
-        Self { as_of: state.as_of, records: state.records }
+        let AdvisoryState { ecosystems, records } = state;
+        Self { as_of: ecosystems.values().min().copied(), ecosystems, records }
     }
 }
 

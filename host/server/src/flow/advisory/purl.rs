@@ -37,6 +37,26 @@ pub(crate) fn package(purl: &str) -> Option<String> {
     Some(format!("pkg:{kind}/{}", parts.join("/")))
 }
 
+/// Types whose packages belong to distributions, each with advisories of its own; the namespace says to which.
+const DISTRIBUTED: [&str; 4] = ["apk", "alpm", "deb", "rpm"];
+
+/// The ecosystem of a package in its one spelling: the type and, where distributions have advisories of their own, the
+/// namespace. Migration 0010 says the same in SQL.
+pub(crate) fn ecosystem(package: &str) -> &str {
+    let rest = package.strip_prefix("pkg:").unwrap_or(package);
+    let mut ends = rest.match_indices('/').map(|(at, _)| at);
+    let kind = ends.next().and_then(|at| rest.get(..at)).unwrap_or(rest);
+    match ends.next() {
+        Some(at) if DISTRIBUTED.contains(&kind) => rest.get(..at).unwrap_or(rest),
+        _ => kind,
+    }
+}
+
+/// Whether nobody publishes advisories about such packages: they are the only ones that need no import.
+pub(crate) fn is_unpublished(ecosystem: &str) -> bool {
+    ["docker", "generic", "huggingface", "oci", "swid"].contains(&ecosystem)
+}
+
 /// Whether it names a package and nothing else.
 pub(crate) fn is_plain(purl: &str) -> bool {
     let name = purl.rsplit('/').next().unwrap_or_default();
@@ -103,6 +123,20 @@ fn decoded(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_ecosystem_is_a_type_or_a_distribution() {
+        for (package, of) in [
+            ("pkg:npm/%40angular/core", "npm"),
+            ("pkg:golang/github.com/x/y", "golang"),
+            ("pkg:deb/debian/xz-utils", "deb/debian"),
+            ("pkg:rpm/redhat/xz", "rpm/redhat"),
+            ("pkg:deb/xz-utils", "deb"),
+        ] {
+            assert_eq!(ecosystem(package), of);
+        }
+        assert!(is_unpublished("generic") && !is_unpublished("npm"));
+    }
 
     #[test]
     fn a_package_has_one_spelling() {

@@ -40,9 +40,8 @@ async fn answer(app: &App, tenant: &TenantId, key: &str) -> Result<Vec<u8>, Stri
         }
     }
     let failed = |error: StoreError| error.to_string();
-    let as_of = app.store.advisories_as_of(tenant).await.map_err(failed)?.ok_or(
-        "this tenant has no advisories; import them with `interlock advisory import`, and say that they are complete",
-    )?;
+    let complete = app.store.advisory_ecosystems(tenant).await.map_err(failed)?;
+    let as_of = as_of(&complete, asked.keys().map(String::as_str))?;
     let packages: Vec<String> = asked.keys().cloned().collect();
     let bytes_max = app.config.plugins.limits.evidence_bytes_max;
     let rows = match app.store.advisories_of(tenant, &packages, bytes_max).await.map_err(failed)? {
@@ -66,6 +65,28 @@ async fn answer(app: &App, tenant: &TenantId, key: &str) -> Result<Vec<u8>, Stri
         }
     }
     Ok(format!("{{\"as_of\":\"{as_of}\",\"advisories\":{{{}}}}}", advisories.join(",")).into_bytes())
+}
+
+/// As of when the advisories of all these packages are complete: of the ecosystem that waits the longest.
+fn as_of<'a>(
+    complete: &BTreeMap<String, Timestamp>,
+    packages: impl Iterator<Item = &'a str>,
+) -> Result<Timestamp, String> {
+    let mut oldest: Option<Timestamp> = None;
+    for ecosystem in packages.map(purl::ecosystem) {
+        match complete.get(ecosystem) {
+            Some(as_of) => oldest = Some(oldest.map_or(*as_of, |oldest| oldest.min(*as_of))),
+            None if purl::is_unpublished(ecosystem) => {}
+            None => {
+                return Err(format!(
+                    "this tenant has no complete advisories of `{ecosystem}`; import them with `interlock advisory import`"
+                ));
+            }
+        }
+    }
+    oldest.or_else(|| complete.values().min().copied()).ok_or_else(|| {
+        "this tenant has no complete advisories; import them with `interlock advisory import`".to_owned()
+    })
 }
 
 #[cfg(test)]
@@ -129,7 +150,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_no_plain_purl_is_refused() {
-        let app = with(json!([])).await;
+        let app = with(json!([record("A-1", "pkg:npm/a")])).await;
         for key in
             ["left-pad", "pkg:npm/a@1.0.0", "pkg:npm/a?x=y", "pkg:npm/a\n\npkg:npm/b", "pkg:npm/a\r\n\u{0}"]
         {
@@ -142,6 +163,26 @@ mod tests {
         let app = with(json!([record("A-1", "pkg:npm/a")])).await;
         let why = told(&app, "grace", "pkg:npm/a").await.unwrap_err();
         assert!(why.contains("interlock advisory import"), "{why}");
+    }
+
+    #[tokio::test]
+    async fn an_ecosystem_is_told_as_of_when_it_was_complete_and_none_vouches_for_another() {
+        let app = with(json!([record("A-1", "pkg:npm/a")])).await;
+        let why = told(&app, TENANT, "pkg:npm/a\npkg:deb/debian/xz-utils").await.unwrap_err();
+        assert!(why.contains("`deb/debian`"), "{why}");
+        let older = "2026-11-19T06:00:00.000Z";
+        let ola = app.person("Ola", &[Role::Operator]).await;
+        let records = json!([record("D-1", "pkg:deb/debian/xz-utils")]);
+        ola.post("/advisories:import", json!({ "records": records, "as_of": older })).await.ok();
+        for (key, as_of) in [
+            ("pkg:npm/a\npkg:deb/debian/xz-utils", older),
+            ("pkg:npm/a", AS_OF),
+            ("pkg:npm/a\npkg:generic/busybox", AS_OF),
+            ("pkg:generic/busybox", older),
+        ] {
+            assert_eq!(told(&app, TENANT, key).await.unwrap()["as_of"], as_of, "{key}");
+        }
+        assert!(told(&app, TENANT, "pkg:deb/ubuntu/xz-utils").await.unwrap_err().contains("`deb/ubuntu`"));
     }
 
     #[tokio::test]
