@@ -13,3 +13,4 @@ pub(crate) mod ledger;
 pub(crate) mod plugin;
 pub(crate) mod policy;
 pub(crate) mod serve;
+pub(crate) mod status;

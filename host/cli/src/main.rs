@@ -44,6 +44,8 @@ enum Command {
     /// List, confirm and end accounts, alter their roles.
     #[command(subcommand)]
     Account(cmd::account::Account),
+    /// Show what is amiss for the tenant: its application, its plugins, what they look up.
+    Status(cmd::status::Status),
     /// Import advisories about packages, for gates that ask.
     #[command(subcommand)]
     Advisory(cmd::advisory::Advisory),
@@ -112,6 +114,7 @@ async fn run(cli: Cli) -> Result<Outcome, client::Failure> {
         Command::Serve(serve) => serve.run().await,
         Command::Key(key) => key.run(&connection, output).await,
         Command::Account(account) => account.run(&connection, output).await,
+        Command::Status(status) => status.run(&connection, output).await,
         Command::Advisory(advisory) => advisory.run(&connection, output).await,
         Command::Artifact(artifact) => artifact.run(&connection, output).await,
         Command::Change(change) => change.run(&connection, output).await,

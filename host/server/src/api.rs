@@ -23,6 +23,7 @@ mod list;
 mod payload;
 mod plugins;
 mod revision;
+mod status;
 mod wire;
 
 use std::sync::Arc;
@@ -108,4 +109,5 @@ fn v1() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(bundle::reload))
         .routes(routes!(application::show))
         .routes(routes!(application::reload))
+        .routes(routes!(status::show))
 }

@@ -34,6 +34,7 @@ mod plugin;
 mod review;
 mod shared;
 mod sight;
+pub(crate) mod status;
 
 pub(crate) use ask::may_read;
 pub(crate) use change::tenant;

@@ -10,7 +10,7 @@ use std::{
 };
 
 use futures::StreamExt as _;
-use interlock_domain::Timestamp;
+use interlock_domain::{TenantId, Timestamp};
 use interlock_sandbox::{Document, EvidenceAnswer, Refusal};
 use reqwest::{Client, StatusCode, Url, header};
 
@@ -32,7 +32,15 @@ pub(crate) struct Sources {
     connectors: BTreeMap<String, Ready>,
     prometheus: Option<Url>,
     cache: Mutex<Cache>,
-    failures: Mutex<BTreeMap<String, String>>,
+    failures: Mutex<BTreeMap<(TenantId, String), Failure>>,
+    failing_ms: i64,
+}
+
+/// A look-up that failed.
+#[derive(Debug)]
+struct Failure {
+    reason: String,
+    at: Timestamp,
 }
 
 /// A connector whose headers are at hand. It never shows them.
@@ -95,23 +103,40 @@ impl Sources {
             prometheus,
             cache: Mutex::new(cache),
             failures: Mutex::default(),
+            failing_ms: i64::try_from(evidence.failing_ms).unwrap_or(i64::MAX),
         })
     }
 
-    /// The sources that failed the last time they were asked, with the reason.
-    pub(crate) fn failures(&self) -> BTreeMap<String, String> {
-        self.failures.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// The sources that failed a tenant the last time it asked, with the reason. One that nobody asked again for
+    /// `evidence.failing_ms` is no longer known to fail.
+    pub(crate) fn failures(&self, tenant: &TenantId, now: Timestamp) -> BTreeMap<String, String> {
+        let failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_tenant =
+            failures.iter().filter(|((whose, _), failure)| whose == tenant && self.lasts(failure, now));
+        of_tenant.map(|((_, source), failure)| (source.clone(), failure.reason.clone())).collect()
     }
 
-    /// Remembers how a source answered.
-    pub(crate) fn heard(&self, source: &str, answer: &EvidenceAnswer) {
+    /// How many sources fail, each counted once a tenant.
+    pub(crate) fn failing(&self, now: Timestamp) -> usize {
+        let failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        failures.values().filter(|failure| self.lasts(failure, now)).count()
+    }
+
+    /// Remembers how a source answered a tenant.
+    pub(crate) fn heard(&self, tenant: &TenantId, source: &str, answer: &EvidenceAnswer, now: Timestamp) {
         let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        failures.retain(|_, failure| self.lasts(failure, now));
+        let place = (tenant.clone(), source.to_owned());
         match answer {
             EvidenceAnswer::Refused(Refusal::Unavailable(reason)) => {
-                failures.insert(source.to_owned(), reason.clone());
+                failures.insert(place, Failure { reason: reason.clone(), at: now });
             }
-            _ => _ = failures.remove(source),
+            _ => _ = failures.remove(&place),
         }
+    }
+
+    fn lasts(&self, failure: &Failure, now: Timestamp) -> bool {
+        now.millis_since(failure.at) < self.failing_ms
     }
 
     /// Asks a connector.

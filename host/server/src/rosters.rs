@@ -84,9 +84,16 @@ impl Rosters {
         self.state().broken.remove(digest);
     }
 
-    /// Every active plugin that does not load.
-    pub(crate) fn unloaded(&self) -> Vec<Unloaded> {
-        self.state().followed.values().flat_map(|followed| followed.unloaded.clone()).collect()
+    /// How many active plugins do not load.
+    pub(crate) fn unloaded(&self) -> usize {
+        self.state().followed.values().map(|followed| followed.unloaded.len()).sum()
+    }
+
+    /// The active plugins of a tenant that do not load.
+    pub(crate) fn unloaded_of(&self, tenant: &TenantId) -> Vec<Unloaded> {
+        let state = self.state();
+        let unloaded = state.followed.values().flat_map(|followed| &followed.unloaded);
+        unloaded.filter(|unloaded| unloaded.tenant == *tenant).cloned().collect()
     }
 
     /// Whether a component is active in some environment.

@@ -10,6 +10,7 @@ mod policy;
 mod publish;
 mod replay;
 mod scaffold;
+mod status;
 
 use fake::{Body, FakeServer, run};
 use serde_json::{Value, json};

@@ -64,6 +64,7 @@ fn tags() -> Value {
         tag("ledger", "The append-only record of everything"),
         tag("plugins", "Gates, health checks and strategies that are installed"),
         tag("policies", "The policies in force"),
+        tag("status", "What is amiss for a tenant"),
     ])
 }
 

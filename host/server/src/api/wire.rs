@@ -11,6 +11,7 @@ mod registry;
 pub(crate) mod rollout;
 mod roster;
 mod sent;
+mod status;
 
 #[cfg(test)]
 mod described;
@@ -22,6 +23,7 @@ pub(crate) use sent::{
     Application, Approval, Artifact, Bundle, BundleFiles, Entry, Plugin, Reason, Rejection, ShownArtifact,
     ShownChange,
 };
+pub(crate) use status::TenantStatus;
 
 /// Describes an enum of the domain: its names on the wire.
 macro_rules! names {

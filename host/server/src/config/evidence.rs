@@ -15,6 +15,8 @@ pub struct Evidence {
     pub bytes_max: u64,
     /// How much of what was fetched outside is kept in memory, in bytes.
     pub cache_bytes_max: usize,
+    /// How long a source that failed a tenant shows as failing when nobody asks it again, in milliseconds.
+    pub failing_ms: u64,
     /// Largest document about an artifact, in bytes.
     pub document_bytes_max: usize,
     /// What `config` looks up: values that the operator wrote here, by key. Until Interlock keeps configuration itself.
@@ -90,6 +92,7 @@ impl Default for Evidence {
             timeout_ms: 4_000,
             bytes_max: 4 << 20,
             cache_bytes_max: 64 << 20,
+            failing_ms: 300_000,
             document_bytes_max: 8 << 20,
             values: BTreeMap::new(),
             prometheus: Prometheus::default(),

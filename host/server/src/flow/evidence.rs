@@ -60,7 +60,7 @@ impl EvidenceSource for Evidence {
             )))
         } else {
             let answer = self.within_limits(source, key).await;
-            self.app.evidence.heard(source, &answer);
+            self.app.evidence.heard(&self.tenant, source, &answer, self.app.clock.now());
             answer
         };
         metrics::counter!("evidence_lookups_total", "source" => source.to_owned(), "outcome" => outcome(&answer))

@@ -85,7 +85,7 @@ pub(super) async fn render(app: &App) -> String {
     gauge!("policy_bundle_revision").set(bundle.revision as f64);
     gauge!("plugins_loaded").set(app.sandbox.shelf().all_bound().len() as f64);
     gauge!("plugins_refused").set(app.installed.refused.len() as f64);
-    gauge!("plugins_unloaded").set(app.rosters.unloaded().len() as f64);
+    gauge!("plugins_unloaded").set(app.rosters.unloaded() as f64);
     recorder().run_upkeep();
     recorder().render()
 }

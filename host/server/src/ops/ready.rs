@@ -1,13 +1,14 @@
-//! Whether this replica can do its work, part by part.
+//! Whether this replica can do its work, part by part. What belongs to a tenant is counted here; its own status (`flow/status.rs`)
+//! says which and why.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 use interlock_ledger::Digest;
 use interlock_vault::envelope::Signers;
 use serde::Serialize;
 use tracing::warn;
 
-use crate::{App, installed::Waiting, rosters::Unloaded};
+use crate::{App, installed::Waiting};
 
 /// How long the database may take to answer.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -67,15 +68,15 @@ struct Applications {
     status: Status,
     /// How many tenants have one.
     loaded: usize,
-    /// Folders whose application was refused, by tenant, with the reason.
-    refused: BTreeMap<String, String>,
+    /// How many folders have one that was refused.
+    refused: usize,
 }
 
 #[derive(Debug, Serialize)]
 struct Evidence {
     status: Status,
-    /// Sources that failed the last time they were asked, with the reason.
-    failing: BTreeMap<String, String>,
+    /// How many sources failed a tenant that asked lately.
+    failing: usize,
 }
 
 #[derive(Debug, Serialize)]
@@ -85,8 +86,8 @@ struct Plugins {
     refused: Vec<Refused>,
     /// Files that are not what their name stands for: a `plugin` change brings them into use.
     waiting: Vec<Waiting>,
-    /// Plugins that are active in some environment and do not load: what needs them there is denied.
-    unloaded: Vec<Unloaded>,
+    /// How many plugins are active in some environment and do not load: what needs them there is denied.
+    unloaded: usize,
     /// Plugins that the configuration names and nobody installed: what needs them is denied.
     missing: Vec<String>,
 }
@@ -206,13 +207,13 @@ fn policies(app: &App) -> Policies {
 fn applications(app: &App) -> Applications {
     let (loaded, refused) = app.applications.state();
     let status = if refused.is_empty() { Status::Ok } else { Status::Degraded };
-    Applications { status, loaded, refused: BTreeMap::clone(&refused) }
+    Applications { status, loaded, refused: refused.len() }
 }
 
 /// A source that fails denies what needs it, and nothing else.
 fn evidence(app: &App) -> Evidence {
-    let failing = app.evidence.failures();
-    Evidence { status: if failing.is_empty() { Status::Ok } else { Status::Degraded }, failing }
+    let failing = app.evidence.failing(app.clock.now());
+    Evidence { status: if failing == 0 { Status::Ok } else { Status::Degraded }, failing }
 }
 
 fn plugins(app: &App) -> Plugins {
@@ -246,7 +247,7 @@ fn plugins(app: &App) -> Plugins {
     let waiting: Vec<Waiting> =
         app.installed.waiting.iter().filter(|file| !app.rosters.active(&file.digest)).cloned().collect();
     let unloaded = app.rosters.unloaded();
-    let well = refused.is_empty() && missing.is_empty() && waiting.is_empty() && unloaded.is_empty();
+    let well = refused.is_empty() && missing.is_empty() && waiting.is_empty() && unloaded == 0;
     let status = if well { Status::Ok } else { Status::Degraded };
     Plugins { status, loaded, refused, waiting, unloaded, missing }
 }

@@ -24,7 +24,7 @@ use axum::{
     http::{HeaderMap, Method, StatusCode, Uri},
     response::{IntoResponse, Response},
 };
-use interlock_domain::{Digest, Role};
+use interlock_domain::{AccountKind, Digest, Role, Scope};
 use interlock_sandbox::{EvidenceAnswer, EvidenceSource as _, Refusal};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -299,6 +299,7 @@ async fn a_connector_asks_a_fixed_address_and_a_key_stays_in_its_place() {
 async fn a_connector_that_fails_says_so_and_gives_no_secret_away() {
     let tickets = FalseTickets::start().await;
     let (app, change, _folder) = with_tickets(&tickets).await;
+    let ana = app.person("Alan", &[Role::Auditor]).await;
     let about = plugin(&app, Some(&change));
     assert_eq!(refused(&about, "http.ticket", "missing").await, "not found");
     for (key, said) in [
@@ -310,14 +311,31 @@ async fn a_connector_that_fails_says_so_and_gives_no_secret_away() {
     ] {
         let why = refused(&about, "http.ticket", key).await;
         assert!(why.contains(said) && !why.contains("geheim"), "{key}: {why}");
-        let failing = app.app.evidence.failures();
-        assert!(failing["http.ticket"].contains(said), "{failing:?}");
+        let failing = ana.get("/status").await.ok()["evidence_failing"].clone();
+        assert!(failing["http.ticket"].as_str().unwrap().contains(said), "{failing:?}");
     }
-    let ready = app.client(TENANT, None).send(Method::GET, "//ready", &[], Body::empty()).await.ok();
-    assert_eq!(ready["checks"]["evidence"]["status"], "degraded", "{ready}");
+    let ready = async || app.client(TENANT, None).send(Method::GET, "//ready", &[], Body::empty()).await.ok();
+    let degraded = json!({ "status": "degraded", "failing": 1 });
+    assert_eq!(ready().await["checks"]["evidence"], degraded, "which source, and why, is the tenant's own");
+    let gus = app.with_key("grace", AccountKind::User, "Gus", &[Role::Operator], &[Scope::Read]).await;
+    assert_eq!(gus.get("/status").await.ok()["evidence_failing"], json!({}), "it failed another tenant");
     found(&about, "http.ticket", "CHG1").await;
-    assert!(app.app.evidence.failures().is_empty());
+    assert_eq!(ready().await["checks"]["evidence"], json!({ "status": "ok", "failing": 0 }));
+    assert_eq!(ana.get("/status").await.ok()["status"], "ok");
     assert!(!format!("{:?}", app.app.evidence).contains("geheim"));
+}
+
+#[tokio::test]
+async fn a_source_that_nobody_asks_again_is_not_known_to_fail_for_ever() {
+    let tickets = FalseTickets::start().await;
+    let (app, change, _folder) = with_tickets(&tickets).await;
+    refused(&plugin(&app, Some(&change)), "http.ticket", "broken").await;
+    let (tenant, failed_at) = (TENANT.parse().unwrap(), app.app.clock.now());
+    for (later_ms, failing) in [(0, 1), (299_999, 1), (300_000, 0)] {
+        let now = failed_at.plus_millis(later_ms);
+        assert_eq!(app.app.evidence.failing(now), failing, "{later_ms}");
+        assert_eq!(app.app.evidence.failures(&tenant, now).len(), failing, "{later_ms}");
+    }
 }
 
 #[tokio::test]

@@ -403,9 +403,16 @@ async fn a_refused_application_takes_down_its_tenant_only_and_shows() {
     let ready = shop.send(Method::GET, "//ready", &[], Body::empty()).await.ok();
     let applications = &ready["checks"]["applications"];
     assert_eq!(
-        (&applications["status"], &applications["loaded"]),
-        (&json!("degraded"), &json!(1)),
+        (&applications["status"], &applications["loaded"], &applications["refused"]),
+        (&json!("degraded"), &json!(1), &json!(1)),
         "{ready}"
     );
-    assert!(applications["refused"]["broken"].as_str().unwrap().contains("schema.cedarschema"), "{ready}");
+    assert!(!ready.to_string().contains("broken"), "whose it is, nobody has said who asks: {ready}");
+    let theirs =
+        app.with_key("broken", AccountKind::User, "Bea", &[Role::Administrator], &[Scope::Read]).await;
+    let status = theirs.get("/status").await.ok();
+    assert!(status["application_refused"].as_str().unwrap().contains("schema.cedarschema"), "{status}");
+    let ours = app.person("Alan", &[Role::Auditor]).await.get("/status").await.ok();
+    assert_eq!((&ours["status"], &ours["application_refused"]), (&json!("ok"), &json!(null)));
+    app.client(TENANT, None).get("/status").await.problem("unauthenticated");
 }

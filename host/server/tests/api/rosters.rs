@@ -487,9 +487,11 @@ async fn a_component_that_does_not_load_takes_down_its_own_gates_with_its_reason
     let app = machine.start_with(|config| config.plugins.limits.component_bytes_max = most).await;
     let ward = Ward::open(app).await;
     let ready = ward.ready().await;
-    let unloaded = ready["unloaded"].as_array().unwrap();
-    assert_eq!((unloaded.len(), &unloaded[0]["plugin"]), (1, &json!("size-limit")), "{ready:#}");
-    assert_eq!(ready["status"], "degraded");
+    assert_eq!((&ready["status"], &ready["unloaded"]), (&json!("degraded"), &json!(1)), "{ready:#}");
+    let status = ward.ana.get("/status").await.ok();
+    let unloaded = status["plugins_unloaded"].as_array().unwrap();
+    assert_eq!((unloaded.len(), &unloaded[0]["plugin"]), (1, &json!("size-limit")), "{status:#}");
+    assert_eq!((&status["status"], &unloaded[0]["environment"]), (&json!("degraded"), &json!("staging")));
     let nobody = ward.app.client(TENANT, None);
     let metrics = nobody.send(Method::GET, "//metrics", &[], Body::empty()).await.text();
     assert!(metrics.lines().any(|line| line == "plugins_unloaded 1"), "{metrics}");

@@ -101,7 +101,7 @@ async fn prometheus_answers_by_the_name_of_a_query_and_a_plugin_writes_none() {
     let later = plugin(&app, Some(&change));
     let why = refused(&later, "prometheus", "errors").await;
     assert!(why.contains("`prometheus` cannot be asked"), "{why}");
-    assert_eq!(app.app.evidence.failures()["prometheus"], why);
+    assert_eq!(app.app.evidence.failures(&TENANT.parse().unwrap(), app.app.clock.now())["prometheus"], why);
 }
 
 #[tokio::test]

@@ -1,0 +1,26 @@
+//! `interlock status`
+
+use clap::Args;
+
+use crate::{
+    client::{Connection, Failure},
+    output::{self, Format, Outcome},
+};
+
+#[derive(Debug, Args)]
+pub(crate) struct Status {}
+
+const FIELDS: &[output::Column] = &[
+    ("status", "/status"),
+    ("application refused", "/application_refused"),
+    ("evidence failing", "/evidence_failing"),
+    ("plugins unloaded", "/plugins_unloaded"),
+];
+
+impl Status {
+    pub(crate) async fn run(self, connection: &Connection, format: Format) -> Result<Outcome, Failure> {
+        let status = connection.client()?.get("/status").await?.body;
+        output::record(&status, FIELDS, format)?;
+        Ok(Outcome::Done)
+    }
+}

@@ -1,0 +1,30 @@
+//! What is amiss for one tenant: what `/ready` only counts.
+
+use std::collections::BTreeMap;
+
+use interlock_domain::{Action, Actor};
+
+use super::{ask::may_read, change::tenant};
+use crate::{App, FlowError, rosters::Unloaded};
+
+/// How it is with a tenant, on this replica.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Status {
+    /// Why its application was refused.
+    pub(crate) application_refused: Option<String>,
+    /// Sources that failed its plugins lately, with the reason.
+    pub(crate) evidence_failing: BTreeMap<String, String>,
+    /// Its active plugins that do not load.
+    pub(crate) plugins_unloaded: Vec<Unloaded>,
+}
+
+/// Shows how it is with the tenant.
+pub(crate) async fn show(app: &App, who: &Actor) -> Result<Status, FlowError> {
+    may_read(app, who, Action::ReadPlugin, tenant(who)).await?;
+    let (_, refused) = app.applications.state();
+    Ok(Status {
+        application_refused: refused.get(who.tenant.as_str()).cloned(),
+        evidence_failing: app.evidence.failures(&who.tenant, app.clock.now()),
+        plugins_unloaded: app.rosters.unloaded_of(&who.tenant),
+    })
+}
