@@ -17,7 +17,7 @@ use crate::{
     applications::Applications,
     bus::{Bus, Note},
     config::Plugins,
-    flow::{access, bundle, poll::Proof, roster},
+    flow::{application, bundle, poll::Proof, roster},
     installed::{Installed, install_all},
     keys::KeyCache,
     outside::Sources,
@@ -80,7 +80,8 @@ impl App {
         create_dir(&config.artifacts.trusted_keys_dir)?;
         create_dir(&config.plugins.trusted_signers_dir)?;
         let (bundle, files) = bundle::load(&config.policies.dir)?;
-        let (applications, application_files) = Applications::open(config.policies.applications_dir.clone())?;
+        let (applications, applications_found) =
+            Applications::open(config.policies.applications_dir.clone())?;
         let evidence = Sources::open(&config)?;
         let keys = ledger_keys(&config.ledger.key_file)?;
         let store = Store::open(store_options(&config), keys).await?;
@@ -116,7 +117,7 @@ impl App {
             rosters: Rosters::default(),
         });
         bundle::begin(&app, &files).await?;
-        access::begin(&app, &application_files).await?;
+        application::begin(&app, applications_found).await?;
         roster::follow(&app).await?;
         Ok(app)
     }

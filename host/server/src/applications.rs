@@ -1,6 +1,6 @@
 //! The tenants' applications: loaded from a folder with a folder for each tenant, swapped as a whole.
 //!
-//! A tenant whose application cannot be loaded has none, or keeps its last good one; no other tenant notices.
+//! A tenant whose application cannot be loaded keeps its last good one; no other tenant notices.
 
 use std::{
     collections::BTreeMap,
@@ -9,45 +9,44 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use interlock_domain::TenantId;
+use interlock_domain::{Digest, TenantId};
 use interlock_policy::{Application, BundleError};
 
 use crate::StartError;
 
-/// What is loaded, by tenant.
+/// What is in force, by tenant.
 #[derive(Debug, Default)]
 pub(crate) struct Applications {
     dir: PathBuf,
     loaded: ArcSwap<BTreeMap<TenantId, Arc<Application>>>,
     refused: ArcSwap<BTreeMap<String, String>>,
+    /// What was in force once and is not to be here: its folder is gone, or it cannot be read any more.
+    passed_over: ArcSwap<BTreeMap<TenantId, Digest>>,
 }
 
 /// The files of an application, by path inside its folder.
 pub(crate) type Files = BTreeMap<String, Vec<u8>>;
 
+/// What is found in the folders, by tenant: an application and its files, or why there is none.
+pub(crate) type InFolders = BTreeMap<TenantId, Result<(Application, Files), String>>;
+
 impl Applications {
-    /// Loads every tenant's application; none when there is no folder. Gives back the files of what was loaded.
-    pub(crate) fn open(dir: PathBuf) -> Result<(Self, BTreeMap<TenantId, Files>), StartError> {
-        let (mut loaded, mut refused, mut files) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+    /// Reads every tenant's folder; there are none when there is no folder for them. Nothing is in force yet.
+    pub(crate) fn open(dir: PathBuf) -> Result<(Self, InFolders), StartError> {
+        let (mut refused, mut found) = (BTreeMap::new(), BTreeMap::new());
         for (name, path) in folders(&dir)? {
-            let Ok(tenant) = name.parse::<TenantId>() else {
-                refused.insert(name, "the folder is not named like a tenant".to_owned());
-                continue;
-            };
-            match read(&path) {
-                Ok((application, read)) => {
-                    files.insert(tenant.clone(), read);
-                    loaded.insert(tenant, Arc::new(application));
-                }
-                Err(error) => _ = refused.insert(name, error.to_string()),
+            match name.parse::<TenantId>() {
+                Ok(tenant) => _ = found.insert(tenant, read(&path).map_err(|error| error.to_string())),
+                Err(_) => _ = refused.insert(name, "the folder is not named like a tenant".to_owned()),
             }
         }
-        for (tenant, reason) in &refused {
-            tracing::warn!(tenant, reason, "application refused");
-        }
-        let opened =
-            Self { dir, loaded: ArcSwap::from_pointee(loaded), refused: ArcSwap::from_pointee(refused) };
-        Ok((opened, files))
+        let opened = Self { dir, refused: ArcSwap::from_pointee(refused), ..Self::default() };
+        Ok((opened, found))
+    }
+
+    /// Whether tenants may have one at all.
+    pub(crate) fn enabled(&self) -> bool {
+        !self.dir.as_os_str().is_empty()
     }
 
     /// The tenant's application.
@@ -60,18 +59,48 @@ impl Applications {
         read(&self.dir.join(tenant.as_str()))
     }
 
-    /// Puts an application in force for its tenant.
+    /// Puts an application in force for its tenant, and nothing is refused there any more.
     pub(crate) fn replace(&self, tenant: &TenantId, application: &Arc<Application>) {
-        self.loaded.rcu(|loaded| {
-            let mut loaded = BTreeMap::clone(loaded);
-            loaded.insert(tenant.clone(), Arc::clone(application));
-            loaded
-        });
+        self.hold(tenant, application);
         self.refused.rcu(|refused| {
             let mut refused = BTreeMap::clone(refused);
             refused.remove(tenant.as_str());
             refused
         });
+    }
+
+    /// Puts an application in force for its tenant, whatever else is refused there.
+    pub(crate) fn hold(&self, tenant: &TenantId, application: &Arc<Application>) {
+        self.loaded.rcu(|loaded| {
+            let mut loaded = BTreeMap::clone(loaded);
+            loaded.insert(tenant.clone(), Arc::clone(application));
+            loaded
+        });
+    }
+
+    /// Shows why the tenant's folder is not in force.
+    pub(crate) fn refuse(&self, tenant: &TenantId, reason: &str) {
+        tracing::warn!(%tenant, reason, "application refused");
+        self.refused.rcu(|refused| {
+            let mut refused = BTreeMap::clone(refused);
+            refused.insert(tenant.to_string(), reason.to_owned());
+            refused
+        });
+    }
+
+    /// Leaves this one out of force here, until another one comes.
+    pub(crate) fn pass_over(&self, tenant: &TenantId, digest: Digest) {
+        self.passed_over.rcu(|passed_over| {
+            let mut passed_over = BTreeMap::clone(passed_over);
+            passed_over.insert(tenant.clone(), digest);
+            passed_over
+        });
+    }
+
+    /// Whether there is nothing to do for a tenant whose application is to be this one.
+    pub(crate) fn follows(&self, tenant: &TenantId, digest: Digest) -> bool {
+        self.loaded.load().get(tenant).is_some_and(|application| application.digest == digest)
+            || self.passed_over.load().get(tenant) == Some(&digest)
     }
 
     /// How many are loaded, and which folders were refused, with the reason.

@@ -6,6 +6,7 @@ pub(crate) mod access;
 pub mod account;
 pub mod adopt;
 pub mod advisory;
+pub(crate) mod application;
 pub mod artifact;
 pub mod bundle;
 pub mod change;

@@ -18,7 +18,7 @@ use tracing::{Instrument, debug, info_span, warn};
 
 use crate::{
     App, FlowError,
-    flow::{Led, bundle, lead, roster},
+    flow::{Led, application, bundle, lead, roster},
 };
 
 /// How many changes are looked at side by side.
@@ -84,6 +84,7 @@ impl Reconciler {
     /// Looks at every live change once.
     pub async fn round(&self) -> Result<(), FlowError> {
         bundle::follow_soon(&self.app).await;
+        application::follow_soon(&self.app).await;
         let live = self.app.store.live_changes().await?;
         let ids: HashSet<&ChangeId> = live.iter().map(|(_, id)| id).collect();
         self.held().retain(|id, _| ids.contains(id));

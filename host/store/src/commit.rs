@@ -122,6 +122,13 @@ pub enum Write {
     /// A policy bundle is put in force: no other of its revision or below will ever be. No entry; a note beside it says
     /// the same.
     BundleFloor(BundleFloor),
+    /// The same of a tenant's application.
+    ApplicationFloor {
+        /// Whose.
+        tenant: TenantId,
+        /// What is put in force.
+        to: BundleFloor,
+    },
     /// This commit does what a request with an idempotency key asked for. No entry.
     Done {
         /// The key.
@@ -151,7 +158,7 @@ impl Write {
     pub fn entries(&self) -> usize {
         match self {
             Write::Change(transition) => transition.events.len() + transition.tasks.len(),
-            Write::Done { .. } | Write::BundleFloor(_) => 0,
+            Write::Done { .. } | Write::BundleFloor(_) | Write::ApplicationFloor { .. } => 0,
             Write::Assignment(_)
             | Write::Device { .. }
             | Write::Group(_)

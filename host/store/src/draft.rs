@@ -218,7 +218,10 @@ impl PreparedWrite {
                 payload: Some(to_canonical(&note.payload)?),
                 ..Happening::default()
             }],
-            Write::Advisories(_) | Write::Done { .. } | Write::BundleFloor(_) => Vec::new(),
+            Write::Advisories(_)
+            | Write::Done { .. }
+            | Write::BundleFloor(_)
+            | Write::ApplicationFloor { .. } => Vec::new(),
         };
         for happening in happenings {
             prepared.entries.push(scribe.sign(next_id()?, happening, keys)?);
@@ -248,6 +251,7 @@ fn check_tenant(write: &Write, log: &str) -> Result<(), StoreError> {
         Write::Credential(credential) => &credential.tenant,
         Write::Decision(decision) => &decision.tenant,
         Write::Advisories(import) => &import.tenant,
+        Write::ApplicationFloor { tenant, .. } => tenant,
         Write::Note(_) | Write::Done { .. } | Write::BundleFloor(_) => return Ok(()),
     };
     if tenant.as_str() == log {

@@ -1,19 +1,20 @@
-//! Table `bundle_floor`: the highest revision of the policies that was ever in force.
+//! Tables `bundle_floor` and `application_floor`: the highest revision of the policies, and of each tenant's application,
+//! that was ever in force.
 
-use interlock_domain::Digest;
+use interlock_domain::{Digest, TenantId};
 
 use crate::{
     Store, StoreError,
-    db::{Tx, execute, fetch_optional},
+    db::{Tx, execute, fetch_all, fetch_optional},
     row,
 };
 
-/// The revision below which the policies never go.
+/// The revision below which the policies, or a tenant's application, never go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BundleFloor {
     /// The revision.
     pub revision: u64,
-    /// The one bundle of this revision.
+    /// The one bundle, or application, of this revision.
     pub digest: Digest,
 }
 
@@ -31,7 +32,41 @@ pub(crate) async fn raise(tx: &mut Tx, to: &BundleFloor) -> Result<(), StoreErro
     if raised == 0 { Err(StoreError::conflict("bundle of revision", to.revision)) } else { Ok(()) }
 }
 
+/// As [`raise`], of a tenant's application.
+pub(crate) async fn raise_application(
+    tx: &mut Tx,
+    tenant: &TenantId,
+    to: &BundleFloor,
+) -> Result<(), StoreError> {
+    let raised = execute!(
+        tx.conn(),
+        "INSERT INTO application_floor (tenant, revision, digest) VALUES ($1, $2, $3)
+         ON CONFLICT (tenant) DO UPDATE SET revision = excluded.revision, digest = excluded.digest
+         WHERE application_floor.revision < excluded.revision
+            OR application_floor.revision = excluded.revision AND application_floor.digest = excluded.digest",
+        tenant.as_str(),
+        row::column(to.revision),
+        to.digest.to_string()
+    )?;
+    if raised == 0 { Err(StoreError::conflict("application of revision", to.revision)) } else { Ok(()) }
+}
+
 impl Store {
+    /// The revision below which each tenant's application never goes; nothing of a tenant that never had one.
+    pub async fn application_floors(&self) -> Result<Vec<(TenantId, BundleFloor)>, StoreError> {
+        let found = fetch_all!(
+            self.db().reader(),
+            (String, i64, String),
+            "SELECT tenant, revision, digest FROM application_floor ORDER BY tenant"
+        )?;
+        let floors = found.into_iter().map(|(tenant, revision, digest)| {
+            let digest = row::word("application", &tenant, &digest)?;
+            let floor = BundleFloor { revision: row::number(revision), digest };
+            Ok((row::word("application", &tenant, &tenant)?, floor))
+        });
+        floors.collect()
+    }
+
     /// The revision below which the policies never go; `None` before the first bundle.
     pub async fn bundle_floor(&self) -> Result<Option<BundleFloor>, StoreError> {
         let found = fetch_optional!(

@@ -1,24 +1,23 @@
-//! The tenant's application: ask it, search it, load it again.
+//! The tenant's application: ask it, search it, ask it again what it was asked.
 //!
 //! **Invariant:** every answer is on record before it is given; what cannot be recorded is not answered.
 
-use std::{collections::BTreeMap, sync::Arc, time::Instant};
+use std::{sync::Arc, time::Instant};
 
 use interlock_domain::{
-    Action, Actor, Answer, Decision, DecisionId, DecisionOutcome, DecisionSubject, Digest, TenantId,
-    Timestamp,
+    Action, Actor, Answer, Decision, DecisionId, DecisionOutcome, DecisionSubject, Timestamp,
 };
 use interlock_policy::{Access, Application, Found, Part, Search};
-use interlock_store::{Kept, Note, StoreError, Write};
+use interlock_store::{StoreError, Write};
 use serde_json::{Value, json};
 
 use super::{
-    ask::{may_read, permit},
-    bundle::{BundleRefusal, packed},
+    application,
+    ask::may_read,
     change::tenant,
     shared::{self, Shared},
 };
-use crate::{App, FlowError, applications::Files};
+use crate::{App, FlowError};
 
 /// When a batch ends early.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,7 +54,7 @@ pub(crate) async fn evaluate(
     questions: Vec<Option<Asked>>,
     until: Until,
 ) -> Result<Vec<Option<(DecisionId, Answer)>>, FlowError> {
-    let application = application(app, who).await?;
+    let application = asked(app, who).await?;
     let now = app.clock.now();
     let name = application.name.clone();
     let (judged, shared) = aside(move || judge(&application, questions, until, now)).await?;
@@ -113,7 +112,7 @@ pub(crate) async fn search(
     search: Search,
     part: Part<'_>,
 ) -> Result<Found, FlowError> {
-    let application = application(app, who).await?;
+    let application = asked(app, who).await?;
     let now = app.clock.now();
     let name = application.name.clone();
     let (after, limit, tries) = (part.after.map(str::to_owned), part.limit, part.tries);
@@ -157,7 +156,7 @@ fn since(started: Instant) -> u64 {
 }
 
 /// The tenant's application, if this program may ask it.
-async fn application(app: &App, who: &Actor) -> Result<Arc<Application>, FlowError> {
+async fn asked(app: &App, who: &Actor) -> Result<Arc<Application>, FlowError> {
     may_read(app, who, Action::EvaluateAccess, tenant(who)).await?;
     app.applications
         .of(&who.tenant)
@@ -186,68 +185,6 @@ fn recorded(app: &App, who: &Actor, application: &str, judged: Judged, now: Time
     }
 }
 
-/// The application in force.
-pub(crate) async fn show(app: &App, who: &Actor) -> Result<Arc<Application>, FlowError> {
-    may_read(app, who, Action::ReadBundle, tenant(who)).await?;
-    app.applications
-        .of(&who.tenant)
-        .ok_or_else(|| FlowError::NotFound { what: "application of tenant", id: who.tenant.to_string() })
-}
-
-/// Loads the tenant's application again from its folder. Whatever goes wrong, the last good one stays.
-pub(crate) async fn reload(app: &App, who: &Actor) -> Result<Arc<Application>, FlowError> {
-    let now = app.clock.now();
-    let (_, decision) = permit(app, who, Action::ReloadBundle, tenant(who), None, now).await?;
-    let _turn = app.reloading.lock().await;
-    let (application, files) = app.applications.read(&who.tenant).map_err(BundleRefusal::from)?;
-    let before = app.applications.of(&who.tenant);
-    if let Some(before) = before.as_ref().filter(|before| {
-        application.revision < before.revision
-            || (application.revision == before.revision && application.digest != before.digest)
-    }) {
-        return Err(FlowError::invalid(
-            "/revision",
-            format!(
-                "the application in the folder has revision {}, and revision {} (`{}`) is in force: raise `revision` in \
-                 application.toml with every edit",
-                application.revision, before.revision, before.digest
-            ),
-        ));
-    }
-    app.store.keep(Kept::Application, &application.digest, &packed(&files)).await?;
-    let note = note(&application, before.map(|before| before.digest));
-    app.commit(who, now, vec![Write::Decision(Box::new(decision)), Write::Note(note)]).await?;
-    let application = Arc::new(application);
-    app.applications.replace(&who.tenant, &application);
-    Ok(application)
-}
-
-/// Puts what a server starts with on record, once for each application.
-pub(crate) async fn begin(app: &App, files: &BTreeMap<TenantId, Files>) -> Result<(), FlowError> {
-    for (tenant, files) in files {
-        let Some(application) = app.applications.of(tenant) else { continue };
-        if app.store.kept(Kept::Application, &application.digest).await?.is_some() {
-            continue;
-        }
-        app.store.keep(Kept::Application, &application.digest, &packed(files)).await?;
-        let note = note(&application, None);
-        app.commit_as_host(tenant, app.clock.now(), None, vec![Write::Note(note)]).await?;
-    }
-    Ok(())
-}
-
-fn note(application: &Application, before: Option<Digest>) -> Note {
-    Note {
-        kind: "application.loaded",
-        object_kind: "application",
-        object_id: application.digest.to_string(),
-        payload: json!({
-            "application": application.digest, "name": application.name, "revision": application.revision,
-            "before": before,
-        }),
-    }
-}
-
 /// What differs when a recorded question is asked again.
 pub(crate) async fn again(
     app: &App,
@@ -256,24 +193,9 @@ pub(crate) async fn again(
     found: Option<&Vec<String>>,
     then: Timestamp,
 ) -> Result<Vec<String>, FlowError> {
-    let digest = answer.bundle;
-    let Some(packed) = app.store.kept(Kept::Application, &digest).await? else {
-        return Err(FlowError::NotFound { what: "application", id: digest.to_string() });
-    };
-    let files: BTreeMap<String, String> = match serde_json::from_slice(&packed) {
-        Ok(files) => files,
-        Err(error) => return Ok(vec![format!("the kept application cannot be read: {error}")]),
-    };
-    let files = files.into_iter().map(|(path, text)| (path, text.into_bytes())).collect();
-    let application = match Application::from_files(&files) {
-        Ok(application) if application.digest == digest => application,
-        Ok(other) => {
-            return Ok(vec![format!(
-                "the kept application `{digest}` was altered: it is `{}` now",
-                other.digest
-            )]);
-        }
-        Err(error) => return Ok(vec![format!("this program does not read the kept application: {error}")]),
+    let application = match application::kept(app, &answer.bundle).await? {
+        Ok(application) => application,
+        Err(reason) => return Ok(vec![reason]),
     };
     let request = match shared::put_back(app, request.clone()).await? {
         Ok(request) => request,

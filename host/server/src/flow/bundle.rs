@@ -31,11 +31,13 @@ pub enum BundleRefusal {
     },
     /// It is older than what was in force already.
     #[error(
-        "bundle `{digest}` has revision {revision}, and revision {} (`{}`) was in force already; the server never goes \
-         back to a lower one: raise `revision` in bundle.toml above {}",
+        "{what} `{digest}` has revision {revision}, and revision {} (`{}`) was in force already; the server never goes \
+         back to a lower one: raise `revision` in {what}.toml above {}",
         floor.revision, floor.digest, floor.revision
     )]
     Older {
+        /// `bundle` or `application`.
+        what: &'static str,
         /// The bundle.
         digest: Digest,
         /// Its revision.
@@ -45,11 +47,13 @@ pub enum BundleRefusal {
     },
     /// It was edited without a new revision.
     #[error(
-        "bundle `{digest}` has revision {}, and so had another bundle that was in force (`{}`): raise `revision` in \
-         bundle.toml with every edit",
+        "{what} `{digest}` has revision {}, and so had another {what} that was in force (`{}`): raise `revision` in \
+         {what}.toml with every edit",
         floor.revision, floor.digest
     )]
     Altered {
+        /// `bundle` or `application`.
+        what: &'static str,
         /// The bundle.
         digest: Digest,
         /// What was in force under its revision.
@@ -195,7 +199,7 @@ pub(crate) async fn follow_soon(app: &App) {
 /// Keeps a bundle and raises the floor to it; in the log of the server itself, since it is in force for every tenant.
 async fn put_on_record(app: &App, bundle: &Bundle, files: &Files, now: Timestamp) -> Result<(), FlowError> {
     let floor = app.store.bundle_floor().await?;
-    check(bundle, floor)?;
+    check("bundle", (bundle.revision, bundle.digest), floor)?;
     // Before anything refers to it.
     app.store.keep(Kept::Bundle, &bundle.digest, &packed(files)).await?;
     if floor.is_some_and(|floor| floor.digest == bundle.digest) {
@@ -207,7 +211,7 @@ async fn put_on_record(app: &App, bundle: &Bundle, files: &Files, now: Timestamp
     match app.commit_as_host(&system, now, None, writes).await {
         // Another replica was faster; what it loaded counts.
         Err(FlowError::Store(conflict @ StoreError::Conflict { .. })) => {
-            check(bundle, app.store.bundle_floor().await?)?;
+            check("bundle", (bundle.revision, bundle.digest), app.store.bundle_floor().await?)?;
             Err(conflict.into())
         }
         done => {
@@ -218,13 +222,18 @@ async fn put_on_record(app: &App, bundle: &Bundle, files: &Files, now: Timestamp
     }
 }
 
-fn check(bundle: &Bundle, floor: Option<BundleFloor>) -> Result<(), BundleRefusal> {
+/// Whether a bundle or an application of this revision and digest may come into force above this floor.
+pub(super) fn check(
+    what: &'static str,
+    (revision, digest): (u64, Digest),
+    floor: Option<BundleFloor>,
+) -> Result<(), BundleRefusal> {
     match floor {
-        Some(floor) if bundle.revision < floor.revision => {
-            Err(BundleRefusal::Older { digest: bundle.digest, revision: bundle.revision, floor })
+        Some(floor) if revision < floor.revision => {
+            Err(BundleRefusal::Older { what, digest, revision, floor })
         }
-        Some(floor) if bundle.revision == floor.revision && bundle.digest != floor.digest => {
-            Err(BundleRefusal::Altered { digest: bundle.digest, floor })
+        Some(floor) if revision == floor.revision && digest != floor.digest => {
+            Err(BundleRefusal::Altered { what, digest, floor })
         }
         _ => Ok(()),
     }

@@ -1,5 +1,6 @@
 //! AuthZEN through the whole server: the public interop suites, the traps of the standard, and the record.
 
+mod floor;
 mod limits;
 
 use std::path::Path;
@@ -76,7 +77,7 @@ async fn program(app: &TestApp, tenant: &str, owner: &str) -> Client {
     let accounts = admin.get("/accounts?limit=200").await.ok();
     let found = accounts["items"].as_array().unwrap().iter().find(|account| account["name"] == owner);
     let request = json!({
-        "name": "shop", "kind": "service", "owner": found.unwrap()["person"], "roles": [{ "role": "viewer" }],
+        "name": format!("shop of {owner}"), "kind": "service", "owner": found.unwrap()["person"], "roles": [{ "role": "viewer" }],
         "scopes": ["read"], "expires_in_ms": 86_400_000,
     });
     let made = admin.post("/keys", request).await.ok();
@@ -343,8 +344,11 @@ async fn an_application_is_only_replaced_by_a_sound_and_newer_one() {
     let sound =
         "@id(\"more\") @reason(\"more\") permit (principal, action == Todo::Action::\"GET\", resource);";
     std::fs::write(own.join("more.cedar"), sound).unwrap();
-    let problem = admin.post("/application/reload", json!({})).await.problem("invalid");
-    assert_eq!(problem["field"], "/revision");
+    let shown = admin.get("/status").await.ok();
+    assert!(shown["application_refused"].as_str().unwrap().contains("@id"), "{shown}");
+    let problem = admin.post("/application/reload", json!({})).await.problem("bundle-refused");
+    let detail = problem["detail"].as_str().unwrap();
+    assert!(detail.contains("raise `revision` in application.toml with every edit"), "{detail}");
     assert_eq!(admin.get("/application").await.ok(), before);
     assert_eq!(ask(&shop, EVALUATION, &rick()).await.ok(), json!({ "decision": true }));
     let viewer = app.person("Vera", &[Role::Viewer]).await;

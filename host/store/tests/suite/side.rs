@@ -27,6 +27,7 @@ on_both! {
     numbers_at_the_edge_of_what_there_is_do_not_break_an_aggregate,
     what_is_kept_comes_back_by_kind_and_digest,
     the_floor_of_the_policies_only_rises_and_has_one_bundle_a_revision,
+    the_floor_of_an_application_is_of_its_tenant_only,
     when_a_device_was_heard_never_goes_back,
     a_ping_is_answered,
 }
@@ -253,6 +254,25 @@ async fn the_floor_of_the_policies_only_rises_and_has_one_bundle_a_revision(mut 
     }
     world.reopened(|_| {}).await;
     assert_eq!(world.store.bundle_floor().await.unwrap(), Some(floor(5, "b")));
+}
+
+async fn the_floor_of_an_application_is_of_its_tenant_only(mut world: World) {
+    let floor = |revision, application: &str| BundleFloor { revision, digest: Digest::of(application) };
+    assert_eq!(world.store.application_floors().await.unwrap(), []);
+    for (revision, application, goes) in
+        [(3, "a", true), (3, "a", true), (3, "b", false), (2, "b", false), (5, "b", true), (0, "a", false)]
+    {
+        let to = floor(revision, application);
+        let raised = world.commit(vec![Write::ApplicationFloor { tenant: mercy(), to }]).await;
+        assert_eq!(raised.is_ok(), goes, "{revision} {application}: {raised:?}");
+        assert!(goes || matches!(raised, Err(StoreError::Conflict { .. })), "{raised:?}");
+    }
+    // Nobody raises another tenant's.
+    let tenant = "other".parse().unwrap();
+    let raised = world.commit(vec![Write::ApplicationFloor { tenant, to: floor(9, "c") }]).await;
+    assert!(matches!(raised, Err(StoreError::Malformed { .. })), "{raised:?}");
+    world.reopened(|_| {}).await;
+    assert_eq!(world.store.application_floors().await.unwrap(), [(mercy(), floor(5, "b"))]);
 }
 
 async fn when_a_device_was_heard_never_goes_back(world: World) {
