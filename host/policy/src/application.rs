@@ -4,7 +4,7 @@
 //! a tenant's other programs. Both are validated as a whole before they exist, both deny when a policy errs.
 //!
 //! **Invariants.** What a question leaves out denies, what it adds and no policy can read changes nothing, and what the
-//! application keeps of an entity counts more than what a question claims of it.
+//! application keeps of an entity is all there is of it, but for what the application lets a question claim.
 
 mod evaluate;
 mod load;
@@ -14,7 +14,7 @@ mod schema;
 mod search;
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     fmt,
     path::Path,
 };
@@ -41,6 +41,8 @@ pub struct Application {
     pub masked: Vec<String>,
     schema: Schema,
     declared: schema::Declared,
+    /// What a question may say of a kept entity, by type.
+    claims: BTreeMap<String, BTreeSet<String>>,
     /// Types and actions by the names that questions use.
     types: BTreeMap<String, EntityTypeName>,
     actions: BTreeMap<String, EntityUid>,

@@ -80,7 +80,8 @@ pub struct Server {
     /// Where to listen.
     #[schemars(with = "String")]
     pub listen: SocketAddr,
-    /// How others reach it; device links begin with it. Taken from the request's `Host` when empty.
+    /// How others reach it; device links begin with it, and are taken from the request's `Host` when it is empty. AuthZEN's
+    /// metadata page is there only when it is set.
     pub public_url: String,
     /// Where everything is kept that has no place of its own.
     pub data_dir: PathBuf,

@@ -92,8 +92,7 @@ impl Application {
         if let Some(above) = self.kept.ancestors(&uid) {
             found.extend(above.cloned());
         }
-        let shape = self.declared.of_type(kind);
-        let said = shape.map_or_else(Map::new, |shape| shape.cut(&thing.properties));
+        let said = self.said(&uid, &thing.properties);
         let written = self.written.get(&uid);
         let of = |written: Option<&Value>, key: &str| written.and_then(|written| written.get(key)).cloned();
         let kept = of(written, "attrs").and_then(|attrs| match attrs {
@@ -117,6 +116,18 @@ impl Application {
         Ok(Entity::from_json_value(entity, Some(&self.schema)).map_err(|error| {
             format!("the {field} does not fit the application's schema: {}", miette_text(&error))
         })?)
+    }
+
+    /// What a question says of an entity, as far as policies may read it: of one that the application keeps, only what may
+    /// be claimed, since whoever keeps an entity without an attribute means that it has none.
+    pub(super) fn said(&self, uid: &EntityUid, properties: &Map<String, Value>) -> Map<String, Value> {
+        let shape = self.declared.of_type(uid.type_name());
+        let mut said = shape.map_or_else(Map::new, |shape| shape.cut(properties));
+        if self.written.contains_key(uid) {
+            let claims = self.claims.get(&uid.type_name().to_string());
+            said.retain(|name, _| claims.is_some_and(|claims| claims.contains(name)));
+        }
+        said
     }
 
     fn context(

@@ -32,6 +32,9 @@ struct Header {
     /// What questions call an action of the schema.
     #[serde(default)]
     actions: BTreeMap<String, String>,
+    /// What questions may say of an entity that the application keeps, by the full name of its type.
+    #[serde(default)]
+    claims: BTreeMap<String, BTreeSet<String>>,
     /// JSON pointers into a question.
     #[serde(default)]
     mask: Vec<String>,
@@ -85,6 +88,7 @@ pub(super) fn load(files: &BTreeMap<String, Vec<u8>>, limits: &Limits) -> Result
     let (Some(header), Some(schema), true) = (header, schema, faults.is_empty()) else {
         return Err(faulty(faults));
     };
+    let defect = |defect: Defect| faulty(vec![fault(SCHEMA, "", 0, defect.to_string())]);
     validate_policies(&schema, &placed, texts[SCHEMA], &mut faults);
     let types =
         names(texts[HEADER], &header.types, schema.entity_types(), &mut faults, |kind: &EntityTypeName| {
@@ -94,12 +98,13 @@ pub(super) fn load(files: &BTreeMap<String, Vec<u8>>, limits: &Limits) -> Result
         names(texts[HEADER], &header.actions, schema.actions(), &mut faults, |action: &EntityUid| {
             (action.to_string(), action.id().unescaped().to_owned())
         });
+    let declared = declared(texts[SCHEMA]).map_err(defect)?;
+    claims(texts[HEADER], &header.claims, &declared, &mut faults);
     let (kept, written) = entities(texts.get(ENTITIES).copied().unwrap_or("[]"), &schema, &mut faults);
     if !faults.is_empty() {
         return Err(faulty(faults));
     }
 
-    let defect = |defect: Defect| faulty(vec![fault(SCHEMA, "", 0, defect.to_string())]);
     let policies: Vec<_> = placed.into_iter().map(|placed| placed.annotated).collect();
     let mut by_type: BTreeMap<String, Vec<EntityUid>> = BTreeMap::new();
     for uid in written.keys() {
@@ -113,7 +118,8 @@ pub(super) fn load(files: &BTreeMap<String, Vec<u8>>, limits: &Limits) -> Result
         name: header.name,
         revision: header.revision,
         masked: header.mask,
-        declared: declared(texts[SCHEMA]).map_err(defect)?,
+        declared,
+        claims: header.claims,
         types,
         actions,
         buckets: buckets(&schema, &policies).map_err(defect)?,
@@ -186,6 +192,28 @@ fn names<'a, T: Clone + Ord + 'a>(
         }
     }
     names
+}
+
+/// What may be claimed is declared, or whoever wrote it means something else.
+fn claims(
+    text: &str,
+    claims: &BTreeMap<String, BTreeSet<String>>,
+    declared: &Declared,
+    faults: &mut Vec<Fault>,
+) {
+    for (kind, attributes) in claims {
+        let at = text.find(kind.as_str()).unwrap_or(0);
+        let Some(shape) = declared.entities.get(kind) else {
+            let detail = format!("`claims` names the type `{kind}`, which the schema does not declare");
+            faults.push(fault(HEADER, text, at, detail));
+            continue;
+        };
+        for attribute in attributes.iter().filter(|attribute| !shape.has(attribute)) {
+            let detail =
+                format!("`claims` names `{attribute}` of `{kind}`, which the schema does not declare");
+            faults.push(fault(HEADER, text, at, detail));
+        }
+    }
 }
 
 fn entities(text: &str, schema: &Schema, faults: &mut Vec<Fault>) -> (Entities, HashMap<EntityUid, Value>) {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use cedar_policy::{EntityId, EntityUid};
 use serde_json::{Map, Value, json};
 
 use super::{Access, Application, Search, Thing, Verb};
@@ -51,8 +52,10 @@ impl Application {
     }
 
     fn readable_thing(&self, thing: &Thing) -> Thing {
-        let shape = self.types.get(&thing.kind).and_then(|kind| self.declared.of_type(kind));
-        let properties = shape.map_or_else(Map::new, |shape| shape.cut(&thing.properties));
+        let properties = self.types.get(&thing.kind).map_or_else(Map::new, |kind| {
+            let uid = EntityUid::from_type_name_and_id(kind.clone(), EntityId::new(&thing.id));
+            self.said(&uid, &thing.properties)
+        });
         Thing { kind: thing.kind.clone(), id: thing.id.clone(), properties: exact(properties) }
     }
 

@@ -196,6 +196,43 @@ fn what_the_application_keeps_counts_more_than_what_a_question_claims() {
 }
 
 #[test]
+fn what_a_kept_entity_lacks_a_question_adds_only_where_the_application_says_so() {
+    let kept =
+        json!([{ "uid": { "type": "App::User", "id": "eve" }, "attrs": { "tenant": "a" }, "parents": [] }]);
+    let header = |claims: &str| format!("name = \"app\"\nrevision = 1\n{claims}");
+    let eve = json!({ "type": "User", "id": "eve", "properties": { "clearance": 9, "tenant": "b" } });
+    let asked = question(eve, json!({}));
+    for (claims, allowed) in [
+        ("", false),
+        ("[claims]\n\"App::User\" = [\"tenant\"]\n", false),
+        ("[claims]\n\"App::Doc\" = [\"owner\"]\n", false),
+        ("[claims]\n\"App::User\" = [\"clearance\"]\n", true),
+    ] {
+        let application = application_with(BY_CLEARANCE, &kept, &header(claims), &[]).unwrap();
+        assert_eq!(application.evaluate(&asked, noon()).allowed, allowed, "{claims}");
+        // What changes nothing is not on record either.
+        let readable = application.readable(&asked);
+        assert_eq!(readable.subject.properties.contains_key("clearance"), allowed, "{claims}");
+        assert_eq!(application.evaluate(&readable, noon()).allowed, allowed, "{claims}");
+    }
+    // What is kept counts, also where it may be claimed.
+    let of_a = BY_CLEARANCE.replace(
+        "principal has clearance && principal.clearance >= resource.level",
+        "principal has tenant && principal.tenant == \"b\"",
+    );
+    let claims = header("[claims]\n\"App::User\" = [\"tenant\"]\n");
+    assert!(!application_with(&of_a, &kept, &claims, &[]).unwrap().evaluate(&asked, noon()).allowed);
+
+    for (claims, said) in [
+        ("[claims]\n\"App::Ghost\" = [\"x\"]\n", "`App::Ghost`"),
+        ("[claims]\n\"App::User\" = [\"shoe\"]\n", "`shoe` of `App::User`"),
+    ] {
+        let refused = application_with(BY_CLEARANCE, &kept, &header(claims), &[]).unwrap_err().to_string();
+        assert!(refused.contains("application.toml:4") && refused.contains(said), "{refused}");
+    }
+}
+
+#[test]
 fn what_no_policy_can_read_changes_nothing() {
     let application = application(BY_CLEARANCE, &json!([])).unwrap();
     let user = json!({ "type": "User", "id": "u", "properties": { "clearance": 3, "shoe_size": 44.5, "tenant": null } });

@@ -382,16 +382,22 @@ async fn nobody_learns_what_another_tenant_or_another_person_may_do() {
 }
 
 #[tokio::test]
-async fn where_the_decision_point_is_can_be_looked_up() {
-    let Asked { app, .. } = asked("todo").await;
+async fn where_the_decision_point_is_can_be_looked_up_and_is_what_the_operator_says() {
     let path = format!("//.well-known/authzen-configuration/v1/tenants/{TENANT}");
-    let nobody = app.client(TENANT, None);
-    let headers = [("host", "gate.example")];
-    let metadata = nobody.send(Method::GET, &path, &headers, Body::empty()).await.ok();
-    let point = format!("http://gate.example/v1/tenants/{TENANT}");
+    let headers = [("host", "evil.example")];
+    let app =
+        TestApp::configured(|config| config.server.public_url = "https://gate.example/".to_owned()).await;
+    let metadata = app.client(TENANT, None).send(Method::GET, &path, &headers, Body::empty()).await.ok();
+    let point = format!("https://gate.example/v1/tenants/{TENANT}");
     assert_eq!(metadata["policy_decision_point"], point);
     assert_eq!(metadata["access_evaluation_endpoint"], format!("{point}{EVALUATION}"));
     assert_eq!(metadata["search_action_endpoint"], format!("{point}/access/v1/search/action"));
+
+    // Whoever asks does not say where keys are sent.
+    let app = TestApp::start().await;
+    let none = app.client(TENANT, None).send(Method::GET, &path, &headers, Body::empty()).await;
+    assert_eq!(none.status, 404);
+    assert!(none.text().contains("`server.public_url`") && !none.text().contains("evil"), "{}", none.text());
 }
 
 #[tokio::test]
