@@ -17,7 +17,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use self::advisories::Advisories;
-pub use self::evidence::{CalendarEntry, Connector, Evidence, HeaderValue, Prometheus};
+pub(crate) use self::evidence::{Bound, is_outside};
+pub use self::evidence::{CalendarEntry, Connector, Evidence, HeaderValue, Prometheus, SourceLimits};
 pub use self::plugins::{PluginRegistry, Plugins};
 pub use self::reference::reference;
 pub use self::rollout::Rollout;
@@ -468,6 +469,7 @@ impl Config {
             ("rollout.targets_max", self.rollout.targets_max),
             ("artifacts.chunk_bytes", u64::from(self.artifacts.chunk_bytes)),
             ("evidence.timeout_ms", self.evidence.timeout_ms),
+            ("evidence.bytes_max", self.evidence.bytes_max),
             ("advisories.packages_max", self.advisories.packages_max as u64),
             ("advisories.bytes_max", self.advisories.bytes_max),
             ("policies.evaluations_max", self.policies.evaluations_max as u64),
@@ -498,6 +500,7 @@ impl Config {
             return Err(ConfigError::Senseless { key: "rollout.at_once", detail });
         }
         self.check_bindings()?;
+        self.evidence.check()?;
         let tokens = self.devices.gateway_token_sha256.values();
         if tokens.clone().any(|hash| hash.len() != 64 || hex::decode(hash).is_err()) {
             return Err(ConfigError::Senseless {
@@ -542,16 +545,26 @@ impl Config {
         Ok(())
     }
 
-    /// The configuration for people to read, with the passwords in URLs masked.
+    /// The configuration for people to read, with the passwords in URLs and the values of headers masked.
     pub fn shown(&self) -> String {
         let mut shown = self.clone();
         shown.store.url = masked(&shown.store.url);
         shown.bus.url = masked(&shown.bus.url);
+        shown.evidence.prometheus.url = masked(&shown.evidence.prometheus.url);
+        for connector in shown.evidence.http.values_mut() {
+            connector.url = masked(&connector.url);
+            for value in connector.headers.values_mut() {
+                if let HeaderValue::Plain(text) = value {
+                    *text = "***".to_owned();
+                }
+            }
+        }
         toml::to_string_pretty(&shown).unwrap_or_else(|error| error.to_string())
     }
 }
 
-fn masked(url: &str) -> String {
+/// An address without its password.
+pub(crate) fn masked(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
     let Some((user, host)) = rest.rsplit_once('@') else { return url.to_owned() };
     let user = user.split_once(':').map_or(user, |(user, _)| user);
@@ -576,7 +589,71 @@ mod tests {
         let mut config = Config::default();
         config.store.url = "postgres://interlock:hunter2@db/interlock".to_owned();
         config.bus.url = "redis://:hunter3@cache:6379".to_owned();
+        config.evidence.prometheus.url = "http://reader:hunter4@metrics".to_owned();
+        let url = "https://reader:hunter5@tickets/{key}".to_owned();
+        let headers = BTreeMap::from([("X-Key".to_owned(), HeaderValue::Plain("hunter6".to_owned()))]);
+        config.evidence.http.insert("ticket".to_owned(), Connector { url, headers, ..Connector::default() });
         assert!(!config.shown().contains("hunter"), "{}", config.shown());
+        assert!(!format!("{:?}", config.evidence.http["ticket"].headers).contains("hunter"));
+    }
+
+    fn read(text: &str) -> Result<Config, ConfigError> {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("interlock.toml");
+        std::fs::write(&file, text).unwrap();
+        Config::read(Some(&file))?.checked()
+    }
+
+    #[test]
+    fn a_secret_that_stands_where_its_place_belongs_is_not_repeated() {
+        let written = "[evidence.http.ticket]\nurl = \"https://tickets/{key}\"\nheaders.Authorization = ";
+        for wrong in ["\"Bearer hunter2\"", "{ plain = 1, secret = \"hunter2\" }", "[\"hunter2\"]"] {
+            let error = read(&format!("{written}{wrong}\n")).unwrap_err().to_string();
+            assert!(error.contains("{ file = PATH }") && !error.contains("hunter2"), "{error}");
+        }
+        let file = read(&format!("{written}{{ file = \"/run/token\" }}\n")).unwrap();
+        assert!(matches!(file.evidence.http["ticket"].headers["Authorization"], HeaderValue::File(_)));
+    }
+
+    #[test]
+    fn what_a_source_says_of_itself_bounds_it_and_else_what_is_said_of_all() {
+        let config = read(
+            "[evidence]\ntimeout_ms = 900\ncache_ms = 7\n[evidence.sources.fleet]\nbytes_max = 5\ncache_ms = 6\n\
+             [evidence.prometheus]\ncache_ms = 0\n[evidence.http.ticket]\nurl = \"https://tickets/{key}\"\ntimeout_ms = 80\n",
+        )
+        .unwrap();
+        let said = |source: &str| {
+            let evidence::Bounds { timeout_ms, bytes_max, cache_ms } = config.evidence.bounds(source);
+            (timeout_ms.most, timeout_ms.key, bytes_max.most, bytes_max.key, cache_ms)
+        };
+        let all = |name: &str| format!("evidence.{name}");
+        let (time, bytes) = (all("timeout_ms"), all("bytes_max"));
+        let most = 4 << 20;
+        assert_eq!(said("fleet"), (900, time.clone(), 5, all("sources.fleet.bytes_max"), 6));
+        assert_eq!(said("device"), (900, time.clone(), most, bytes.clone(), 0));
+        assert_eq!(said("prometheus"), (900, time.clone(), most, bytes.clone(), 0));
+        assert_eq!(said("http.ticket"), (80, all("http.ticket.timeout_ms"), most, bytes.clone(), 7));
+        assert_eq!(said("http.other"), (900, time, most, bytes, 7));
+    }
+
+    #[test]
+    fn limits_of_no_source_and_limits_that_let_nothing_through_are_refused_by_name() {
+        for (text, said) in [
+            ("[evidence.sources.flet]\ncache_ms = 1", "no source `flet`"),
+            ("[evidence.sources.prometheus]\ncache_ms = 1", "[evidence.prometheus]"),
+            ("[evidence.sources.\"http.ticket\"]\ncache_ms = 1", "[evidence.http.ticket]"),
+            ("[evidence.sources.artifact]\ncache_ms = 1", "never kept"),
+            (
+                "[evidence.sources.fleet]\ntimeout_ms = 0",
+                "`evidence.sources.fleet.timeout_ms` must be at least 1",
+            ),
+            ("[evidence.prometheus]\nbytes_max = 0", "`evidence.prometheus.bytes_max` must be at least 1"),
+            ("[evidence]\nbytes_max = 0", "`evidence.bytes_max`"),
+            ("[evidence.sources.fleet]\ncache = 1", "cache"),
+        ] {
+            let error = read(text).unwrap_err().to_string();
+            assert!(error.contains(said), "{text}: {error}");
+        }
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Sources outside: connectors and Prometheus, what was fetched lately, and who failed last.
+//! Sources outside: connectors and Prometheus, what was looked up lately, and who failed last.
 
 #[cfg(all(test, feature = "testing"))]
 mod told;
@@ -6,7 +6,6 @@ mod told;
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
     sync::{Mutex, PoisonError},
-    time::Duration,
 };
 
 use futures::StreamExt as _;
@@ -14,7 +13,7 @@ use interlock_domain::{TenantId, Timestamp};
 use interlock_sandbox::{Document, EvidenceAnswer, Refusal};
 use reqwest::{Client, StatusCode, Url, header};
 
-use crate::config::{Config, ConfigError, Connector, HeaderValue};
+use crate::config::{Bound, Config, ConfigError, Connector, HeaderValue, Prometheus, masked};
 
 /// Where a key goes in a connector's address.
 const PLACE: &str = "{key}";
@@ -23,12 +22,13 @@ const KEY_BYTES_MAX: usize = 512;
 
 /// What an answer that is kept weighs beside its content and its key.
 const ENTRY_BYTES: usize = 512;
+/// Shorter values of headers may stand in an answer by chance.
+const SECRET_BYTES_MIN: usize = 8;
 
 /// What is needed to look outside.
 #[derive(Debug)]
 pub(crate) struct Sources {
     client: Client,
-    bytes_max: u64,
     connectors: BTreeMap<String, Ready>,
     prometheus: Option<Url>,
     cache: Mutex<Cache>,
@@ -47,19 +47,29 @@ struct Failure {
 struct Ready {
     url: String,
     headers: header::HeaderMap,
-    cache_ms: u64,
+    /// What must not come back: each with the name of its header.
+    secrets: Vec<(String, String)>,
 }
 
 impl std::fmt::Debug for Ready {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Ready").field("url", &self.url).finish_non_exhaustive()
+        f.debug_struct("Ready").field("url", &masked(&self.url)).finish_non_exhaustive()
     }
+}
+
+/// What was looked up, and for whom.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Place {
+    /// Whose answer it is; empty when the source tells everybody the same.
+    pub(crate) scope: String,
+    pub(crate) source: String,
+    pub(crate) key: String,
 }
 
 #[derive(Debug, Default)]
 struct Cache {
-    kept: HashMap<(String, String), (Timestamp, Document)>,
-    order: VecDeque<(String, String)>,
+    kept: HashMap<Place, (Timestamp, Document)>,
+    order: VecDeque<Place>,
     bytes: usize,
     bytes_max: usize,
 }
@@ -71,7 +81,7 @@ impl Sources {
         let client = Client::builder()
             // An answer that sends us elsewhere is no answer: the operator chose the address.
             .redirect(reqwest::redirect::Policy::none())
-            .timeout(Duration::from_millis(evidence.timeout_ms))
+            // No timeout here: whoever asks waits no longer than the source's own limit, and says which that was.
             .user_agent(concat!("interlock/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(|error| senseless("evidence", error.to_string()))?;
@@ -98,7 +108,6 @@ impl Sources {
         let cache = Cache { bytes_max: evidence.cache_bytes_max, ..Cache::default() };
         Ok(Self {
             client,
-            bytes_max: evidence.bytes_max,
             connectors,
             prometheus,
             cache: Mutex::new(cache),
@@ -139,8 +148,26 @@ impl Sources {
         now.millis_since(failure.at) < self.failing_ms
     }
 
-    /// Asks a connector.
-    pub(crate) async fn connector(&self, source: &str, key: &str, now: Timestamp) -> EvidenceAnswer {
+    /// What was looked up there not longer than `cache_ms` ago.
+    pub(crate) fn kept(&self, place: &Place, cache_ms: u64, now: Timestamp) -> Option<Document> {
+        let document = self.cache().fresh(place, cache_ms, now)?;
+        metrics::counter!("evidence_cache_hits_total", "source" => place.source.clone()).increment(1);
+        Some(document)
+    }
+
+    /// Keeps what was looked up.
+    pub(crate) fn keep(&self, place: Place, now: Timestamp, document: Document) {
+        self.cache().put(place, now, document);
+    }
+
+    /// Asks a connector. Dropped when the time of the look-up is over.
+    pub(crate) async fn connector(
+        &self,
+        source: &str,
+        key: &str,
+        bytes_max: &Bound,
+        now: Timestamp,
+    ) -> EvidenceAnswer {
         let Some(connector) = self.connectors.get(source) else {
             return unavailable(format!(
                 "the operator configured no connector `{source}`: add `[evidence.{source}]` with its `url`"
@@ -152,14 +179,15 @@ impl Sources {
         }
         let url = connector.url.replace(PLACE, &encoded(key));
         let request = self.client.get(url).headers(connector.headers.clone());
-        self.ask(source, key, request, connector.cache_ms, now).await
+        self.fetched(source, request, bytes_max, &connector.secrets, now).await
     }
 
     /// Asks Prometheus a query that the operator wrote.
     pub(crate) async fn prometheus(
         &self,
         name: &str,
-        config: &crate::config::Prometheus,
+        config: &Prometheus,
+        bytes_max: &Bound,
         now: Timestamp,
     ) -> EvidenceAnswer {
         let Some(url) = &self.prometheus else {
@@ -170,33 +198,15 @@ impl Sources {
         let Some(query) = config.queries.get(name) else { return EvidenceAnswer::Refused(Refusal::NotFound) };
         let mut url = url.clone();
         url.query_pairs_mut().append_pair("query", query).append_pair("time", &now.to_string());
-        self.ask("prometheus", name, self.client.get(url), config.cache_ms, now).await
-    }
-
-    async fn ask(
-        &self,
-        source: &str,
-        key: &str,
-        request: reqwest::RequestBuilder,
-        cache_ms: u64,
-        now: Timestamp,
-    ) -> EvidenceAnswer {
-        let place = (source.to_owned(), key.to_owned());
-        if let Some(document) = self.cache().fresh(&place, cache_ms, now) {
-            metrics::counter!("evidence_cache_hits_total", "source" => source.to_owned()).increment(1);
-            return EvidenceAnswer::Found(document);
-        }
-        let answer = self.fetched(source, request, now).await;
-        if let EvidenceAnswer::Found(document) = &answer {
-            self.cache().put(place, now, document.clone());
-        }
-        answer
+        self.fetched("prometheus", self.client.get(url), bytes_max, &[], now).await
     }
 
     async fn fetched(
         &self,
         source: &str,
         request: reqwest::RequestBuilder,
+        bytes_max: &Bound,
+        secrets: &[(String, String)],
         now: Timestamp,
     ) -> EvidenceAnswer {
         let response = match request.header(header::ACCEPT, "application/json").send().await {
@@ -231,15 +241,23 @@ impl Sources {
                     ));
                 }
             }
-            if content.len() as u64 > self.bytes_max {
+            if content.len() as u64 > bytes_max.most {
                 return unavailable(format!(
-                    "the answer of `{source}` has more than the {} bytes of `evidence.bytes_max`",
-                    self.bytes_max
+                    "the answer of `{source}` has more than the {} bytes of `{}`",
+                    bytes_max.most, bytes_max.key
                 ));
             }
         }
         if serde_json::from_slice::<serde::de::IgnoredAny>(&content).is_err() {
             return unavailable(format!("`{source}` did not answer with JSON"));
+        }
+        // What a plugin is told is recorded for ever and shown to whoever may read decisions.
+        let text = String::from_utf8_lossy(&content);
+        if let Some((header, _)) = secrets.iter().find(|(_, secret)| text.contains(secret)) {
+            return unavailable(format!(
+                "the answer of `{source}` repeats the value of the header `{header}`, which must not be recorded: have \
+                 the system there not do so"
+            ));
         }
         EvidenceAnswer::Found(Document::new(
             "application/json",
@@ -254,13 +272,13 @@ impl Sources {
 }
 
 impl Cache {
-    fn fresh(&self, place: &(String, String), cache_ms: u64, now: Timestamp) -> Option<Document> {
+    fn fresh(&self, place: &Place, cache_ms: u64, now: Timestamp) -> Option<Document> {
         let (at, document) = self.kept.get(place)?;
         let age = u64::try_from(now.millis_since(*at)).ok()?;
         (age < cache_ms).then(|| document.clone())
     }
 
-    fn put(&mut self, place: (String, String), now: Timestamp, document: Document) {
+    fn put(&mut self, place: Place, now: Timestamp, document: Document) {
         let bytes = weight(&place, &document);
         if bytes > self.bytes_max {
             return;
@@ -280,8 +298,8 @@ impl Cache {
 }
 
 /// Many small answers under long keys weigh too.
-fn weight((source, key): &(String, String), document: &Document) -> usize {
-    document.content.len() + 2 * (source.len() + key.len()) + ENTRY_BYTES
+fn weight(Place { scope, source, key }: &Place, document: &Document) -> usize {
+    document.content.len() + 2 * (scope.len() + source.len() + key.len()) + ENTRY_BYTES
 }
 
 fn ready(name: &str, connector: &Connector) -> Result<Ready, ConfigError> {
@@ -296,7 +314,7 @@ fn ready(name: &str, connector: &Connector) -> Result<Ready, ConfigError> {
     if !matches!(url.scheme(), "http" | "https") || !after_host {
         return Err(refuse(format!("`url` must be http or https with {PLACE} in its path or query")));
     }
-    let mut headers = header::HeaderMap::new();
+    let (mut headers, mut secrets) = (header::HeaderMap::new(), Vec::new());
     for (header, value) in &connector.headers {
         let text = match value {
             HeaderValue::Plain(text) => text.clone(),
@@ -307,13 +325,29 @@ fn ready(name: &str, connector: &Connector) -> Result<Ready, ConfigError> {
             HeaderValue::Env(variable) => std::env::var(variable)
                 .map_err(|_| refuse(format!("header `{header}`: there is no variable `{variable}`")))?,
         };
+        if !matches!(value, HeaderValue::Plain(_)) {
+            secrets.extend(told_by(&text).map(|secret| (header.clone(), secret)));
+        }
         let name = header.parse::<header::HeaderName>().map_err(|error| refuse(error.to_string()))?;
         let mut value = header::HeaderValue::from_str(&text)
             .map_err(|_| refuse(format!("the value of header `{header}` cannot be sent")))?;
         value.set_sensitive(true);
         headers.insert(name, value);
     }
-    Ok(Ready { url: connector.url.clone(), headers, cache_ms: connector.cache_ms })
+    Ok(Ready { url: connector.url.clone(), headers, secrets })
+}
+
+/// By what a secret is known again: all of it, and what follows its scheme (`Bearer …`); as it is, and as JSON writes it.
+fn told_by(value: &str) -> impl Iterator<Item = String> {
+    let last = value.rsplit(' ').next().unwrap_or(value);
+    let plain = [value, last].map(str::to_owned);
+    let written = plain.clone().map(|text| serde_json::Value::String(text).to_string());
+    let written = written.map(|text| text.trim_matches('"').to_owned());
+    let mut all: Vec<String> = plain.into_iter().chain(written).collect();
+    all.retain(|text| text.len() >= SECRET_BYTES_MIN);
+    all.sort_unstable();
+    all.dedup();
+    all.into_iter()
 }
 
 /// RFC 3986: everything but the unreserved characters is encoded, so that a key stays where it was put.
@@ -352,7 +386,7 @@ mod tests {
     use super::*;
 
     fn connector(url: &str) -> Connector {
-        Connector { url: url.to_owned(), headers: BTreeMap::new(), cache_ms: 1_000 }
+        Connector { url: url.to_owned(), ..Connector::default() }
     }
 
     #[test]
@@ -382,7 +416,8 @@ mod tests {
     #[test]
     fn an_answer_is_good_until_its_time_is_over_and_the_oldest_make_room() {
         let at = Timestamp::from_millis;
-        let place = |key: &str| ("http.ticket".to_owned(), key.to_owned());
+        let place =
+            |key: &str| Place { scope: String::new(), source: "http.ticket".to_owned(), key: key.to_owned() };
         let document = |text: &str| Document::new("application/json", text, 0);
         let one = weight(&place("a"), &document("12345"));
         let mut cache = Cache { bytes_max: 2 * one, ..Cache::default() };

@@ -62,6 +62,7 @@ impl<'a> Node<'a> {
             }
             // An entry of a list has no values yet, but what its keys are when they are absent stands in the schema.
             let default = match field.defaults.or_else(|| property.get("default")) {
+                Some(Value::Null) => String::new(),
                 Some(Value::String(text)) if text.is_empty() => String::new(),
                 Some(value) => format!("`{value}`"),
                 None => String::new(),

@@ -19,7 +19,11 @@ mod advisory;
 mod inside;
 
 use super::{ask::ask, convert::instant};
-use crate::{App, FlowError, outside::unavailable};
+use crate::{
+    App, FlowError,
+    config::{Bound, is_outside},
+    outside::{Place, unavailable},
+};
 
 /// The evidence that one plugin call may see.
 pub(crate) struct Evidence {
@@ -87,40 +91,55 @@ fn outcome(answer: &EvidenceAnswer) -> &'static str {
 }
 
 impl Evidence {
-    /// Looks up, and no longer and no more than allowed.
+    /// Looks up, and no longer and no more than the source allows; or says what was found a moment ago.
     async fn within_limits(&self, source: &str, key: &str) -> EvidenceAnswer {
-        let limits = &self.app.config.evidence;
-        let patience = Duration::from_millis(limits.timeout_ms);
-        match tokio::time::timeout(patience, self.looked_up(source, key)).await {
-            Ok(EvidenceAnswer::Found(document)) if document.content.len() as u64 > limits.bytes_max => {
+        let bounds = self.app.config.evidence.bounds(source);
+        let place = Place { scope: self.scope(source), source: source.to_owned(), key: key.to_owned() };
+        if let Some(document) = self.app.evidence.kept(&place, bounds.cache_ms, self.now) {
+            return EvidenceAnswer::Found(document);
+        }
+        let patience = Duration::from_millis(bounds.timeout_ms.most);
+        match tokio::time::timeout(patience, self.looked_up(source, key, &bounds.bytes_max)).await {
+            Ok(EvidenceAnswer::Found(document)) if document.content.len() as u64 > bounds.bytes_max.most => {
                 unavailable(format!(
-                    "what `{source}` has there has {} bytes, more than the {} of `evidence.bytes_max`",
+                    "what `{source}` has there has {} bytes, more than the {} of `{}`",
                     document.content.len(),
-                    limits.bytes_max
+                    bounds.bytes_max.most,
+                    bounds.bytes_max.key
                 ))
+            }
+            Ok(EvidenceAnswer::Found(document)) if bounds.cache_ms > 0 => {
+                self.app.evidence.keep(place, self.now, document.clone());
+                EvidenceAnswer::Found(document)
             }
             Ok(answer) => answer,
             Err(_) => unavailable(format!(
-                "`{source}` did not answer within the {} ms of `evidence.timeout_ms`",
-                limits.timeout_ms
+                "`{source}` did not answer within the {} ms of `{}`",
+                bounds.timeout_ms.most, bounds.timeout_ms.key
             )),
         }
     }
 
-    async fn looked_up(&self, source: &str, key: &str) -> EvidenceAnswer {
+    /// Whose answer it is: what the host knows is told of a change and its tenant, and kept for them alone.
+    fn scope(&self, source: &str) -> String {
+        if is_outside(source) {
+            return String::new();
+        }
+        let change = self.change.as_ref().map(ToString::to_string).unwrap_or_default();
+        format!("{}/{change}", self.tenant)
+    }
+
+    async fn looked_up(&self, source: &str, key: &str, bytes_max: &Bound) -> EvidenceAnswer {
         let found = match source {
             "artifact" => return self.artifact(key).await,
             "config" => return self.value(key),
             "calendar" => return self.calendar(key),
             "prometheus" => {
-                return self
-                    .app
-                    .evidence
-                    .prometheus(key, &self.app.config.evidence.prometheus, self.now)
-                    .await;
+                let config = &self.app.config.evidence.prometheus;
+                return self.app.evidence.prometheus(key, config, bytes_max, self.now).await;
             }
             _ if source.starts_with("http.") => {
-                return self.app.evidence.connector(source, key, self.now).await;
+                return self.app.evidence.connector(source, key, bytes_max, self.now).await;
             }
             "manifest" => self.manifest(key).await,
             "document" => self.document(key).await,

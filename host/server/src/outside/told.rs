@@ -6,8 +6,10 @@
     reason = "a test that cannot go on has failed"
 )]
 
+mod limits;
 mod places;
 mod prometheus;
+mod secret;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -224,17 +226,20 @@ async fn calendars_are_told_in_order() {
 struct FalseTickets {
     url: String,
     asked: Arc<AtomicU32>,
+    /// How often it was asked with any secret.
+    authorized: Arc<AtomicU32>,
 }
 
 impl FalseTickets {
     async fn start() -> Self {
         async fn answer(
-            State(asked): State<Arc<AtomicU32>>,
+            State((asked, authorized)): State<(Arc<AtomicU32>, Arc<AtomicU32>)>,
             uri: Uri,
             query: RawQuery,
             headers: HeaderMap,
         ) -> Response {
             asked.fetch_add(1, Ordering::Relaxed);
+            authorized.fetch_add(u32::from(headers.contains_key("authorization")), Ordering::Relaxed);
             match uri.path() {
                 "/api/missing" => StatusCode::NOT_FOUND.into_response(),
                 "/api/broken" => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
@@ -242,6 +247,11 @@ impl FalseTickets {
                 "/api/text" => "hello".into_response(),
                 "/api/large" => format!("\"{}\"", "x".repeat(5_000)).into_response(),
                 "/api/slow" => std::future::pending().await,
+                "/api/echo" => axum::Json(json!({ "headers": format!("{headers:?}") })).into_response(),
+                path if path.starts_with("/api/bytes-") => {
+                    let bytes: usize = path["/api/bytes-".len()..].parse().unwrap();
+                    format!("\"{}\"", "x".repeat(bytes - 2)).into_response()
+                }
                 path => {
                     let token = headers.get("authorization").map(|token| token.to_str().unwrap().to_owned());
                     axum::Json(json!({ "path": path, "query": query.0, "authorized": token.as_deref() == Some("Bearer geheim") }))
@@ -249,12 +259,12 @@ impl FalseTickets {
                 }
             }
         }
-        let asked = Arc::new(AtomicU32::new(0));
-        let router = Router::new().fallback(answer).with_state(asked.clone());
+        let (asked, authorized) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
+        let router = Router::new().fallback(answer).with_state((asked.clone(), authorized.clone()));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/api/{{key}}", listener.local_addr().unwrap());
         tokio::spawn(async move { axum::serve(listener, router).await });
-        Self { url, asked }
+        Self { url, asked, authorized }
     }
 }
 
@@ -265,7 +275,10 @@ async fn with_tickets(tickets: &FalseTickets) -> (TestApp, Value, tempfile::Temp
     let url = tickets.url.clone();
     let (app, _, change) = hospital(|config| {
         let headers = BTreeMap::from([("Authorization".to_owned(), HeaderValue::File(secret))]);
-        config.evidence.http.insert("ticket".to_owned(), Connector { url, headers, cache_ms: 10_000 });
+        config.evidence.http.insert(
+            "ticket".to_owned(),
+            Connector { url, headers, cache_ms: Some(10_000), ..Connector::default() },
+        );
         config.evidence.timeout_ms = 500;
         config.evidence.bytes_max = 4_000;
     })

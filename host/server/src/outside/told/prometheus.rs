@@ -73,7 +73,7 @@ async fn prometheus_answers_by_the_name_of_a_query_and_a_plugin_writes_none() {
     let url = format!("{}/", prometheus.url);
     let (app, _, change) = hospital(|config| {
         config.evidence.prometheus.url = url;
-        config.evidence.prometheus.cache_ms = 10_000;
+        config.evidence.prometheus.cache_ms = Some(10_000);
         for (name, query) in [("errors", "sum(pump_errors)"), ("nothing", "pump_leaks"), ("broken", "sum(")] {
             config.evidence.prometheus.queries.insert(name.to_owned(), query.to_owned());
         }
