@@ -83,6 +83,7 @@ fn v1() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(advisories::show))
         .routes(routes!(advisories::import))
         .routes(routes!(artifacts::attach, artifacts::document))
+        .routes(routes!(artifacts::documents))
         .routes(routes!(devices::register, devices::list))
         .routes(routes!(devices::import))
         .routes(routes!(devices::show, devices::update, devices::retire))

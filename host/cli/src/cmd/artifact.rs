@@ -77,6 +77,27 @@ pub(crate) enum Artifact {
         #[arg(long)]
         sign_with: PathBuf,
     },
+    /// Attach a document to an artifact, for gates to read. A newer one of the same kind takes its place.
+    Attach {
+        /// The artifact's name.
+        name: String,
+        /// Its version.
+        version: String,
+        /// sbom, provenance, release-notes, test-report, compatibility or configuration.
+        kind: String,
+        /// The document.
+        file: PathBuf,
+        /// What it is, such as application/vnd.cyclonedx+json; by the end of the file's name when absent.
+        #[arg(long)]
+        media_type: Option<String>,
+    },
+    /// List the documents of an artifact: the newest of each kind, which is what gates read.
+    Documents {
+        /// The artifact's name.
+        name: String,
+        /// Its version.
+        version: String,
+    },
     /// Make an RSA-4096 signing key: NAME.key.pem (private) and NAME.pem (public, for the server's trusted keys).
     Keygen {
         /// The files' name.
@@ -120,6 +141,31 @@ impl Artifact {
                 let signed = sign(&sign_with, &name, &version, digest, size_bytes, release_counter, models)?;
                 output::value(&serde_json::to_value(signed).map_err(Failure::local)?, Format::Json)?;
             }
+            Artifact::Attach { name, version, kind, file, media_type } => {
+                let path = format!("{}/{}", documents(&name, &version)?, word("KIND", &kind)?);
+                let content = tokio::fs::read(&file).await.map_err(|error| unreadable(&file, error))?;
+                if content.is_empty() {
+                    return Err(Failure::Usage(format!(
+                        "`{}` is empty; name a file with the document in it",
+                        file.display()
+                    )));
+                }
+                let media_type = media_type.unwrap_or_else(|| media_type_of(&file).to_owned());
+                let client = connection.client()?;
+                let request =
+                    client.request(Method::PUT, &path).header("Content-Type", media_type).body(content);
+                output::record(&client.send(request).await?.body, DOCUMENT, format)?;
+            }
+            Artifact::Documents { name, version } => {
+                let items = connection.client()?.list(&documents(&name, &version)?, 1_000).await?;
+                let columns = [
+                    ("KIND", "/kind"),
+                    ("MEDIA TYPE", "/media_type"),
+                    ("BYTES", "/size_bytes"),
+                    ("DIGEST", "/digest"),
+                ];
+                output::list(&items, &columns, format)?;
+            }
             Artifact::Keygen { name } => keygen(&name, format)?,
         }
         Ok(Outcome::Done)
@@ -135,6 +181,41 @@ const FIELDS: &[output::Column] = &[
     ("signature", "/signature/outcome"),
     ("detail", "/signature/detail"),
 ];
+
+const DOCUMENT: &[output::Column] = &[
+    ("artifact", "/artifact"),
+    ("kind", "/kind"),
+    ("media type", "/media_type"),
+    ("bytes", "/size_bytes"),
+    ("digest", "/digest"),
+];
+
+/// Where an artifact's documents are.
+fn documents(name: &str, version: &str) -> Result<String, Failure> {
+    Ok(format!("/artifacts/{}/{}/documents", word("NAME", name)?, word("VERSION", version)?))
+}
+
+/// One part of a path, which cannot lead elsewhere.
+fn word<'a>(argument: &str, text: &'a str) -> Result<&'a str, Failure> {
+    let climbs = text.is_empty() || text == "." || text == "..";
+    if climbs || text.contains(['/', '?', '#', '%', '\\']) {
+        return Err(Failure::Usage(format!(
+            "{argument} cannot be `{text}`: it is one word without `/`, `?`, `#` and `%`"
+        )));
+    }
+    Ok(text)
+}
+
+/// What a file is by the end of its name.
+fn media_type_of(file: &Path) -> &'static str {
+    match file.extension().and_then(|end| end.to_str()) {
+        Some("json") => "application/json",
+        Some("xml") => "application/xml",
+        Some("md") => "text/markdown",
+        Some("txt") => "text/plain",
+        _ => "application/octet-stream",
+    }
+}
 
 struct About {
     name: String,

@@ -14,6 +14,8 @@ mod replay;
 mod run;
 mod test;
 
+pub(crate) use in_use::signed_by;
+
 use std::{
     env, fs,
     path::{Path, PathBuf},

@@ -13,7 +13,8 @@ fn roster() -> Value {
         "environment": "staging", "configured": false, "revision": 3, "change": "chg_3",
         "at": "2026-11-20T18:00:00.000Z", "faults": [],
         "plugins": { "size-limit": { "version": "1.0.0", "digest": digest('a'), "kind": "compliance-gate",
-            "unloaded": null, "declared": ["artifact", "fleet"], "granted": ["artifact"], "missing": ["fleet"] } },
+            "unloaded": null, "declared": ["artifact", "fleet"], "granted": ["artifact"], "missing": ["fleet"],
+            "signers": { "0123456789abcdef": "vendor" } } },
         "bindings": { "strict": { "plugin": "size-limit", "role": "gate", "settings": { "max_bytes": 1 },
             "mode": "enforce", "kinds": ["release"], "group": "size" } },
         "groups": { "size": { "expression": "strict || lax", "mode": "enforce" } },
@@ -46,6 +47,10 @@ async fn a_roster_is_shown_with_plugins_bindings_and_groups() {
     assert_eq!(server.asked()[0].0, "GET /v1/tenants/default/rosters/staging");
     let listed = server.run(&["plugin", "list", "--environment", "staging", "--output", "json"], "").await;
     assert!(listed.stdout.contains("\"size-limit\""), "{}", listed.stdout);
+    for command in ["roster", "list"] {
+        let shown = server.run(&["plugin", command, "--environment", "staging"], "").await;
+        assert!(shown.stdout.contains("vendor (0123456789ab…)"), "{}", shown.stdout);
+    }
 }
 
 #[tokio::test]

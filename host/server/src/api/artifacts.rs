@@ -135,6 +135,26 @@ pub(super) async fn attach(
     Ok(Json(document::attach(&app, &caller.actor, (&name, &version), &kind, media, &content).await?))
 }
 
+/// List the documents of an artifact
+///
+/// The newest of each kind, which is what gates read.
+#[utoipa::path(get, path = "/artifacts/{name}/{version}/documents", tag = "artifacts", operation_id = "list_documents",
+    security(("key" = ["read"])),
+    params(
+        ("name" = String, Path, description = "The artifact's name"),
+        ("version" = String, Path, description = "Its version"),
+    ),
+    responses((status = 200, description = "All of them", body = Items<document::Attached>)))]
+pub(super) async fn documents(
+    State(app): State<Arc<App>>,
+    caller: Caller<Read>,
+    path: Path<(String, String, String)>,
+) -> Result<Json<Items<document::Attached>>, Problem> {
+    let Path((_, name, version)) = path;
+    let items = document::list(&app, &caller.actor, (&name, &version)).await?;
+    Ok(Json(Items { items, next_cursor: None }))
+}
+
 /// Show a document of an artifact
 #[utoipa::path(get, path = "/artifacts/{name}/{version}/documents/{kind}", tag = "artifacts", operation_id = "show_document",
     security(("key" = ["read"])),

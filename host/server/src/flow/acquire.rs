@@ -82,6 +82,13 @@ pub(super) async fn still_vouched(
     Ok(vouched(app, &envelopes, digest, field, &digest.to_string(), None)?.signers)
 }
 
+/// Whose signatures of a component count today, however many are asked for; none when nobody's do.
+pub(super) async fn signers(app: &App, digest: Digest) -> Result<BTreeMap<String, String>, FlowError> {
+    let texts = app.store.envelopes(&digest).await?;
+    let envelopes: Vec<Envelope> = texts.iter().filter_map(|text| Envelope::from_json(text).ok()).collect();
+    Ok(verify(&envelopes, digest, &trusted(app, &digest.to_string())?).signers)
+}
+
 /// Who vouches for a component, when they are as many as the operator asks for.
 pub(super) fn vouched(
     app: &App,
@@ -91,13 +98,18 @@ pub(super) fn vouched(
     called: &str,
     stale: Option<&str>,
 ) -> Result<Vouched, FlowError> {
-    // Read anew each time: a key that was revoked a moment ago does not count.
-    let trusted = Signers::load_dir(&app.config.plugins.trusted_signers_dir).map_err(|error| {
-        FlowError::Plugin { plugin: called.to_owned(), detail: format!("no signer can be trusted: {error}") }
-    })?;
+    let trusted = trusted(app, called)?;
     let vouched = verify(envelopes, digest, &trusted);
     enough(app, &vouched, &trusted, field, called, stale)?;
     Ok(vouched)
+}
+
+/// The keys that count. Read anew each time: one that was revoked a moment ago does not.
+fn trusted(app: &App, called: &str) -> Result<Signers, FlowError> {
+    Signers::load_dir(&app.config.plugins.trusted_signers_dir).map_err(|error| FlowError::Plugin {
+        plugin: called.to_owned(),
+        detail: format!("no signer can be trusted: {error}"),
+    })
 }
 
 fn enough(

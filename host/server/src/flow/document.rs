@@ -106,6 +106,19 @@ pub async fn show(
     Ok((attached, content))
 }
 
+/// The documents of an artifact that count: the newest of each kind.
+pub async fn list(app: &App, who: &Actor, (name, version): (&str, &str)) -> Result<Vec<Attached>, FlowError> {
+    may_read(app, who, Action::ReadArtifact, tenant(who)).await?;
+    let artifact = artifact(app, who, name, version).await?;
+    let mut all = Vec::new();
+    for kind in KINDS {
+        let id = format!("{}/{kind}", artifact.digest);
+        let payload = app.store.newest_note(&who.tenant, ATTACHED, OBJECT, &id).await?;
+        all.extend(payload.as_deref().and_then(Attached::read));
+    }
+    Ok(all)
+}
+
 fn known(kind: &str) -> Result<&'static str, FlowError> {
     KINDS.into_iter().find(|known| *known == kind).ok_or_else(|| {
         FlowError::invalid(

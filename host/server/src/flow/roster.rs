@@ -1,6 +1,9 @@
 //! Rosters: what an environment uses of plugins, and getting that ready.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use interlock_domain::{
     Action, Active, Actor, Binding, BindingRole, ChangeKind, Digest, Environment, Facts, GateMode, PluginRef,
@@ -11,6 +14,7 @@ use interlock_store::Kept;
 use tracing::{info, warn};
 
 use super::{
+    acquire::signers,
     ask::{ask, may_read},
     change::tenant,
     plugin::reference,
@@ -225,6 +229,7 @@ pub struct Seen {
     pub(crate) declared: Vec<String>,
     pub(crate) granted: Vec<String>,
     pub(crate) missing: Vec<String>,
+    pub(crate) signers: BTreeMap<String, String>,
 }
 
 /// What can be said of an active plugin. Cedar is asked about each source that it declares, as it will be when the plugin
@@ -255,9 +260,10 @@ pub async fn seen(app: &App, who: &Actor, roster: &Roster, name: &str) -> Result
     Ok(Some(Seen {
         kind: found.as_ref().ok().map(|found| found.kind()),
         unloaded: found.err(),
-        plugin,
         declared,
         granted,
         missing,
+        signers: signers(app, plugin.digest).await?,
+        plugin,
     }))
 }

@@ -186,6 +186,12 @@ async fn a_document_is_what_was_attached_last() {
     let shown = ana.get("/artifacts/fw/2.0/documents/sbom").await;
     assert_eq!((shown.text().as_str(), shown.header("content-disposition")), (r#"{"v":2}"#, "attachment"));
     assert_eq!(shown.header("etag"), format!("\"{}\"", attached["digest"].as_str().unwrap()));
+    attach("test-report", r#"{"ok":true}"#).await.ok();
+    let listed = ana.get("/artifacts/fw/2.0/documents").await.ok();
+    assert_eq!(listed["items"][0], attached, "the newest of its kind alone: {listed:#}");
+    assert_eq!(listed["items"][1]["kind"], "test-report");
+    assert_eq!(listed["items"].as_array().unwrap().len(), 2);
+    ana.get("/artifacts/fw/9/documents").await.problem("not-found");
     for bad in ["document", "sbom/x", "md5:1/sbom", &format!("{digest}/secrets")] {
         assert_eq!(refused(&about, "document", bad).await, "not found", "{bad}");
     }

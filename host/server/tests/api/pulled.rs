@@ -229,6 +229,15 @@ async fn who_vouches_is_asked_again_when_a_kept_component_is_activated_and_when_
     // Trusted again, it is as good as before.
     trust(&app, "vendor", &vendor);
     ana.post("/changes", by_digest(&wasm)).await.ok();
+    // The roster says whose signatures count today.
+    app.reconcile().await;
+    let mut by_vendor = json!({});
+    by_vendor[vendor.key_id()] = "vendor".into();
+    let roster = ana.get("/rosters/staging").await.ok();
+    assert_eq!(roster["plugins"]["silence"]["signers"], by_vendor, "{roster:#}");
+    distrust(&app, "vendor");
+    let roster = ana.get("/rosters/staging").await.ok();
+    assert_eq!(roster["plugins"]["silence"]["signers"], json!({}), "{roster:#}");
 }
 
 #[tokio::test]

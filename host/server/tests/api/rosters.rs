@@ -183,6 +183,8 @@ async fn a_pushed_gate_comes_into_use_by_a_change_denies_a_release_and_goes_back
         (&json!(false), &json!(1), &change["id"])
     );
     assert_eq!(roster["bindings"]["size-limit"]["mode"], "enforce");
+    assert_eq!(roster["plugins"]["size-limit"]["signers"], json!({}), "that nobody signed it is said");
+    assert_eq!(change["manifest"]["plugins"].get("signers"), None);
 
     let release = ward.release().await;
     assert_eq!(release["state"], "rejected", "{release:#}");

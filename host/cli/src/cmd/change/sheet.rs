@@ -2,7 +2,10 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::output::{Column, at, lines, rows};
+use crate::{
+    cmd::plugin::signed_by,
+    output::{Column, at, lines, rows},
+};
 
 /// The whole sheet.
 pub(crate) fn sheet(change: &Value) -> String {
@@ -145,13 +148,12 @@ fn signers(change: &Value) -> String {
     let activated = list(plan, "/steps").iter().filter(|step| step["step"] == "activate");
     let mut text = String::new();
     for component in activated.filter_map(|step| step.get("to")) {
-        let by_key = plan["signers"][at(component, "/digest")].as_object();
-        let names: Vec<String> = by_key.into_iter().flatten().map(|(_, name)| at(name, "")).collect();
-        let names = if names.is_empty() { "nobody".to_owned() } else { names.join(", ") };
+        let digest = at(component, "/digest");
         text.push_str(&format!(
-            "{} {} is signed by {names}\n",
+            "{} {} ({digest}) is signed by {}\n",
             at(component, "/name"),
-            at(component, "/version")
+            at(component, "/version"),
+            signed_by(&plan["signers"][&digest])
         ));
     }
     text
@@ -462,6 +464,15 @@ mod tests {
         {
             assert!(shown.contains(part), "{part} in {shown}");
         }
+        let activates = |signers: Value| {
+            let to = json!({ "name": "size", "version": "1.0.0", "digest": "sha256:00" });
+            let plan = json!({ "steps": [step("activate", Value::Null, to)], "signers": signers });
+            steps(&json!({ "manifest": { "plugins": plan } }))
+        };
+        let two = json!({ "sha256:00": { "0123456789abcdef": "ana", "fedcba9876543210": "vendor" } });
+        let said = "size 1.0.0 (sha256:00) is signed by ana (0123456789ab…), vendor (fedcba987654…)";
+        assert!(activates(two).contains(said), "{}", activates(json!({})));
+        assert!(activates(json!({})).contains("is signed by nobody"));
         let judged = json!({ "name": "size", "mode": "enforce", "outcome": "fail", "expression": "a && !b",
             "members": [{ "id": "a", "outcome": "pass", "decides": false },
                 { "id": "b", "outcome": "fail", "unanswered": true, "decides": true }] });

@@ -19,6 +19,8 @@ use crate::{
 
 /// How many changes `back` looks through.
 const CHANGES_MAX: usize = 1_000;
+/// As much of a key's id as tells it from others; `--output json` has all of it.
+const KEY_ID_SHOWN: usize = 12;
 
 #[derive(Debug, Args)]
 pub(crate) struct List {
@@ -116,7 +118,11 @@ impl List {
             None => client.list("/plugins", 1_000).await?,
             Some(environment) => active(&roster(&client, environment).await?),
         };
-        let columns = [("NAME", "/name"), ("VERSION", "/version"), ("KIND", "/kind"), ("DIGEST", "/digest")];
+        let mut columns =
+            vec![("NAME", "/name"), ("VERSION", "/version"), ("KIND", "/kind"), ("DIGEST", "/digest")];
+        if self.environment.is_some() {
+            columns.push(("SIGNED BY", "/signed_by"));
+        }
         output::list(&items, &columns, format)?;
         Ok(Outcome::Done)
     }
@@ -144,6 +150,7 @@ impl Roster {
             ("MAY READ", "/granted"),
             ("MAY NOT READ", "/missing"),
             ("DOES NOT LOAD", "/unloaded"),
+            ("SIGNED BY", "/signed_by"),
             ("DIGEST", "/digest"),
         ];
         println!("{}", output::rows(&active(&roster), &plugins));
@@ -298,7 +305,21 @@ async fn push(client: &Client, file: PathBuf) -> Result<Value, Failure> {
 }
 
 fn active(roster: &Value) -> Vec<Value> {
-    named(roster, "plugins")
+    let mut plugins = named(roster, "plugins");
+    for plugin in &mut plugins {
+        plugin["signed_by"] = signed_by(&plugin["signers"]).into();
+    }
+    plugins
+}
+
+/// Whose signatures of a component count: `vendor (3f2a91c04d5e…)`.
+pub(crate) fn signed_by(signers: &Value) -> String {
+    let each = signers.as_object().into_iter().flatten().map(|(id, name)| {
+        let id: String = id.chars().take(KEY_ID_SHOWN).collect();
+        format!("{} ({id}…)", output::at(name, ""))
+    });
+    let each: Vec<String> = each.collect();
+    if each.is_empty() { "nobody".to_owned() } else { each.join(", ") }
 }
 
 /// The values of a map as rows, each with its key as `name`, and its settings as text.

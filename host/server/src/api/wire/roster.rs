@@ -79,11 +79,23 @@ pub(crate) struct ShownActive {
     granted: Vec<String>,
     /// What it declares and may not read.
     missing: Vec<String>,
+    /// Whose signatures of the component count today: the names under which the keys are trusted, by key id. Empty when
+    /// nobody's do.
+    signers: BTreeMap<String, String>,
 }
 
 impl From<Seen> for ShownActive {
     fn from(seen: Seen) -> Self {
-        let Seen { plugin, kind, unloaded, declared, granted, missing } = seen;
-        Self { version: plugin.version, digest: plugin.digest, kind, unloaded, declared, granted, missing }
+        let Seen { plugin, kind, unloaded, declared, granted, missing, signers } = seen;
+        Self {
+            version: plugin.version,
+            digest: plugin.digest,
+            kind,
+            unloaded,
+            declared,
+            granted,
+            missing,
+            signers,
+        }
     }
 }

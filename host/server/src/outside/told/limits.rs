@@ -20,7 +20,7 @@ async fn a_slow_source_is_unavailable_with_its_own_limit_named() {
     let about = plugin(&app, Some(&change));
     let why = refused(&about, "http.ticket", "slow").await;
     assert_eq!(why, "`http.ticket` did not answer within the 50 ms of `evidence.http.ticket.timeout_ms`");
-    let failing = app.app.evidence.failures();
+    let failing = app.app.evidence.failures(&TENANT.parse().unwrap(), app.app.clock.now());
     assert_eq!(failing["http.ticket"], why);
 }
 

@@ -78,6 +78,7 @@ async fn the_secret_of_a_connector_is_in_no_log_error_record_or_answer() {
     for key in ["missing", "broken", "moved", "text", "slow", "echo"] {
         let why = refused(&about, "http.ticket", key).await;
         let ready = app.client(TENANT, None).send(Method::GET, "//ready", &[], Body::empty()).await;
+        said.push((format!("status after {key}"), ana.get("/status").await.body));
         said.push((format!("refused {key}"), why.into_bytes()));
         said.push((format!("ready after {key}"), ready.body));
     }
@@ -90,7 +91,8 @@ async fn the_secret_of_a_connector_is_in_no_log_error_record_or_answer() {
     let mut paths = vec![format!("/changes/{id}"), format!("/changes/{id}/explain"), "/changes".to_owned()];
     let ids = listed["items"].as_array().unwrap().iter().map(|decision| decision["id"].as_str().unwrap());
     paths.extend(ids.map(|id| format!("/decisions/{id}")));
-    paths.extend(["/plugins", "/ledger/entries", "//metrics", "//openapi.json"].map(str::to_owned));
+    paths
+        .extend(["/plugins", "/status", "/ledger/entries", "//metrics", "//openapi.json"].map(str::to_owned));
     for path in paths {
         let answer = ana.send(Method::GET, &path, &[], Body::empty()).await;
         said.push((path, answer.body));
