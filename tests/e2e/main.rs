@@ -1,6 +1,7 @@
 //! End to end: the real program, real databases, real clients.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
 
+mod another_day;
 mod architecture;
 mod demo;
 mod kill;

@@ -43,6 +43,11 @@ pub(crate) const FOR_TESTS: &[Program] = &[
         needed_for: "the tests of evidence from a real Prometheus",
     },
     Program { name: "cvc5", package: "cvc5", needed_for: "the proofs about policy bundles" },
+    Program {
+        name: "faketime",
+        package: "faketime",
+        needed_for: "the tests that a plugin is the same on another day",
+    },
     Program { name: "cpio", package: "cpio", needed_for: "making an update image for SWUpdate" },
     Program { name: "openssl", package: "openssl", needed_for: "signing an update image for SWUpdate" },
 ];

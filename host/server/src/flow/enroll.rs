@@ -57,6 +57,9 @@ pub struct ComponentWish {
     #[serde(default)]
     #[schema(example = "registry.example/plugins/size-limit@sha256:…")]
     pub reference: Option<String>,
+    /// It may be of an older version than what is active: that is on purpose.
+    #[serde(default)]
+    pub older: bool,
 }
 
 /// A binding. What is left out stays as it is; of a new binding, it is the default.

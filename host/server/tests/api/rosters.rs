@@ -75,6 +75,17 @@ fn rebuilt(name: &str) -> Vec<u8> {
     wasm
 }
 
+/// The same plugin, which says that it is of an older version.
+fn older(name: &str) -> Vec<u8> {
+    let (mut wasm, version) = (component(name), b"0.1.0");
+    let places: Vec<usize> =
+        wasm.windows(5).enumerate().filter(|(_, five)| five == version).map(|(at, _)| at).collect();
+    for at in places {
+        wasm[at..at + 5].copy_from_slice(b"0.0.9");
+    }
+    wasm
+}
+
 async fn push(who: &Client, wasm: &[u8]) -> Answer {
     let headers = [("content-type", "application/wasm")];
     who.send(Method::POST, "/plugins", &headers, Body::from(wasm.to_vec())).await
@@ -267,6 +278,53 @@ async fn other_settings_and_another_component_of_a_gate_that_counts_take_an_appr
     assert_eq!(ward.changed(beside).await["state"], "completed");
     let tuned = json!([{ "bind": { "id": "trial", "settings": { "max_bytes": 9 } } }]);
     assert_eq!(ward.changed(tuned).await["state"], "completed");
+}
+
+#[tokio::test]
+async fn an_older_version_is_refused_unless_it_is_meant() {
+    let machine = Machine::new();
+    let ward = Ward::open(machine.start().await).await;
+    push(&ward.ana, &component("size-limit")).await.ok();
+    assert_eq!(push(&ward.ana, &older("size-limit")).await.ok()["version"], "0.0.9");
+    let activate = |wasm: &[u8]| json!({ "digest": Digest::of(wasm) });
+    ward.changed(json!([{ "activate": activate(&component("size-limit")) }])).await;
+    let mut wish = activate(&older("size-limit"));
+    let refused = ward.propose(json!([{ "activate": wish }])).await.problem("invalid");
+    assert_eq!(refused["field"], "/plugins/0/activate");
+    assert!(refused["detail"].as_str().unwrap().contains("0.0.9 is older than 0.1.0"), "{refused}");
+    wish["older"] = json!(true);
+    assert_eq!(ward.changed(json!([{ "activate": wish }])).await["state"], "completed");
+}
+
+/// How a release ends whose only target falls silent, with a health check that notices in this mode.
+async fn ends_with_health_in(mode: &str) -> Value {
+    let machine = Machine::new();
+    let ward = Ward::open(machine.start().await).await;
+    let watch = json!([{ "bind": { "plugin": "thresholds", "mode": mode } }]);
+    assert_eq!(ward.changed(watch).await["state"], "completed");
+    let proposal = json!({ "environment": "staging", "title": "2.0", "selector": { "all": true },
+        "artifacts": [{ "name": "fw", "version": "2.0" }], "silent_after_ms": 1000, "judge_every_ms": 1000,
+        "strategy": { "plugin": "direct", "settings": { "max_failure_bp": 10000 } } });
+    let change = ward.post(&ward.ana, "/changes", proposal).await.ok();
+    for _ in 0..6 {
+        ward.app.reconcile().await;
+        ward.app.clock.advance(2_000);
+    }
+    ward.shown(&change).await
+}
+
+#[tokio::test]
+async fn a_health_check_in_monitor_mode_is_recorded_and_leads_to_nothing() {
+    let monitored = ends_with_health_in("monitor").await;
+    let verdict = &monitored["rollout"]["health"][0];
+    assert_eq!(
+        (&verdict["check"], &verdict["mode"], &verdict["outcome"]),
+        (&json!("thresholds"), &json!("monitor"), &json!("fail"))
+    );
+    assert_eq!(monitored["state"], "completed", "{monitored:#}");
+    let enforced = ends_with_health_in("enforce").await;
+    assert_eq!(enforced["rollout"]["health"][0]["outcome"], "fail");
+    assert_eq!(enforced["rollback"]["type"], "strategy", "{enforced:#}");
 }
 
 #[tokio::test]

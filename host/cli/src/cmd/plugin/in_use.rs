@@ -52,6 +52,9 @@ pub(crate) struct Activate {
     /// A component (`*.wasm`), which is pushed first; the digest of one that was pushed; or `HOST/REPOSITORY@sha256:…`.
     #[arg(value_name = "FILE|DIGEST|REFERENCE")]
     component: String,
+    /// It may be of an older version than what is active.
+    #[arg(long)]
+    older: bool,
     #[command(flatten)]
     about: About,
 }
@@ -188,6 +191,10 @@ impl Activate {
         } else {
             (json!({ "reference": self.component }), self.component.clone())
         };
+        let mut wish = wish;
+        if self.older {
+            wish["older"] = true.into();
+        }
         let step = json!({ "activate": wish });
         self.about.propose(&client, vec![step], format!("Activate {shown}"), format).await
     }

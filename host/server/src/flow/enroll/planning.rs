@@ -149,6 +149,16 @@ impl Planning<'_> {
                 format!("plugin `{}` is active in `{environment}` with this digest already", to.name),
             ));
         }
+        if let Some(from) = from.as_ref().filter(|from| !wish.older && is_older(&to.version, &from.version)) {
+            return Err(FlowError::invalid(
+                field,
+                format!(
+                    "`{}` {} is older than {}, which is active; `interlock plugin back` goes back to what was there, and \
+                     `older` (`--older`) says that it is meant",
+                    to.name, to.version, from.version
+                ),
+            ));
+        }
         let (name, version, digest) = (to.name.clone(), to.version.clone(), to.digest);
         self.artifacts.push(ArtifactRef { name: name.clone(), version, digest, size_bytes });
         if !signers.is_empty() {
@@ -234,6 +244,14 @@ impl Planning<'_> {
             ));
         }
         self.step(PluginStep::Grant { plugin, from, to }, &field)
+    }
+}
+
+/// As Semantic Versioning orders them. What is no such version is neither older nor newer.
+fn is_older(version: &str, than: &str) -> bool {
+    match (semver::Version::parse(version), semver::Version::parse(than)) {
+        (Ok(version), Ok(than)) => version < than,
+        _ => false,
     }
 }
 
