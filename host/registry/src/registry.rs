@@ -31,6 +31,8 @@ pub struct Options {
     pub folders: Option<Vec<PathBuf>>,
     /// Where pulled components are kept; nowhere when `None`.
     pub cache_dir: Option<PathBuf>,
+    /// How much of them is kept there.
+    pub cache_bytes_max: u64,
 }
 
 impl Default for Options {
@@ -43,6 +45,7 @@ impl Default for Options {
             size_bytes_max: 20 << 20,
             folders: None,
             cache_dir: None,
+            cache_bytes_max: 1 << 30,
         }
     }
 }
@@ -145,6 +148,13 @@ impl Registry {
     pub async fn forget(&self, digest: Digest) {
         if let Some(cache) = &self.cache {
             cache.forget(digest).await;
+        }
+    }
+
+    /// Keeps no more in the cache than may be: the oldest goes first, and what is `needed` last.
+    pub async fn make_room(&self, needed: impl Fn(&Digest) -> bool) {
+        if let Some(cache) = &self.cache {
+            cache.make_room(self.options.cache_bytes_max, needed).await;
         }
     }
 

@@ -251,6 +251,7 @@ fn registry(plugins: &Plugins) -> Result<Registry, StartError> {
         size_bytes_max: plugins.limits.component_bytes_max,
         folders: Some(config.folders.clone()),
         cache_dir: Some(config.cache_dir.clone()),
+        cache_bytes_max: config.cache_bytes_max,
     })?)
 }
 

@@ -47,6 +47,9 @@ pub struct PluginRegistry {
     pub timeout_ms: u64,
     /// Where pulled plugins are kept by digest; a folder in the data folder when empty.
     pub cache_dir: PathBuf,
+    /// How much of them is kept there, in bytes. The oldest goes first, and what is in use, or was a moment ago and stays ready
+    /// (`limits.shelf_spares_max`), last. What came into use by a change is in the database too, whatever goes here.
+    pub cache_bytes_max: u64,
 }
 
 impl Default for PluginRegistry {
@@ -58,6 +61,7 @@ impl Default for PluginRegistry {
             credentials_file: PathBuf::new(),
             timeout_ms: 20_000,
             cache_dir: PathBuf::new(),
+            cache_bytes_max: 1 << 30,
         }
     }
 }

@@ -46,6 +46,8 @@ pub(crate) async fn acquire(app: &App, reference: &str, field: &str) -> Result<A
     }
     app.store.keep(Kept::Plugin, &pulled.digest, &pulled.wasm).await?;
     keep_envelopes(app, pulled.digest, &pulled.envelopes).await?;
+    let shelf = app.sandbox.shelf();
+    app.registry.make_room(|digest| *digest == pulled.digest || shelf.get(digest).is_some()).await;
     Ok(Acquired { plugin, size_bytes, signers: vouched.signers })
 }
 
