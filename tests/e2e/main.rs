@@ -3,6 +3,7 @@
 
 mod another_day;
 mod architecture;
+mod compile;
 mod demo;
 mod kill;
 mod pace;

@@ -70,6 +70,7 @@ fn manifest(targets: &[DeviceId]) -> Manifest {
             digest: Digest::of(b"2.0"),
             size_bytes: 3,
         }],
+        documents: Vec::new(),
         selector: Selector { all: true, ..Selector::default() },
         population: Population {
             size: targets.len() as u64,

@@ -67,6 +67,7 @@ pub(in crate::change) fn manifest(plugins: Option<PluginPlan>) -> Manifest {
         title: "No large artifacts".to_owned(),
         description: String::new(),
         artifacts: vec![],
+        documents: Vec::new(),
         selector: Selector::default(),
         population: Population {
             size: 0,

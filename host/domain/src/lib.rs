@@ -59,7 +59,8 @@ pub use group::{GateGroup, GroupBinding, GroupMember, GroupReport, judge_groups}
 pub use ids::*;
 pub use interlock_ledger::{Digest, canonical};
 pub use manifest::{
-    ArtifactRef, ChangeKind, HealthBinding, Manifest, Population, RollbackTarget, StrategyBinding,
+    ArtifactRef, ChangeKind, DocumentRef, HealthBinding, Manifest, Population, RollbackTarget,
+    StrategyBinding,
 };
 pub use pace::{AtOnce, Places};
 pub use plan::{PluginPlan, PluginStep};

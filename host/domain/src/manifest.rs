@@ -71,6 +71,19 @@ pub struct ArtifactRef {
     pub size_bytes: u64,
 }
 
+/// A document about an artifact, as it was when the change was proposed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DocumentRef {
+    /// About which artifact.
+    pub artifact: Digest,
+    /// `sbom`, `provenance` and so on.
+    pub kind: String,
+    /// For example `application/vnd.cyclonedx+json`.
+    pub media_type: String,
+    /// SHA-256 of the document.
+    pub digest: Digest,
+}
+
 /// The targets, as resolved when the change was proposed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Population {
@@ -156,6 +169,9 @@ pub struct Manifest {
     pub description: String,
     /// What it brings.
     pub artifacts: Vec<ArtifactRef>,
+    /// The documents about what it brings: what its gates read, whatever is attached later.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub documents: Vec<DocumentRef>,
     /// Whom it was meant for.
     pub selector: Selector,
     /// Whom that meant when it was proposed.

@@ -58,6 +58,22 @@ async fn the_component_that_decided_does_exactly_what_is_recorded_or_it_is_said(
 }
 
 #[tokio::test]
+async fn a_component_is_asked_from_where_it_is_published() {
+    let folder = Folder::new();
+    let file = folder.put("decision.json", &decision("size-limit", &folder, LARGE, 1).await.to_string());
+    let published = folder.path("published").to_str().unwrap().to_owned();
+    std::fs::create_dir(&published).unwrap();
+    std::fs::copy(built("size-limit"), format!("{published}/size-limit.wasm")).unwrap();
+    let reference = format!("dir:{published}/size-limit");
+    let same = plugin(&["replay", &file, "--plugin", &reference]).await;
+    assert_eq!(same.code, 0, "{same:?}");
+    assert!(same.stdout.contains("\nidentical: "), "{same:?}");
+    let absent = plugin(&["replay", &file, "--plugin", &format!("dir:{published}/absent")]).await;
+    assert_eq!(absent.code, 1, "{absent:?}");
+    assert!(absent.stderr.contains("absent"), "{absent:?}");
+}
+
+#[tokio::test]
 async fn another_component_or_other_settings_are_compared_by_their_answer() {
     let folder = Folder::new();
     let file = folder.put("decision.json", &decision("size-limit", &folder, LARGE, 1).await.to_string());

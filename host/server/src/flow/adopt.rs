@@ -53,6 +53,7 @@ pub(crate) async fn draft(app: &Arc<App>, who: &Actor, proposal: Proposal) -> Re
         title: proposal.title.trim().to_owned(),
         description: proposal.description,
         artifacts: Vec::new(),
+        documents: Vec::new(),
         selector: Selector::default(),
         population: Population {
             size: 0,

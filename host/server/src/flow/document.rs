@@ -3,7 +3,7 @@
 //! The content is kept under its digest and the note about it stands in the ledger, which nobody alters unnoticed: the newest
 //! note says which document counts.
 
-use interlock_domain::{Action, Actor, Artifact, Digest};
+use interlock_domain::{Action, Actor, Artifact, Digest, DocumentRef, TenantId};
 use interlock_store::{Kept, Note, Write};
 use serde::{Deserialize, Serialize};
 
@@ -117,6 +117,27 @@ pub async fn list(app: &App, who: &Actor, (name, version): (&str, &str)) -> Resu
         all.extend(payload.as_deref().and_then(Attached::read));
     }
     Ok(all)
+}
+
+/// The documents about an artifact that count now: a change is approved, and judged, with these.
+pub(crate) async fn about(
+    app: &App,
+    tenant: &TenantId,
+    artifact: &Digest,
+) -> Result<Vec<DocumentRef>, FlowError> {
+    let mut documents = Vec::new();
+    for kind in KINDS {
+        let id = format!("{artifact}/{kind}");
+        let payload = app.store.newest_note(tenant, ATTACHED, OBJECT, &id).await?;
+        let attached = payload.as_deref().and_then(Attached::read);
+        documents.extend(attached.map(|attached| DocumentRef {
+            artifact: *artifact,
+            kind: attached.kind,
+            media_type: attached.media_type,
+            digest: attached.digest,
+        }));
+    }
+    Ok(documents)
 }
 
 fn known(kind: &str) -> Result<&'static str, FlowError> {

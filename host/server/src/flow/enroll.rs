@@ -138,6 +138,7 @@ pub(crate) async fn draft(
         title: proposal.title.trim().to_owned(),
         description: proposal.description,
         artifacts,
+        documents: Vec::new(),
         selector: Selector::default(),
         population: Population {
             size: 0,

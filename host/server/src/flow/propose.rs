@@ -17,7 +17,7 @@ use super::{
     adopt::PolicyWish,
     ask::permit,
     change::TRIES,
-    convert, enroll,
+    convert, document, enroll,
     enroll::RosterWish,
     evidence::verified_way_back,
     plugin::{Answered, Asking, Failed, call, check_settings, named, reference},
@@ -229,6 +229,7 @@ async fn draft(
             digest: artifact.digest,
             size_bytes: artifact.size_bytes,
         }],
+        documents: document::about(app, &who.tenant, &artifact.digest).await?,
         selector: proposal.selector,
         population: Population {
             size: targets.len() as u64,

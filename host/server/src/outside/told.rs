@@ -169,9 +169,47 @@ async fn every_look_up_is_asked_of_the_policies_and_each_source_is_noted_once() 
 }
 
 #[tokio::test]
-async fn a_document_is_what_was_attached_last() {
-    let (app, ana, change) = hospital(|config| config.evidence.document_bytes_max = 20).await;
+async fn a_change_is_judged_with_the_documents_that_it_was_proposed_with() {
+    let (app, ana, early) = hospital(|_| {}).await;
+    let attach = async |kind: &str, content: &str| {
+        let path = format!("/artifacts/fw/2.0/documents/{kind}");
+        let headers = [("content-type", "application/json")];
+        ana.send(Method::PUT, &path, &headers, Body::from(content.to_owned())).await.ok()
+    };
+    let key = |kind: &str| format!("{}/{kind}", Digest::of(b"content"));
+    let first = attach("sbom", r#"{"v":1}"#).await;
+    let why = refused(&plugin(&app, Some(&early)), "document", &key("sbom")).await;
+    assert!(why.contains("attached after this change was proposed") && why.contains("revise"), "{why}");
+
+    let change = ana.post("/changes", again(&early)).await.ok();
+    assert_eq!(change["manifest"]["documents"][0]["digest"], first["digest"]);
     let about = plugin(&app, Some(&change));
+    attach("sbom", r#"{"v":2}"#).await;
+    assert_eq!(found(&about, "document", &key("sbom")).await, json!({ "v": 1 }), "that is what was approved");
+    attach("test-report", "{}").await;
+    let why = refused(&about, "document", &key("test-report")).await;
+    assert!(why.contains("`test-report` was attached after"), "{why}");
+    // Revised, it has what is there by then, and another digest.
+    let path = format!("/changes/{}", change["id"].as_str().unwrap());
+    let revised =
+        ana.ask(Method::PUT, &path, &[("idempotency-key", "again")], Some(again(&early))).await.ok();
+    assert_ne!(revised["digest"], change["digest"]);
+    assert_eq!(found(&about, "document", &key("sbom")).await, json!({ "v": 2 }));
+    assert_eq!(found(&about, "document", &key("test-report")).await, json!({}));
+}
+
+/// A proposal of the same as a change.
+fn again(change: &Value) -> Value {
+    let manifest = &change["manifest"];
+    json!({ "environment": manifest["environment"], "title": manifest["title"], "selector": manifest["selector"],
+        "artifacts": [{ "name": "fw", "version": "2.0" }],
+        "strategy": { "plugin": manifest["strategy"]["plugin"]["name"] } })
+}
+
+#[tokio::test]
+async fn a_document_is_what_was_attached_last() {
+    let (app, ana, _) = hospital(|config| config.evidence.document_bytes_max = 20).await;
+    let about = plugin(&app, None);
     let digest = Digest::of(b"content");
     let key = format!("{digest}/sbom");
     assert_eq!(refused(&about, "document", &key).await, "not found");

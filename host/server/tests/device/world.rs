@@ -300,6 +300,7 @@ fn manifest(artifact: &Artifact, population: Digest) -> Manifest {
             digest: artifact.digest,
             size_bytes: artifact.size_bytes,
         }],
+        documents: Vec::new(),
         selector: Selector { all: true, ..Selector::default() },
         population: Population {
             size: 1,

@@ -354,6 +354,7 @@ pub(crate) fn manifest(targets: &[DeviceId]) -> Manifest {
             digest: Digest::of("2.0"),
             size_bytes: 3,
         }],
+        documents: Vec::new(),
         selector: Selector { all: true, ..Selector::default() },
         population: Population {
             size: targets.len() as u64,

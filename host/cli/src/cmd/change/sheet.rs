@@ -64,7 +64,8 @@ pub(super) fn progress_line(change: &Value) -> String {
 fn artifacts(change: &Value) -> String {
     let columns =
         [("ARTIFACT", "/name"), ("VERSION", "/version"), ("BYTES", "/size_bytes"), ("DIGEST", "/digest")];
-    rows(list(change, "/manifest/artifacts"), &columns)
+    let artifacts = list(change, "/manifest/artifacts");
+    if artifacts.is_empty() { String::new() } else { rows(artifacts, &columns) }
 }
 
 /// Who is meant, as it was asked for and as it was resolved.
@@ -388,7 +389,8 @@ fn way_back(change: &Value) -> String {
             })
         })
         .collect();
-    rows(&ways, &[("RUNS NOW", "/now"), ("TARGETS", "/targets"), ("WAY BACK", "/back")])
+    let columns = [("RUNS NOW", "/now"), ("TARGETS", "/targets"), ("WAY BACK", "/back")];
+    if ways.is_empty() { String::new() } else { rows(&ways, &columns) }
 }
 
 /// What persons said; what was said of an older digest no longer counts.

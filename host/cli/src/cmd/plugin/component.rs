@@ -50,7 +50,8 @@ pub(super) async fn listed(client: &Client, name: &str) -> Result<Value, Failure
     items.into_iter().find(|item| output::at(item, "/name") == name).ok_or_else(|| {
         let names = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
         Failure::Refused(format!(
-            "the server has no plugin `{name}`, and there is no such file; it has: {names}"
+            "the server has no plugin `{name}` for all, and there is no such file; it has: {names}; of one that only an \
+             environment uses, give the digest that `interlock plugin roster` shows"
         ))
     })
 }

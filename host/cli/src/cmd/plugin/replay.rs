@@ -10,7 +10,11 @@ use interlock_sandbox::Plugin;
 use interlock_workshop::{NOON, Otherwise, Recorded, Replay as Replayed, Shown, alike, replay};
 use serde_json::{Value, json};
 
-use super::{component, decisions, json, size, time};
+use super::{
+    component, decisions, json,
+    place::{self, Place},
+    size, time,
+};
 use crate::{
     client::{Connection, Failure},
     output::{self, Format, Outcome},
@@ -21,9 +25,12 @@ pub(crate) struct Replay {
     /// A decision's id, or a file that `interlock decision show ID --output json` wrote.
     #[arg(value_name = "DECISION|FILE", required_unless_present = "since", conflicts_with = "since")]
     decision: Option<String>,
-    /// Ask this plugin instead of the component that decided: a file, or a name or digest of the server's plugins.
-    #[arg(long, value_name = "FILE|NAME|DIGEST")]
+    /// Ask this plugin instead of the component that decided: a file, a name or digest of the server's plugins, or where one is
+    /// published.
+    #[arg(long, value_name = "FILE|NAME|DIGEST|REFERENCE")]
     plugin: Option<String>,
+    #[command(flatten)]
+    place: Place,
     /// Ask with these settings instead of the recorded ones. JSON.
     #[arg(long, value_name = "FILE")]
     settings: Option<PathBuf>,
@@ -48,7 +55,7 @@ pub(crate) struct Replay {
 impl Replay {
     pub(super) async fn run(self, connection: &Connection, format: Format) -> Result<Outcome, Failure> {
         let otherwise = self.otherwise()?;
-        let mut asked = Asked::new(connection, self.plugin.clone()).await?;
+        let mut asked = Asked::new(connection, &self.place, self.plugin.as_deref()).await?;
         match (&self.decision, self.since) {
             (Some(named), _) => {
                 let recorded = decisions::decision(connection, named).await?;
@@ -136,10 +143,17 @@ struct Asked<'a> {
 }
 
 impl<'a> Asked<'a> {
-    async fn new(connection: &'a Connection, named: Option<String>) -> Result<Self, Failure> {
+    async fn new(connection: &'a Connection, place: &Place, named: Option<&str>) -> Result<Self, Failure> {
         let plugin = match named {
             Some(named) => {
-                Some(component::ready(component::component(connection, &named).await?, &named).await?)
+                // A digest alone is one of the server's.
+                let published = place::is_reference(named) && named.parse::<Digest>().is_err();
+                let wasm = if published {
+                    place.fetch(named).await?.wasm
+                } else {
+                    component::component(connection, named).await?
+                };
+                Some(component::ready(wasm, named).await?)
             }
             None => None,
         };

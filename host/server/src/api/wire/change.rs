@@ -93,6 +93,9 @@ shape! {
         description: String,
         /// What it brings.
         artifacts: Vec<ArtifactRef>,
+        /// The documents about what it brings: what its gates read, whatever is attached later. Absent when there are none.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        documents: Vec<DocumentRef>,
         /// Whom it was meant for.
         selector: Selector,
         /// Whom that meant when it was proposed.
@@ -148,6 +151,17 @@ shape! {
         name: String,
         /// Rises with every bundle that is in force.
         revision: u64,
+    }
+    /// A document about an artifact, as it was when a change was proposed.
+    DocumentRef {
+        /// About which artifact.
+        artifact: String,
+        /// `sbom`, `provenance` and so on.
+        kind: String,
+        /// For example `application/vnd.cyclonedx+json`.
+        media_type: String,
+        /// SHA-256 of the document.
+        digest: String,
     }
     /// Of each site or group whose name begins so, at most so many targets are on their way at once.
     AtOnce {

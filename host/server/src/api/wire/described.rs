@@ -44,6 +44,7 @@ fn full_change() -> Value {
         "manifest": {
             "v": 1, "tenant": "mercy", "environment": "production", "kind": "release", "title": "2.0", "description": "",
             "artifacts": [{ "name": "fw", "version": "2.0", "digest": digest(), "size_bytes": 1 }],
+            "documents": [{ "artifact": digest(), "kind": "sbom", "media_type": "a/b", "digest": digest() }],
             "selector": { "all": true, "groups": ["g"], "devices": ["p1"], "model": "x2", "hardware_revision": "b",
                 "sites": ["north"], "labels": { "ward": "icu" } },
             "population": { "size": 1, "digest": digest(), "groups": { "site:north": 1 },

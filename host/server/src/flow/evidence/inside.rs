@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use interlock_domain::{Cohort, DeviceId, Digest, Timestamp};
+use interlock_domain::{Cohort, DeviceId, Digest, DocumentRef, Timestamp};
 use interlock_sandbox::{Document, EvidenceAnswer, Refusal};
 use interlock_store::{Kept, StoreError, Window};
 use serde_json::{Value, json};
@@ -46,6 +46,10 @@ impl Evidence {
         let Some(attached) = document::Attached::read(&payload) else {
             return Ok(unavailable(format!("the record of `{key}` cannot be read")));
         };
+        let attached = match self.as_proposed(attached).await? {
+            Ok(attached) => attached,
+            Err(late) => return Ok(unavailable(late)),
+        };
         let Some(content) = self.app.store.kept(Kept::Document, &attached.digest).await? else {
             return Ok(unavailable(format!(
                 "`{key}` is on record, and its content is gone; attach it again"
@@ -58,6 +62,34 @@ impl Evidence {
             )));
         }
         Ok(EvidenceAnswer::Found(document))
+    }
+
+    /// The document that a change was proposed with, whatever took its place since: approvals are given for that one. One that
+    /// came later is none that anybody approved.
+    async fn as_proposed(
+        &self,
+        newest: document::Attached,
+    ) -> Result<Result<document::Attached, String>, StoreError> {
+        let Some(id) = &self.change else { return Ok(Ok(newest)) };
+        let Some(change) = self.app.store.change(&self.tenant, id).await? else { return Ok(Ok(newest)) };
+        let manifest = &change.manifest;
+        if !manifest.artifacts.iter().any(|artifact| artifact.digest == newest.artifact) {
+            return Ok(Ok(newest));
+        }
+        let proposed = manifest
+            .documents
+            .iter()
+            .find(|document| document.artifact == newest.artifact && document.kind == newest.kind);
+        Ok(match proposed {
+            Some(DocumentRef { media_type, digest, .. }) => {
+                Ok(document::Attached { media_type: media_type.clone(), digest: *digest, ..newest })
+            }
+            None => Err(format!(
+                "the `{}` was attached after this change was proposed, and approvals are for what was there; revise the \
+                 change, or propose it again",
+                newest.kind
+            )),
+        })
     }
 
     /// The facts of one device.

@@ -61,6 +61,7 @@ async fn an_answer_of_exactly_the_limit_passes_and_one_byte_more_is_refused() {
         let (path, body) = (format!("/artifacts/fw/2.0/documents/{kind}"), format!("{:>bytes$}", "{}"));
         ana.send(Method::PUT, &path, &[("content-type", "application/json")], Body::from(body)).await.ok();
     }
+    let about = plugin(&app, None);
     found(&about, "document", &format!("{digest}/sbom")).await;
     let why = refused(&about, "document", &format!("{digest}/provenance")).await;
     assert!(why.contains("`evidence.sources.document.bytes_max`"), "{why}");

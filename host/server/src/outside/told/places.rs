@@ -23,7 +23,7 @@ async fn postgresql_tells_the_same() {
         let path = "/artifacts/fw/2.0/documents/sbom";
         ana.send(Method::PUT, path, &headers, Body::from(content)).await.ok();
     }
-    assert_eq!(found(&about, "document", &key).await, json!({ "v": 2 }));
+    assert_eq!(found(&plugin(&app, None), "document", &key).await, json!({ "v": 2 }));
     let olga = app.person("Olga", &[Role::Operator]).await;
     let advisory = json!({ "id": "A-1", "modified": "2026-11-02T08:30:00Z", "affected": [
         { "package": { "ecosystem": "npm", "name": "a" } }] });
