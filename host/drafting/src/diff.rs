@@ -4,14 +4,11 @@ use std::collections::BTreeMap;
 
 use cedar_policy::Policy;
 use interlock_ledger::Digest;
-use interlock_policy::{Bundle, BundleError, Written, written};
+use interlock_policy::{Bundle, BundleError, Written, body, written};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::{
-    format::{settled, unified},
-    shape,
-};
+use crate::format::{settled, unified};
 
 /// Which bundle.
 #[derive(Debug, Clone, Serialize)]
@@ -92,7 +89,7 @@ pub fn diff(old: &Files, new: &Files) -> Result<Difference, BundleError> {
 
 fn invariants(old: &Bundle, new: &Bundle) -> Vec<String> {
     let named = |bundle: &Bundle| -> BTreeMap<String, Value> {
-        bundle.invariants().iter().map(|each| (each.id.clone(), shape::body(&each.policy))).collect()
+        bundle.invariants().iter().map(|each| (each.id.clone(), body(&each.policy))).collect()
     };
     let (old, new) = (named(old), named(new));
     let gone = old.keys().filter(|id| !new.contains_key(*id)).map(|id| format!("the invariant {id} is GONE"));
@@ -123,13 +120,13 @@ fn changed(id: &str, old: &Policy, new: &Policy) -> Option<Changed> {
         .filter(|name| was.get(*name) != is.get(*name))
         .map(|name| (name.clone(), (was.get(name).cloned(), is.get(name).cloned())))
         .collect();
-    let body = (shape::body(old) != shape::body(new)).then(|| unified(id, &pretty(old), &pretty(new)));
+    let body = (body(old) != body(new)).then(|| unified(id, &pretty(old), &pretty(new)));
     (body.is_some() || !annotations.is_empty()).then(|| Changed { id: id.to_owned(), annotations, body })
 }
 
 /// The body alone, in form.
 fn pretty(policy: &Policy) -> String {
-    let bare = Policy::from_json(None, shape::body(policy)).ok().and_then(|policy| policy.to_cedar());
+    let bare = Policy::from_json(None, body(policy)).ok().and_then(|policy| policy.to_cedar());
     let text = bare.unwrap_or_default();
     settled(&text).unwrap_or(text)
 }

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use interlock_policy::{Written, waivers, written};
+use interlock_policy::{Written, body, waivers, written};
 use serde_json::Value;
 
 use crate::{Finding, shape};
@@ -67,7 +67,7 @@ pub(crate) fn findings(files: &BTreeMap<String, Vec<u8>>) -> Vec<Finding> {
         broken.extend(each.permits_everybody().map(|text| ("permit-everybody", text)));
         broken.extend(each.can_error().map(|text| ("forbid-can-error", text)));
         broken.extend(each.without_age(&dated).map(|text| ("approval-without-age", text)));
-        let body = format!("{} {}", each.written.monitored(), shape::body(&each.written.policy));
+        let body = format!("{} {}", each.written.monitored(), body(&each.written.policy));
         match bodies.get(&body) {
             None => _ = bodies.insert(body, each.written),
             Some(first) => broken.push((

@@ -8,15 +8,6 @@ pub(crate) fn json_of(policy: &Policy) -> Value {
     policy.to_json().unwrap_or_default()
 }
 
-/// Effect, scope and conditions, without annotations: two policies with the same body mean the same.
-pub(crate) fn body(policy: &Policy) -> Value {
-    let mut json = json_of(policy);
-    if let Some(fields) = json.as_object_mut() {
-        fields.remove("annotations");
-    }
-    json
-}
-
 /// The conditions: `when` or `unless`, and what must hold.
 pub(crate) fn conditions(json: &Value) -> Vec<(&str, &Value)> {
     let conditions = json["conditions"].as_array().into_iter().flatten();

@@ -88,7 +88,8 @@ fn said(written: &Written) -> (Value, bool) {
     (body(&written.policy), written.monitored())
 }
 
-fn body(policy: &Policy) -> Value {
+/// Effect, scope and conditions, without annotations: two policies with the same body mean the same.
+pub fn body(policy: &Policy) -> Value {
     let mut json = policy.to_json().unwrap_or_default();
     if let Some(fields) = json.as_object_mut() {
         fields.remove("annotations");

@@ -30,7 +30,7 @@ mod written;
 pub use application::{Access, Application, ApplicationCase, Found, Part, Search, Thing, Verb, Wanted};
 pub use bundle::Bundle;
 pub use cases::{CaseResult, question_of, run_cases};
-pub use delta::Delta;
+pub use delta::{Delta, body};
 pub use error::{BundleError, Fault};
 pub use files::Limits;
 pub use invariants::Invariant;

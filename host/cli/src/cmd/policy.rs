@@ -90,6 +90,9 @@ impl Policy {
 type Files = BTreeMap<String, Vec<u8>>;
 
 fn files(dir: &Path) -> Result<Files, Failure> {
+    if !dir.is_dir() {
+        return Err(Failure::Usage(format!("`{}` is no folder; name that of a bundle", dir.display())));
+    }
     Bundle::read_dir(dir).map_err(|error| Failure::Refused(error.to_string()))
 }
 

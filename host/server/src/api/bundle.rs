@@ -1,13 +1,13 @@
 //! The policies in force.
 
-use std::sync::Arc;
+use std::{str::FromStr, sync::Arc};
 
 use axum::{Json, extract::State};
 
 use interlock_domain::Digest;
 
 use super::{
-    at::At,
+    at::{At, Noun},
     auth::{Admin, Caller, Read},
     wire,
 };
@@ -27,6 +27,21 @@ pub(super) async fn show(
     Ok(Json((&*bundle::show(&app, &caller.actor).await?).into()))
 }
 
+/// A bundle, as a path names it.
+pub(super) struct BundleDigest(Digest);
+
+impl FromStr for BundleDigest {
+    type Err = <Digest as FromStr>::Err;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.parse().map(Self)
+    }
+}
+
+impl Noun for BundleDigest {
+    const NOUN: &'static str = "policy bundle";
+}
+
 /// Show the files of a bundle
 ///
 /// Of one that is in force, was, or was proposed: what a decision or a change names by digest can be read.
@@ -36,7 +51,7 @@ pub(super) async fn show(
 pub(super) async fn files(
     State(app): State<Arc<App>>,
     caller: Caller<Read>,
-    At(digest): At<Digest>,
+    At(BundleDigest(digest)): At<BundleDigest>,
 ) -> Result<Json<wire::BundleFiles>, Problem> {
     Ok(Json(adopt::files(&app, &caller.actor, &digest).await?.into()))
 }

@@ -3,8 +3,8 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use interlock_domain::{
-    Action, Actor, BundleRef, Change, ChangeKind, Decision, Digest, Draft, Manifest, PolicyPlan, Population,
-    Selector, Timestamp, Transition,
+    Action, Actor, BundleRef, Change, ChangeKind, Decision, Digest, Draft, Manifest, PolicyPlan, Timestamp,
+    Transition,
 };
 use interlock_policy::{Bundle, Delta};
 use interlock_store::Kept;
@@ -43,37 +43,13 @@ pub(crate) async fn draft(app: &Arc<App>, who: &Actor, proposal: Proposal) -> Re
     }
     app.store.keep(Kept::Bundle, &bundle.digest, &packed(&files)).await?;
     let in_use = roster::in_use(app, &who.tenant, &proposal.environment).await?;
-    let (gates, groups) = propose::gates(app, &in_use, ChangeKind::Policy).await?;
-    let rollout = &app.config.rollout;
+    let judges = propose::gates(app, &in_use, ChangeKind::Policy).await?;
     let manifest = Manifest {
-        v: 1,
-        tenant: who.tenant.clone(),
-        environment: proposal.environment,
-        kind: ChangeKind::Policy,
-        title: proposal.title.trim().to_owned(),
-        description: proposal.description,
-        artifacts: Vec::new(),
-        documents: Vec::new(),
-        selector: Selector::default(),
-        population: Population {
-            size: 0,
-            digest: Manifest::population_digest([]),
-            groups: BTreeMap::new(),
-            models: BTreeMap::new(),
-        },
-        strategy: None,
-        plugins: None,
         policies: Some(plan),
-        at_once: Vec::new(),
-        health: Vec::new(),
-        gates,
-        groups,
         bundle: before.digest,
-        rollback: Vec::new(),
-        silent_after_ms: rollout.silent_after_ms,
-        judge_every_ms: rollout.judge_every_ms,
+        ..propose::without_targets(app, who, &proposal, judges)
     };
-    let expires_after_ms = rollout.expires_after_ms;
+    let expires_after_ms = app.config.rollout.expires_after_ms;
     Ok(Draft { manifest, targets: Vec::new(), author: who.clone(), expires_after_ms })
 }
 

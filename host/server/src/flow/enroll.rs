@@ -1,10 +1,10 @@
 //! Plugin changes: from what somebody asks for to a plan with every step's before and after, and into force.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use interlock_domain::{
     Actor, Binding, BindingRole, Change, ChangeKind, Decision, Digest, Draft, GateMode, Manifest, PluginPlan,
-    PluginStep, Population, Roster, Selector, Timestamp, Transition,
+    PluginStep, Roster, Timestamp, Transition,
 };
 use interlock_sandbox::types::PluginKind;
 use interlock_store::Write;
@@ -123,42 +123,18 @@ pub(crate) async fn draft(
     only_plugins(&proposal)?;
     let in_use = roster::in_use(app, &who.tenant, &proposal.environment).await?;
     let Planned { plan, artifacts, pulled } =
-        plan(app, who, &proposal.environment, &in_use.roster, proposal.plugins).await?;
+        plan(app, who, &proposal.environment, &in_use.roster, proposal.plugins.clone()).await?;
     let (mut gates, mut groups) = propose::gates(app, &in_use, ChangeKind::Plugin).await?;
     // What fits was seen when it was planned.
     if let Ok(after) = in_use.roster.apply(&plan) {
         in_use.roster.weakened_by(&after).spare(&mut gates, &mut groups);
     }
-    let rollout = &app.config.rollout;
     let manifest = Manifest {
-        v: 1,
-        tenant: who.tenant.clone(),
-        environment: proposal.environment,
-        kind: ChangeKind::Plugin,
-        title: proposal.title.trim().to_owned(),
-        description: proposal.description,
         artifacts,
-        documents: Vec::new(),
-        selector: Selector::default(),
-        population: Population {
-            size: 0,
-            digest: Manifest::population_digest([]),
-            groups: BTreeMap::new(),
-            models: BTreeMap::new(),
-        },
-        strategy: None,
         plugins: Some(plan),
-        policies: None,
-        at_once: Vec::new(),
-        health: Vec::new(),
-        gates,
-        groups,
-        bundle: app.policies.bundle().digest,
-        rollback: Vec::new(),
-        silent_after_ms: rollout.silent_after_ms,
-        judge_every_ms: rollout.judge_every_ms,
+        ..propose::without_targets(app, who, &proposal, (gates, groups))
     };
-    let expires_after_ms = rollout.expires_after_ms;
+    let expires_after_ms = app.config.rollout.expires_after_ms;
     let draft = Draft { manifest, targets: Vec::new(), author: who.clone(), expires_after_ms };
     Ok((draft, pulled.into_iter().map(Write::Note).collect()))
 }

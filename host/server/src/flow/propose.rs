@@ -276,6 +276,45 @@ async fn draft(
     Ok((draft, vec![Write::Decision(Box::new(planned))]))
 }
 
+/// The manifest of a change that does what it does to the server, and reaches no target: who proposes what where, and what
+/// judges it. What it does is for its kind to say.
+pub(crate) fn without_targets(
+    app: &App,
+    who: &Actor,
+    proposal: &Proposal,
+    (gates, groups): (Vec<GateBinding>, Vec<GroupBinding>),
+) -> Manifest {
+    let rollout = &app.config.rollout;
+    Manifest {
+        v: 1,
+        tenant: who.tenant.clone(),
+        environment: proposal.environment.clone(),
+        kind: proposal.kind,
+        title: proposal.title.trim().to_owned(),
+        description: proposal.description.clone(),
+        artifacts: Vec::new(),
+        documents: Vec::new(),
+        selector: Selector::default(),
+        population: Population {
+            size: 0,
+            digest: Manifest::population_digest([]),
+            groups: BTreeMap::new(),
+            models: BTreeMap::new(),
+        },
+        strategy: None,
+        plugins: None,
+        policies: None,
+        at_once: Vec::new(),
+        health: Vec::new(),
+        gates,
+        groups,
+        bundle: app.policies.bundle().digest,
+        rollback: Vec::new(),
+        silent_after_ms: rollout.silent_after_ms,
+        judge_every_ms: rollout.judge_every_ms,
+    }
+}
+
 /// What only a release can have, if it is given.
 pub(crate) fn of_a_release(proposal: &Proposal) -> Option<&'static str> {
     let given = [

@@ -103,6 +103,10 @@ async fn stricter_policies_are_in_force_when_they_are_admitted_and_stay_after_a_
     let digest = plan["to"]["digest"].as_str().unwrap();
     let kept = house.ana.get(&format!("/bundles/{digest}")).await.ok();
     assert_eq!(kept["files"]["closed.cedar"], FORBID);
+    for unknown in ["sha256:12", &interlock_domain::Digest::of("another").to_string()] {
+        let problem = house.ana.get(&format!("/bundles/{unknown}")).await.problem("not-found");
+        assert_eq!(problem["detail"], format!("there is no policy bundle `{unknown}`"));
+    }
     let verified = house.ana.post("/ledger/verify", json!({})).await.ok();
     assert_eq!(verified["sound"], true, "{verified}");
     drop(house);
