@@ -168,7 +168,7 @@ impl Story {
 
     fn step(&mut self, step: &str) -> Result<(), Refusal> {
         let digest = self.change.digest;
-        let yes = Command::Approve { digest, meaning: Meaning::Approval };
+        let yes = Command::Approve { digest, meaning: Meaning::Approval, signature: None };
         let words: Vec<&str> = step.split(' ').collect();
         match words.as_slice() {
             ["gates", outcome] => {
@@ -189,7 +189,11 @@ impl Story {
             [name, "approves"] => self.command(name, AccountKind::User, yes)?,
             [name, "approves", "as", "a", "program"] => self.command(name, AccountKind::Service, yes)?,
             [name, "approves", "another", "digest"] => {
-                let other = Command::Approve { digest: Digest::of(b"other"), meaning: Meaning::Approval };
+                let other = Command::Approve {
+                    digest: Digest::of(b"other"),
+                    meaning: Meaning::Approval,
+                    signature: None,
+                };
                 self.command(name, AccountKind::User, other)?;
             }
             [name, "rejects"] => self.command(name, AccountKind::User, Command::Reject { digest })?,

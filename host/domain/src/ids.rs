@@ -123,6 +123,7 @@ id!(/** A stored artifact. */ ArtifactId, "art");
 id!(/** A person: never reused, also after they have left. */ PersonId, "per");
 id!(/** An account, through which a person or a program acts. */ AccountId, "acc");
 id!(/** An API key. */ KeyId, "key");
+id!(/** An electronic signature of a person. */ SignatureId, "sig");
 
 name!(/** A tenant. */ TenantId, 63, |b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-'),
     "a tenant name: 1 to 63 of a-z, 0-9 and -");

@@ -2,7 +2,8 @@
 
 use super::{Change, State, Transition};
 use crate::{
-    AccountKind, Action, Actor, Approval, Event, Meaning, Permit, Refusal, RollbackCause, Task, Timestamp,
+    AccountKind, Action, Actor, Approval, Event, Meaning, Permit, Refusal, RollbackCause, SignatureId, Task,
+    Timestamp,
 };
 
 /// How old an approval must be before the same person can give it again: a day, so that a repetition is a fresh look and
@@ -18,6 +19,8 @@ pub enum Command {
         digest: interlock_ledger::Digest,
         /// What they mean.
         meaning: Meaning,
+        /// The electronic signature that they gave with it, if they signed.
+        signature: Option<SignatureId>,
     },
     /// Say no to this digest.
     Reject {
@@ -84,10 +87,11 @@ impl Change {
         let reason = reason.trim().to_owned();
         let person = by.person.clone();
         match (self.state, command) {
-            (State::Gating | State::Approving, Command::Approve { digest, meaning }) => {
+            (State::Gating | State::Approving, Command::Approve { digest, meaning, signature }) => {
                 self.answerable(verb, digest)?;
                 self.may_approve(by, now)?;
-                let approval = self.answer(by, *meaning, reason, permit, now);
+                let given = self.answer(by, *meaning, reason, permit, now);
+                let approval = Approval { signature: signature.clone(), ..given };
                 Ok(self.transition(vec![Event::Approved { approval, at: now }], vec![]))
             }
             (State::Gating | State::Approving, Command::Reject { digest }) => {
@@ -222,6 +226,7 @@ impl Change {
             digest: self.digest,
             at: now,
             decision: permit.decision().clone(),
+            signature: None,
         }
     }
 }

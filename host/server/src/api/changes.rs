@@ -119,7 +119,8 @@ pub(super) async fn approve(
     Payload(approval): Payload<wire::Approval>,
 ) -> Result<Tagged<Change>, Problem> {
     let wire::Approval { digest, meaning, reason } = approval;
-    decide(state, caller, id, revision, Command::Approve { digest, meaning: meaning.into() }, &reason).await
+    let command = Command::Approve { digest, meaning: meaning.into(), signature: None };
+    decide(state, caller, id, revision, command, &reason).await
 }
 
 /// Say no to a change
