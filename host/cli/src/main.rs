@@ -38,7 +38,7 @@ struct Cli {
 enum Command {
     /// Run the server.
     Serve(cmd::serve::Serve),
-    /// Make, list and revoke API keys.
+    /// Make, list, replace and revoke API keys.
     #[command(subcommand)]
     Key(cmd::key::Key),
     /// List, confirm and end accounts, alter their roles.

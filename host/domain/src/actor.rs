@@ -1,10 +1,12 @@
 //! Who acts: persons, the accounts through which they act, the roles they hold.
 
+// Only the type: nothing here opens a connection.
+use core::net::IpAddr;
 use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{AccountId, Environment, IdError, KeyId, PersonId, Refusal, TenantId, Timestamp};
+use crate::{AccountId, Environment, IdError, KeyId, Network, PersonId, Refusal, TenantId, Timestamp};
 
 /// How long a person whose key was reset may not sign: time to notice, and to say so.
 pub const SIGNING_HOLD_MS: i64 = 24 * 3_600_000;
@@ -206,6 +208,22 @@ pub struct Credential {
     pub expires_at: Timestamp,
     /// When somebody revoked it.
     pub revoked_at: Option<Timestamp>,
+    /// Where it may be used from; anywhere when empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub networks: Vec<Network>,
+}
+
+impl Credential {
+    /// Whether it works, as far as time says.
+    pub fn is_live(&self, now: Timestamp) -> bool {
+        self.revoked_at.is_none() && now < self.expires_at
+    }
+
+    /// Whether it may be used from there. Nobody knows where an unknown address is, so it is in no network.
+    pub fn admits(&self, from: Option<IpAddr>) -> bool {
+        self.networks.is_empty()
+            || from.is_some_and(|from| self.networks.iter().any(|network| network.contains(from)))
+    }
 }
 
 /// Somebody who asks for something, authenticated.

@@ -24,9 +24,11 @@ mod gate;
 mod group;
 mod ids;
 mod manifest;
+mod network;
 mod pace;
 mod plan;
 mod policy_plan;
+mod quota;
 mod refusal;
 mod rollout;
 mod roster;
@@ -62,9 +64,11 @@ pub use manifest::{
     ArtifactRef, ChangeKind, DocumentRef, HealthBinding, Manifest, Population, RollbackTarget,
     StrategyBinding,
 };
+pub use network::{Network, NetworkError};
 pub use pace::{AtOnce, Places};
 pub use plan::{PluginPlan, PluginStep};
 pub use policy_plan::{BundleRef, PolicyPlan};
+pub use quota::{Quota, Taken, Used, Wait};
 pub use refusal::Refusal;
 pub use rollout::{
     Directive, Exposure, HealthVerdict, Progress, Rollout, Stage, StageRecord, next_directive_allowed,

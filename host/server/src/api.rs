@@ -91,6 +91,7 @@ fn v1() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(groups::remove))
         .routes(routes!(keys::create, keys::list))
         .routes(routes!(keys::revoke))
+        .routes(routes!(keys::rotate))
         .routes(routes!(accounts::list))
         .routes(routes!(accounts::grant))
         .routes(routes!(accounts::confirm))

@@ -20,6 +20,7 @@ use crate::{
     flow::{application, bundle, poll::Proof, roster},
     installed::{Installed, install_all},
     keys::KeyCache,
+    limits::Limits,
     outside::Sources,
     rosters::Rosters,
     seen::Seen,
@@ -54,6 +55,8 @@ pub struct App {
     pub(crate) bus: Bus,
     /// What authenticated lately.
     pub(crate) keys: KeyCache,
+    /// Who used how much of what.
+    pub(crate) limits: Limits,
     /// Which devices were heard of lately.
     pub(crate) seen: Seen,
     /// Wakes the reconciler.
@@ -96,6 +99,7 @@ impl App {
             if plugins.compile_in_process { Compiler::InProcess } else { Compiler::own_program()? };
         let sandbox = Sandbox::with_compiler(plugins.limits.clone(), Some(&plugins.cache_dir), compiler)?;
         let installed = install_all(&sandbox, &store, clock.as_ref(), &config.plugins.dir).await?;
+        let limits = Limits::new(&config.http.limits);
         let app = Arc::new(App {
             config,
             clock,
@@ -110,6 +114,7 @@ impl App {
             registry,
             bus,
             keys: KeyCache::default(),
+            limits,
             seen: Seen::default(),
             woken: Notify::new(),
             altered: Notify::new(),

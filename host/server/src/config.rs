@@ -2,6 +2,8 @@
 
 mod advisories;
 mod evidence;
+mod http;
+mod identity;
 mod plugins;
 mod reference;
 mod rollout;
@@ -19,6 +21,8 @@ use serde::{Deserialize, Serialize};
 pub use self::advisories::Advisories;
 pub(crate) use self::evidence::{Bound, is_outside};
 pub use self::evidence::{CalendarEntry, Connector, Evidence, HeaderValue, Prometheus, SourceLimits};
+pub use self::http::{ForwardedHeader, Http, Limits, Quota};
+pub use self::identity::Identity;
 pub use self::plugins::{PluginRegistry, Plugins};
 pub use self::reference::reference;
 pub use self::rollout::Rollout;
@@ -46,6 +50,10 @@ pub enum ConfigError {
 pub struct Config {
     /// The HTTP server.
     pub server: Server,
+    /// Who may reach it, and how often.
+    pub http: Http,
+    /// How somebody proves who they are.
+    pub identity: Identity,
     /// The database.
     pub store: Store,
     /// The line between replicas.
@@ -334,6 +342,8 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             server: Server::default(),
+            http: Http::default(),
+            identity: Identity::default(),
             store: Store::default(),
             bus: Bus::default(),
             ledger: Ledger::default(),
@@ -461,6 +471,7 @@ impl Config {
             ("store.pool_max", u64::from(self.store.pool_max)),
             ("store.batch_max", self.store.batch_max as u64),
             ("store.queue_max", self.store.queue_max as u64),
+            ("identity.keys_live_max", self.identity.keys_live_max as u64),
             ("plugins.bindings_max", self.plugins.bindings_max as u64),
             ("rollout.tick_ms", self.rollout.tick_ms),
             ("rollout.judge_every_ms", self.rollout.judge_every_ms),
@@ -501,6 +512,7 @@ impl Config {
         }
         self.check_bindings()?;
         self.evidence.check()?;
+        self.http.check()?;
         let tokens = self.devices.gateway_token_sha256.values();
         if tokens.clone().any(|hash| hash.len() != 64 || hex::decode(hash).is_err()) {
             return Err(ConfigError::Senseless {

@@ -36,6 +36,7 @@ use std::{sync::Arc, time::Duration};
 
 use axum::{
     Router,
+    middleware::from_fn_with_state,
     routing::{any, get, post, put},
 };
 use tokio::task::JoinHandle;
@@ -67,6 +68,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route(&at("/telemetry"), post(telemetry::post))
         .route(&at("/{*rest}"), any(error::no_such_path))
         .method_not_allowed_fallback(error::no_such_method)
+        .layer(from_fn_with_state(app.clone(), auth::in_time))
         .with_state(app)
 }
 

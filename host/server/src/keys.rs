@@ -15,12 +15,17 @@ const LIFE_MS: i64 = 5_000;
 /// Most entries; beyond it the cache starts anew, so that guessing keys cannot fill the memory.
 const ENTRIES_MAX: usize = 10_000;
 
+/// How often it is written down that a key is used: at most so often.
+const USED_EVERY_MS: i64 = 60_000;
+
 type Known = Arc<(Credential, Account)>;
 
 /// Keys and their accounts.
 #[derive(Debug, Default)]
 pub(crate) struct KeyCache {
     entries: Mutex<HashMap<KeyId, (Timestamp, Known)>>,
+    /// Keys that worked, and when that was last written down.
+    used: Mutex<HashMap<KeyId, Timestamp>>,
 }
 
 impl KeyCache {
@@ -39,6 +44,24 @@ impl KeyCache {
         }
         entries.insert(id, (now, known.clone()));
         known
+    }
+
+    /// A key worked. True when it is time to write that down.
+    pub(crate) fn used(&self, id: &KeyId, now: Timestamp) -> bool {
+        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        if used.get(id).is_some_and(|at| now.millis_since(*at) < USED_EVERY_MS) {
+            return false;
+        }
+        if used.len() >= ENTRIES_MAX {
+            used.clear();
+        }
+        used.insert(id.clone(), now);
+        true
+    }
+
+    /// Whether the key worked lately.
+    pub(crate) fn worked(&self, id: &KeyId) -> bool {
+        self.used.lock().unwrap_or_else(PoisonError::into_inner).contains_key(id)
     }
 
     pub(crate) fn forget(&self, id: &KeyId) {

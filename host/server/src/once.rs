@@ -42,7 +42,11 @@ fn made(write: &Write) -> Option<String> {
         Write::Credential(credential) => format!("key `{}`", credential.id),
         Write::Advisories(import) => format!("advisories of `{}`", import.tenant),
         Write::Note(note) => format!("{} `{}`", note.object_kind, note.object_id),
-        Write::Decision(_) | Write::BundleFloor(_) | Write::ApplicationFloor { .. } | Write::Done { .. } => {
+        Write::LiveKeys { .. }
+        | Write::Decision(_)
+        | Write::BundleFloor(_)
+        | Write::ApplicationFloor { .. }
+        | Write::Done { .. } => {
             return None;
         }
     })

@@ -85,6 +85,13 @@ impl Problem {
         self
     }
 
+    /// With another time to ask again.
+    #[must_use]
+    pub fn retry_after(mut self, seconds: u32) -> Self {
+        self.retry_after_s = Some(seconds);
+        self
+    }
+
     /// Which kind it is.
     pub fn kind(&self) -> Kind {
         self.kind

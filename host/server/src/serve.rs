@@ -3,7 +3,7 @@
 mod headers;
 mod observe;
 
-use std::{sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{Router, middleware::from_fn_with_state, serve::ListenerExt as _};
 use tokio::net::TcpListener;
@@ -44,8 +44,9 @@ pub async fn serve(app: Arc<App>, listener: TcpListener, stop: CancellationToken
         }
     });
     info!(%address, version = env!("CARGO_PKG_VERSION"), "interlock serves");
-    let serving =
-        axum::serve(listener, router(app.clone())).with_graceful_shutdown(stop.clone().cancelled_owned());
+    // With where each connection comes from.
+    let service = router(app.clone()).into_make_service_with_connect_info::<SocketAddr>();
+    let serving = axum::serve(listener, service).with_graceful_shutdown(stop.clone().cancelled_owned());
     let late = async {
         stop.cancelled().await;
         tokio::time::sleep(FAREWELL).await;

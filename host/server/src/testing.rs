@@ -14,6 +14,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
 use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -24,6 +25,7 @@ use std::{
 use axum::{
     Router,
     body::{Body, to_bytes},
+    extract::ConnectInfo,
     http::{HeaderMap, Method, Request, StatusCode, header},
 };
 use base64::{
@@ -92,6 +94,9 @@ impl TestApp {
         config.server.data_dir = dir.path().join("data");
         config.plugins.dir = dir.path().join("plugins");
         config.store.batch_wait_ms = 0;
+        // A clock that stands still gives nothing back. What is about limits and keys sets its own.
+        config.http.limits.enabled = false;
+        config.identity.keys_live_max = 100;
         // A test's `main` is not ours, so it cannot be started again as a compiler.
         config.plugins.compile_in_process = true;
         alter(&mut config);
@@ -151,6 +156,7 @@ impl TestApp {
             person: None,
             owner: None,
             reset: false,
+            networks: Vec::new(),
         };
         let new = key::create_locally(&self.app, &tenant, request).await.unwrap();
         self.client(tenant.as_str(), Some(&new.text))
@@ -162,6 +168,7 @@ impl TestApp {
             router: self.router.clone(),
             base: format!("/v1/tenants/{tenant}"),
             key: key.map(str::to_owned),
+            address: IpAddr::V4(Ipv4Addr::LOCALHOST),
             sent: Arc::default(),
         }
     }
@@ -185,10 +192,17 @@ pub struct Client {
     router: Router,
     base: String,
     key: Option<String>,
+    address: IpAddr,
     sent: Arc<AtomicU64>,
 }
 
 impl Client {
+    /// The same, connected from another address.
+    #[must_use]
+    pub fn at(&self, address: &str) -> Self {
+        Self { address: address.parse().unwrap(), ..self.clone() }
+    }
+
     /// Gets a path below the tenant.
     pub async fn get(&self, path: &str) -> Answer {
         self.ask(Method::GET, path, &[], None).await
@@ -255,7 +269,9 @@ impl Client {
         if let Some(key) = &self.key {
             request = request.header(header::AUTHORIZATION, format!("Bearer {key}"));
         }
-        let response = self.router.clone().oneshot(request.body(body).unwrap()).await.unwrap();
+        let connected = ConnectInfo(SocketAddr::from((self.address, 40_000)));
+        let request = request.extension(connected).body(body).unwrap();
+        let response = self.router.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let body = to_bytes(body, 64 << 20).await.unwrap().to_vec();
         Answer { status: parts.status, headers: parts.headers, body }

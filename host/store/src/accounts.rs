@@ -1,6 +1,6 @@
-//! Tables `accounts` and `credentials`.
+//! Tables `accounts`, `credentials` and `key_uses`.
 
-use interlock_domain::{Account, AccountId, Credential, KeyId, TenantId};
+use interlock_domain::{Account, AccountId, Credential, KeyId, TenantId, Timestamp};
 
 use crate::{
     Page, Store, StoreError,
@@ -80,6 +80,29 @@ pub(crate) async fn write_credential(
     if revoked == 0 { Err(StoreError::conflict("key", id)) } else { Ok(()) }
 }
 
+/// Refuses when more keys of an account work than may. Exact also with several replicas: whoever writes for a tenant has
+/// its log locked.
+pub(crate) async fn hold_live(
+    tx: &mut Tx,
+    tenant: &TenantId,
+    account: &AccountId,
+    most: usize,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let rows = fetch_all!(
+        tx.conn(),
+        (String, String),
+        "SELECT id, body FROM credentials WHERE tenant = $1 AND account = $2 AND revoked_ms IS NULL",
+        tenant.as_str(),
+        account.as_str()
+    )?;
+    let keys: Vec<Credential> = row::bodies("key", rows)?;
+    if keys.iter().filter(|key| key.is_live(now)).count() > most {
+        return Err(StoreError::conflict("account", account));
+    }
+    Ok(())
+}
+
 impl Store {
     /// An account.
     pub async fn account(&self, tenant: &TenantId, id: &AccountId) -> Result<Option<Account>, StoreError> {
@@ -146,6 +169,42 @@ impl Store {
         )?;
         let Some((credential, account)) = found else { return Ok(None) };
         Ok(Some((row::body("key", id.as_str(), &credential)?, row::body("account", id.as_str(), &account)?)))
+    }
+
+    /// Notes that a key was used; an older instant does not replace a newer one.
+    pub async fn key_used(&self, tenant: &TenantId, key: &KeyId, at: Timestamp) -> Result<(), StoreError> {
+        execute!(
+            self.db().writer(),
+            "INSERT INTO key_uses (tenant, key_id, used_ms) VALUES ($1, $2, $3)
+             ON CONFLICT (tenant, key_id) DO UPDATE SET used_ms = excluded.used_ms
+             WHERE key_uses.used_ms < excluded.used_ms",
+            tenant.as_str(),
+            key.as_str(),
+            at.as_millis()
+        )?;
+        Ok(())
+    }
+
+    /// The keys of a tenant, newest first, and when each was last used.
+    pub async fn credentials_used(
+        &self,
+        tenant: &TenantId,
+        page: &Page,
+    ) -> Result<Vec<(Credential, Option<Timestamp>)>, StoreError> {
+        let rows = fetch_all!(
+            self.db().reader(),
+            (String, String, Option<i64>),
+            "SELECT k.id, k.body, u.used_ms FROM credentials k
+             LEFT JOIN key_uses u ON u.tenant = k.tenant AND u.key_id = k.id
+             WHERE k.tenant = $1 AND k.id < $2 ORDER BY k.id DESC LIMIT $3",
+            tenant.as_str(),
+            page.below(),
+            page.limit()
+        )?;
+        let listed = |(id, text, used): (String, String, Option<i64>)| {
+            Ok((row::body("key", &id, &text)?, used.map(Timestamp::from_millis)))
+        };
+        rows.into_iter().map(listed).collect()
     }
 
     /// The keys of a tenant, newest first.

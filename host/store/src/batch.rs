@@ -165,6 +165,9 @@ async fn apply_one(
             accounts::write(tx, account, from.as_deref(), body).await?;
         }
         Write::Credential(credential) => accounts::write_credential(tx, credential, body).await?,
+        Write::LiveKeys { tenant, account, most, now } => {
+            accounts::hold_live(tx, tenant, account, *most, *now).await?
+        }
         Write::Decision(decision) => decisions::write(tx, decision, body).await?,
         Write::Advisories(import) => {
             return advisories::run(tx, &commit.scribe, import, &prepared.task_ids, keys).await;

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use interlock_domain::{
-    Account, Artifact, AssignmentTransition, Credential, Decision, Device, Group, GroupName, TenantId,
-    Timestamp, Transition,
+    Account, AccountId, Artifact, AssignmentTransition, Credential, Decision, Device, Group, GroupName,
+    TenantId, Timestamp, Transition,
 };
 use uuid::Uuid;
 
@@ -113,6 +113,17 @@ pub enum Write {
     },
     /// A key is made, or revoked when it carries a time for that.
     Credential(Box<Credential>),
+    /// Of an account, no more keys work once this is written. No entry: it only refuses.
+    LiveKeys {
+        /// Whose account.
+        tenant: TenantId,
+        /// Which.
+        account: AccountId,
+        /// So many at most.
+        most: usize,
+        /// When: keys that have expired do not count.
+        now: Timestamp,
+    },
     /// Policies or a plugin answered.
     Decision(Box<Decision>),
     /// A part of an import of advisories. Its entry says what became of it.
@@ -158,7 +169,10 @@ impl Write {
     pub fn entries(&self) -> usize {
         match self {
             Write::Change(transition) => transition.events.len() + transition.tasks.len(),
-            Write::Done { .. } | Write::BundleFloor(_) | Write::ApplicationFloor { .. } => 0,
+            Write::Done { .. }
+            | Write::LiveKeys { .. }
+            | Write::BundleFloor(_)
+            | Write::ApplicationFloor { .. } => 0,
             Write::Assignment(_)
             | Write::Device { .. }
             | Write::Group(_)

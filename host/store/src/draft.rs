@@ -219,6 +219,7 @@ impl PreparedWrite {
                 ..Happening::default()
             }],
             Write::Advisories(_)
+            | Write::LiveKeys { .. }
             | Write::Done { .. }
             | Write::BundleFloor(_)
             | Write::ApplicationFloor { .. } => Vec::new(),
@@ -251,7 +252,7 @@ fn check_tenant(write: &Write, log: &str) -> Result<(), StoreError> {
         Write::Credential(credential) => &credential.tenant,
         Write::Decision(decision) => &decision.tenant,
         Write::Advisories(import) => &import.tenant,
-        Write::ApplicationFloor { tenant, .. } => tenant,
+        Write::ApplicationFloor { tenant, .. } | Write::LiveKeys { tenant, .. } => tenant,
         Write::Note(_) | Write::Done { .. } | Write::BundleFloor(_) => return Ok(()),
     };
     if tenant.as_str() == log {

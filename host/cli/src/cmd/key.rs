@@ -3,7 +3,7 @@
 use std::{path::PathBuf, sync::Arc};
 
 use clap::Subcommand;
-use interlock_domain::{AccountKind, Environment, PersonId, Role, RoleGrant, Scope, TenantId};
+use interlock_domain::{AccountKind, Environment, Network, PersonId, Role, RoleGrant, Scope, TenantId};
 use interlock_server::{App, SystemClock, flow::key};
 use serde_json::json;
 
@@ -46,11 +46,22 @@ pub(crate) enum Key {
         /// What the key is for.
         #[arg(long, default_value = "")]
         label: String,
+        /// Where it may be used from, as `10.0.0.0/8` or one address; may be repeated. Anywhere without.
+        #[arg(long = "network")]
+        networks: Vec<Network>,
         #[command(flatten)]
         local: Local,
     },
     /// List keys.
     List,
+    /// Make a key like another one. Both work until you revoke the old one, or it expires.
+    Rotate {
+        /// The id of the old one.
+        id: String,
+        /// How long the new one works, in days, at most 90; as long as the old one did without.
+        #[arg(long)]
+        expires_in_days: Option<u64>,
+    },
     /// Revoke a key at once and for good. Asks.
     Revoke {
         /// Its id.
@@ -84,12 +95,23 @@ impl Key {
                 expires_in_days,
                 service,
                 label,
+                networks,
                 local,
             } => {
                 let kind = if service { AccountKind::Service } else { AccountKind::User };
                 let expires_in_ms = expires_in_days.saturating_mul(24 * 3_600_000);
-                let request =
-                    key::KeyRequest { name, kind, roles, person, owner, reset, scopes, expires_in_ms, label };
+                let request = key::KeyRequest {
+                    name,
+                    kind,
+                    roles,
+                    person,
+                    owner,
+                    reset,
+                    scopes,
+                    expires_in_ms,
+                    label,
+                    networks,
+                };
                 let made = if local.local {
                     create_locally(connection, request, &local).await?
                 } else {
@@ -106,9 +128,22 @@ impl Key {
                     ("SCOPES", "/scopes"),
                     ("EXPIRES", "/expires_at"),
                     ("REVOKED", "/revoked_at"),
+                    ("LAST USED", "/last_used_at"),
+                    ("NETWORKS", "/networks"),
                     ("LABEL", "/label"),
                 ];
                 output::list(&items, &columns, format)?;
+            }
+            Key::Rotate { id, expires_in_days } => {
+                let rotation = key::Rotation {
+                    expires_in_ms: expires_in_days.map(|days| days.saturating_mul(24 * 3_600_000)),
+                };
+                let body = serde_json::to_value(&rotation).map_err(Failure::local)?;
+                let made = connection.client()?.post(&format!("/keys/{id}/rotate"), &body).await?.body;
+                show(&made, format)?;
+                if format == Format::Table {
+                    eprintln!("The old one still works. Once nothing uses it: `interlock key revoke {id}`.");
+                }
             }
             Key::Revoke { id, confirm } => {
                 let client = connection.client()?;

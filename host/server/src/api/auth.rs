@@ -8,16 +8,20 @@ mod key;
 use std::{marker::PhantomData, sync::Arc};
 
 use axum::{
-    extract::{FromRequestParts, RawPathParams, Request, State, rejection::RawPathParamsRejection},
+    extract::{
+        FromRequestParts, MatchedPath, RawPathParams, Request, State, rejection::RawPathParamsRejection,
+    },
     http::{HeaderMap, request::Parts},
     middleware::Next,
     response::Response,
 };
-use interlock_domain::{Actor, Scope};
+use interlock_domain::{Actor, Scope, Timestamp};
 use tracing::Span;
 
 use crate::{
     App, FlowError,
+    limits::Class,
+    peer::Peer,
     problem::{Kind, Problem},
 };
 
@@ -47,9 +51,16 @@ impl<'a> Shown<'a> {
     }
 
     /// Whose it is.
-    async fn known(self, app: &App) -> Result<Known, Problem> {
+    async fn known(self, app: &App, peer: Peer) -> Result<Known, Problem> {
         match self {
-            Shown::Key(shown) => shown.known(app).await,
+            Shown::Key(shown) => shown.known(app, peer).await,
+        }
+    }
+
+    /// Whether it worked lately, as far as that is known without a look-up.
+    fn worked(&self, app: &App) -> bool {
+        match self {
+            Shown::Key(shown) => shown.worked(app),
         }
     }
 }
@@ -59,15 +70,42 @@ fn refused(detail: &str) -> Problem {
     Problem::new(Kind::Unauthenticated, detail)
 }
 
-/// Lets in only those who prove that they are of the tenant in the path.
+/// Who sent this. Who proves nothing uses up what their address may; then only what worked lately is still looked at, so
+/// that somebody who guesses costs nothing and shuts out nobody beside them.
+async fn prove(app: &App, peer: Peer, headers: &HeaderMap) -> Result<Known, Problem> {
+    let now = app.clock.now();
+    let shown = match Shown::of(headers) {
+        Ok(shown) => shown,
+        Err(problem) => return Err(strange(app, peer, now, problem)),
+    };
+    if !shown.worked(app) {
+        app.limits.is_spent(peer.0, now)?;
+    }
+    shown.known(app, peer).await.map_err(|problem| match problem.kind() {
+        Kind::Unauthenticated => strange(app, peer, now, problem),
+        _ => problem,
+    })
+}
+
+/// The answer to a stranger: another one when there were too many.
+fn strange(app: &App, peer: Peer, now: Timestamp, problem: Problem) -> Problem {
+    match app.limits.address(Class::Unauthenticated, peer.0, now) {
+        Ok(_) => problem,
+        Err(often) => often.into(),
+    }
+}
+
+/// Lets in only those who prove that they are of the tenant in the path, from where it may be used, and not too often.
 pub(crate) async fn authenticate(
     State(app): State<Arc<App>>,
+    route: MatchedPath,
+    peer: Peer,
     params: Result<RawPathParams, RawPathParamsRejection>,
     mut request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
     // Nothing that borrows the headers outlives this line.
-    let known = Shown::of(request.headers())?.known(&app).await?;
+    let known = prove(&app, peer, request.headers()).await?;
     // A path that is not UTF-8 names nothing.
     let params = params.map_err(|_| Problem::not_found("path", request.uri().path()))?;
     let tenant =
@@ -79,8 +117,18 @@ pub(crate) async fn authenticate(
     let span = Span::current();
     span.record("tenant", tenant);
     span.record("account", known.actor.account.as_str());
+    peer.admit(&app, &known.actor.tenant)?;
+    let class = Class::of(request.method(), route.as_str());
+    let left = match app.limits.account(class, known.actor.account.as_str(), app.clock.now()) {
+        Ok(left) => left,
+        Err(often) => return Ok(often.answered()),
+    };
     request.extensions_mut().insert(known);
-    Ok(next.run(request).await)
+    let mut response = next.run(request).await;
+    if let Some(left) = left {
+        left.tell(&mut response);
+    }
+    Ok(response)
 }
 
 /// What a handler needs a key to be for.

@@ -17,7 +17,7 @@ mod status;
 mod described;
 
 pub(crate) use advisory::{Advisories, AdvisoriesImported};
-pub(crate) use registry::{Account, Device, Key, NewKey, Registered, ShownDevice};
+pub(crate) use registry::{Account, Device, Key, ListedKey, NewKey, Registered, ShownDevice};
 pub(crate) use roster::{ShownActive, ShownRoster};
 pub(crate) use sent::{
     Application, Approval, Artifact, Bundle, BundleFiles, Entry, Plugin, Reason, Rejection, ShownArtifact,

@@ -5,15 +5,34 @@
 use std::sync::Arc;
 
 use axum::{
-    extract::{FromRequestParts, RawPathParams},
+    extract::{self, FromRequestParts, RawPathParams, Request},
     http::{HeaderMap, header, request::Parts},
+    middleware::Next,
+    response::Response,
 };
 use interlock_domain::{Assignment, Device, DeviceId, DeviceState, State, TenantId};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq;
 
 use super::error::DdiError;
-use crate::{App, flow, flow::poll::Proof};
+use crate::{App, flow, flow::poll::Proof, peer::Peer};
+
+/// Lets a device through as often as `http.limits.devices` says, before anything is looked up. Counted by address and name
+/// together: whoever takes its name elsewhere does not use up what is its own.
+pub(super) async fn in_time(
+    extract::State(app): extract::State<Arc<App>>,
+    peer: Peer,
+    path: Result<RawPathParams, extract::rejection::RawPathParamsRejection>,
+    request: Request,
+    next: Next,
+) -> Result<Response, DdiError> {
+    let path = path.map_err(|_| DdiError::unauthorized())?;
+    let named = |name| path.iter().find(|(key, _)| *key == name).map_or("", |(_, value)| value);
+    match app.limits.device(named("tenant"), named("device"), peer.0, app.clock.now()) {
+        Ok(_) => Ok(next.run(request).await),
+        Err(often) => Err(DdiError::too_often(often.retry_in_secs())),
+    }
+}
 
 /// Whom somebody claims to speak for, before anything was looked up.
 #[derive(Debug)]

@@ -18,6 +18,7 @@ use crate::FlowError;
 pub(super) struct DdiError {
     kind: Kind,
     message: String,
+    retry_in_secs: u32,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -114,7 +115,13 @@ impl Kind {
 
 impl DdiError {
     fn new(kind: Kind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into() }
+        Self { kind, message: message.into(), retry_in_secs: 1 }
+    }
+
+    /// The device asks more often than it may.
+    pub(super) fn too_often(retry_in_secs: u32) -> Self {
+        let message = format!("this device asks too often; it may again in {retry_in_secs} s");
+        Self { retry_in_secs, ..Self::new(Kind::Busy, message) }
     }
 
     /// The caller is not who it says. One answer for every reason, so that nobody learns which devices exist.
@@ -192,7 +199,7 @@ impl IntoResponse for DdiError {
                 headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("TargetToken"));
             }
             Kind::Busy | Kind::Stopping => {
-                headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+                headers.insert(header::RETRY_AFTER, HeaderValue::from(self.retry_in_secs));
             }
             _ => {}
         }

@@ -3,13 +3,16 @@
 //! A key is `ilk_<id>_<secret>`; only SHA-256 of the secret is kept. It carries 190 random bits, so a slow hash
 //! would only slow us down.
 
+use std::net::IpAddr;
+
 use interlock_domain::{
-    Account, AccountId, AccountKind, Action, Actor, Credential, KeyId, PersonId, RoleGrant, Scope, TenantId,
-    Timestamp,
+    Account, AccountId, AccountKind, Action, Actor, Credential, KeyId, Network, PersonId, RoleGrant, Scope,
+    TenantId, Timestamp,
 };
 use interlock_store::{Page, Write};
 use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq;
+use tracing::warn;
 
 use super::{
     account::{end_keys, forget},
@@ -23,6 +26,8 @@ use crate::{App, FlowError, bus::Note};
 pub const KEY_LIFE_MAX_MS: u64 = 90 * 24 * 3_600_000;
 /// Longest name and label.
 const TEXT_MAX: usize = 200;
+/// Most networks of one key.
+const NETWORKS_MAX: usize = 64;
 
 /// An account and a key for it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -61,6 +66,28 @@ pub struct KeyRequest {
     /// What it is for; at most 200 characters.
     #[serde(default)]
     pub label: String,
+    /// Where it may be used from, as `10.0.0.0/8` or one address; at most 64, and anywhere when there is none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<String>, example = json!(["10.0.0.0/8"]))]
+    pub networks: Vec<Network>,
+}
+
+/// How a key is followed by another.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Rotation {
+    /// How long the new one works, in milliseconds; as long as the old one did when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_in_ms: Option<u64>,
+}
+
+/// A key, and when it was last used: as of about a minute ago.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedKey {
+    /// The key.
+    pub credential: Credential,
+    /// Nothing when it never was.
+    pub last_used_at: Option<Timestamp>,
 }
 
 /// A new key. The text cannot be read again.
@@ -130,8 +157,22 @@ async fn prepare(
         writes.push(Write::Account { account, from });
     }
     let mut ended = Vec::new();
+    let most = app.config.identity.keys_live_max;
     if request.reset {
         ended = end_keys(app, &account, now, &mut writes).await?;
+    } else {
+        let live = app.store.live_credentials(tenant, &account.id).await?;
+        let live: Vec<&str> = live.iter().filter(|key| key.is_live(now)).map(|key| key.id.as_str()).collect();
+        if live.len() >= most {
+            let detail = format!(
+                "`{}` has {} keys that work ({}), and {most} is the most: revoke one that is no longer used \
+                 (`interlock key revoke ID`), or end them all with `\"reset\": true`",
+                account.name,
+                live.len(),
+                live.join(", ")
+            );
+            return Err(FlowError::invalid("/name", detail));
+        }
     }
     let id = KeyId::new(app.clock.uuid());
     let secret = app.secret()?;
@@ -149,8 +190,12 @@ async fn prepare(
         created_at: now,
         expires_at: now.plus_millis(i64::try_from(request.expires_in_ms).unwrap_or(i64::MAX)),
         revoked_at: None,
+        networks: request.networks,
     };
     writes.push(Write::Credential(Box::new(credential.clone())));
+    // Two administrators at once must not make one too many.
+    let (tenant, account_id) = (tenant.clone(), account.id.clone());
+    writes.push(Write::LiveKeys { tenant, account: account_id, most, now });
     Ok(Made { new: NewKey { text, credential, account }, ended, writes })
 }
 
@@ -165,6 +210,9 @@ fn check(request: &KeyRequest) -> Result<(), FlowError> {
     }
     if request.scopes.is_empty() {
         return Err(FlowError::invalid("/scopes", "a key needs at least one scope: read, write or admin"));
+    }
+    if request.networks.len() > NETWORKS_MAX {
+        return Err(FlowError::invalid("/networks", format!("a key has at most {NETWORKS_MAX} networks")));
     }
     if request.expires_in_ms == 0 || request.expires_in_ms > KEY_LIFE_MAX_MS {
         return Err(FlowError::invalid(
@@ -276,6 +324,31 @@ fn rekeyed(same: &Account, who: &Actor, request: &KeyRequest, now: Timestamp) ->
     Ok(if request.reset { same.reset(&who.person, now) } else { same.clone() })
 }
 
+/// Makes a key like another one, which goes on working until it is revoked or expires: the first half of replacing it.
+pub async fn rotate(app: &App, who: &Actor, id: &KeyId, rotation: Rotation) -> Result<NewKey, FlowError> {
+    let found = app.store.credential(id).await?.filter(|(key, _)| key.tenant == who.tenant);
+    let not_found = || FlowError::NotFound { what: "key", id: id.to_string() };
+    let (old, account) = found.ok_or_else(not_found)?;
+    if old.revoked_at.is_some() {
+        let detail = format!("`{id}` was revoked, so nothing follows it; make a new key instead");
+        return Err(FlowError::invalid("", detail));
+    }
+    let life = u64::try_from(old.expires_at.millis_since(old.created_at)).unwrap_or_default();
+    let request = KeyRequest {
+        name: account.name,
+        kind: account.kind,
+        roles: Vec::new(),
+        person: None,
+        owner: (account.kind == AccountKind::Service).then_some(account.person),
+        reset: false,
+        scopes: old.scopes,
+        expires_in_ms: rotation.expires_in_ms.unwrap_or(life),
+        label: old.label,
+        networks: old.networks,
+    };
+    create(app, who, request).await
+}
+
 /// Revokes a key at once.
 pub async fn revoke(app: &App, who: &Actor, id: &KeyId) -> Result<Credential, FlowError> {
     let now = app.clock.now();
@@ -294,9 +367,11 @@ pub async fn revoke(app: &App, who: &Actor, id: &KeyId) -> Result<Credential, Fl
 }
 
 /// The keys of the tenant, newest first, without secrets.
-pub async fn list(app: &App, who: &Actor, page: &Page) -> Result<Vec<Credential>, FlowError> {
+pub async fn list(app: &App, who: &Actor, page: &Page) -> Result<Vec<ListedKey>, FlowError> {
     may_read(app, who, Action::ReadKey, tenant(who)).await?;
-    Ok(app.store.credentials(&who.tenant, page).await?)
+    let found = app.store.credentials_used(&who.tenant, page).await?;
+    let listed = |(credential, last_used_at)| ListedKey { credential, last_used_at };
+    Ok(found.into_iter().map(listed).collect())
 }
 
 /// Why a key does not authenticate. All are answered alike, so that nobody learns which keys exist; the log knows.
@@ -317,18 +392,24 @@ pub enum KeyRefusal {
     /// Its account may not act any more.
     #[error("the account of this key is not active")]
     Inactive,
+    /// It may not be used from there.
+    #[error("the key may not be used from there")]
+    Elsewhere,
 }
 
-/// Who acts with this key, and what the key is for.
+/// The id in the text of a key, when it is of that form.
+pub(crate) fn id_in(text: &str) -> Option<(KeyId, &str)> {
+    let (id, secret) = text.strip_prefix("ilk_")?.split_once('_')?;
+    Some((format!("{}_{id}", KeyId::PREFIX).parse().ok()?, secret))
+}
+
+/// Who acts with this key from this address, and what the key is for.
 pub async fn authenticate(
     app: &App,
     text: &str,
+    from: Option<IpAddr>,
 ) -> Result<Result<(Actor, Vec<Scope>), KeyRefusal>, FlowError> {
-    let parts = text.strip_prefix("ilk_").and_then(|rest| rest.split_once('_'));
-    let Some((id, secret)) = parts else { return Ok(Err(KeyRefusal::Malformed)) };
-    let Ok(id) = format!("{}_{id}", KeyId::PREFIX).parse::<KeyId>() else {
-        return Ok(Err(KeyRefusal::Malformed));
-    };
+    let Some((id, secret)) = id_in(text) else { return Ok(Err(KeyRefusal::Malformed)) };
     let now = app.clock.now();
     let known = match app.keys.get(&id, now) {
         Some(known) => known,
@@ -353,6 +434,15 @@ pub async fn authenticate(
     }
     if !account.active {
         return Ok(Err(KeyRefusal::Inactive));
+    }
+    if !credential.admits(from) {
+        return Ok(Err(KeyRefusal::Elsewhere));
+    }
+    if app.keys.used(&id, now)
+        && let Err(error) = app.store.key_used(&credential.tenant, &id, now).await
+    {
+        // It works all the same: when it was last used is for people.
+        warn!(%error, key = %id, "it could not be written down that a key was used");
     }
     Ok(Ok((account.actor(format!("key:{}", credential.id)), credential.scopes.clone())))
 }

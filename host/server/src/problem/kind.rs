@@ -65,6 +65,12 @@ kinds! {
     // Who asks.
     Unauthenticated = 401 "unauthenticated", "Who are you?",
         "Send `Authorization: Bearer ilk_…` with a key that is known, not expired and not revoked.";
+    AddressRefused = 403 "address-refused", "Not from there",
+        "A tenant or a key may be used from its networks alone, and `detail` says where you come from. Behind a proxy that the \
+         server does not trust, everybody comes from the proxy: its operator sets `http.trusted_proxies`.";
+    RateLimited = 429 "rate-limited", "Too often",
+        "`limit` says what is counted; `RateLimit` says how much is left, and `Retry-After` when there is more. Nothing was \
+         done.";
     OutOfScope = 403 "out-of-scope", "The key is not for this",
         "A key is for reading, writing or administration, whatever its account may do. `missing` names the scope.";
     Denied = 403 "denied", "The policies say no",
@@ -197,6 +203,8 @@ impl Kind {
                 Kind::Conflict
                     | Kind::PluginUnusable
                     | Kind::OutOfScope
+                    | Kind::AddressRefused
+                    | Kind::RateLimited
                     | Kind::Interrupted
                     | Kind::IdempotencyInProgress
             )

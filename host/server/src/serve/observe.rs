@@ -19,6 +19,7 @@ use tracing::{Instrument, debug, error, field::Empty, info, info_span};
 use super::headers::secure;
 use crate::{
     App, api,
+    peer::Peer,
     problem::{self, Kind, Problem},
     trace,
 };
@@ -32,7 +33,7 @@ const NOWHERE: &str = "none";
 pub(super) async fn observe(
     State(app): State<Arc<App>>,
     matched: Option<MatchedPath>,
-    request: Request,
+    mut request: Request,
     next: Next,
 ) -> Response {
     let started = Instant::now();
@@ -41,7 +42,20 @@ pub(super) async fn observe(
     let route = matched.as_ref().map_or(NOWHERE, MatchedPath::as_str).to_owned();
     let method = method(request.method());
     let path = request.uri().path().to_owned();
-    let span = info_span!("request", method, route, trace_id = trace, tenant = Empty, account = Empty);
+    let peer = Peer::of(&app.config.http, request.extensions(), request.headers());
+    request.extensions_mut().insert(peer);
+    let span = info_span!(
+        "request",
+        method,
+        route,
+        trace_id = trace,
+        client = Empty,
+        tenant = Empty,
+        account = Empty
+    );
+    if let Peer(Some(client)) = peer {
+        span.record("client", client.to_string());
+    }
 
     let limit =
         (!api::is_unhurried(&route)).then(|| Duration::from_millis(app.config.server.request_timeout_ms));

@@ -340,6 +340,7 @@ async fn a_component_is_given_to_whoever_may_read_plugins_also_when_it_is_not_in
         person: None,
         owner: None,
         reset: false,
+        networks: Vec::new(),
     };
     let key = key::create_locally(&app.app, &TENANT.parse().unwrap(), request).await.unwrap();
     app.client(TENANT, Some(&key.text)).get(&path).await.problem("denied");

@@ -17,6 +17,7 @@ mod gates;
 mod idempotency;
 mod keys;
 mod ledger;
+mod limits;
 mod lists;
 mod ops;
 mod policies;

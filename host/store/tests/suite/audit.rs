@@ -72,6 +72,7 @@ async fn hospital(world: &World) -> Change {
         created_at: at(0),
         expires_at: at(1_000_000),
         revoked_at: None,
+        networks: Vec::new(),
     };
     let decision = world.decision(Action::ReadLedger, Resource::Ledger { tenant: mercy() }, Facts::None);
     let mut device = pump("p1");

@@ -7,6 +7,7 @@ use super::{Known, refused};
 use crate::{
     App,
     flow::key::{self, KeyRefusal},
+    peer::Peer,
     problem::Problem,
 };
 
@@ -32,9 +33,14 @@ pub(super) fn shown(headers: &HeaderMap) -> Result<Shown<'_>, Problem> {
 }
 
 impl Shown<'_> {
+    /// Whether it worked lately.
+    pub(super) fn worked(&self, app: &App) -> bool {
+        key::id_in(self.0).is_some_and(|(id, _)| app.keys.worked(&id))
+    }
+
     /// Who acts with it.
-    pub(super) async fn known(self, app: &App) -> Result<Known, Problem> {
-        match key::authenticate(app, self.0).await? {
+    pub(super) async fn known(self, app: &App, peer: Peer) -> Result<Known, Problem> {
+        match key::authenticate(app, self.0, peer.0).await? {
             Ok((actor, scopes)) => Ok(Known::new(actor, scopes)),
             Err(refusal) => {
                 info!(%refusal, "a key was refused");
@@ -43,6 +49,7 @@ impl Shown<'_> {
                     KeyRefusal::Expired | KeyRefusal::Revoked | KeyRefusal::Inactive => {
                         refused(&refusal.to_string())
                     }
+                    KeyRefusal::Elsewhere => peer.refused("this key"),
                     // Alike, so that nobody learns which keys exist.
                     KeyRefusal::Malformed | KeyRefusal::Unknown => {
                         refused("this key does not work here; check it or ask an administrator for a new one")

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use interlock_domain as domain;
-use interlock_domain::{AccountId, Environment, GroupName, KeyId, PersonId, RoleGrant, Scope, Timestamp};
+use interlock_domain::{
+    AccountId, Environment, GroupName, KeyId, Network, PersonId, RoleGrant, Scope, Timestamp,
+};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -137,6 +139,25 @@ pub(crate) struct Key {
     /// When somebody revoked it.
     #[schema(value_type = Option<String>)]
     revoked_at: Option<Timestamp>,
+    /// Where it may be used from; anywhere when empty.
+    #[schema(value_type = Vec<String>)]
+    networks: Vec<Network>,
+}
+
+/// A key and when it was last used.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ListedKey {
+    #[serde(flatten)]
+    key: Key,
+    /// When it was last used, to the minute; absent (`null`) when never.
+    #[schema(value_type = Option<String>)]
+    last_used_at: Option<Timestamp>,
+}
+
+impl From<flow::key::ListedKey> for ListedKey {
+    fn from(listed: flow::key::ListedKey) -> Self {
+        Self { key: listed.credential.into(), last_used_at: listed.last_used_at }
+    }
 }
 
 impl From<domain::Credential> for Key {
@@ -151,8 +172,9 @@ impl From<domain::Credential> for Key {
             created_at,
             expires_at,
             revoked_at,
+            networks,
         } = credential;
-        Self { id, account, label, scopes, created_at, expires_at, revoked_at }
+        Self { id, account, label, scopes, created_at, expires_at, revoked_at, networks }
     }
 }
 
