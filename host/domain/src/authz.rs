@@ -102,6 +102,8 @@ actions! {
     ReadPlugin,
     /// Ask the policies of the tenant's application about somebody's access.
     EvaluateAccess,
+    /// Answer to a request for access that the tenant's application denied.
+    ApproveAccess,
     /// Read one evidence source. The principal is a plugin.
     ReadEvidence,
 }

@@ -3,7 +3,10 @@
 use interlock_ledger::Digest;
 use serde::{Deserialize, Serialize};
 
-use crate::{AccountId, Action, Answer, ChangeId, DecisionId, Principal, Question, TenantId, Timestamp};
+use crate::{
+    AccountId, Action, Answer, ChangeId, DecisionId, Engine, GateAsk, GateEndpointId, GateFacts, GateName,
+    GateVerdict, Principal, Question, TenantId, Timestamp,
+};
 
 /// What a decision came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,6 +58,27 @@ pub enum DecisionSubject {
         /// What a search found.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         found: Option<Vec<String>>,
+    },
+    /// A gate that another engine asks.
+    Gate {
+        /// Its id.
+        gate: GateEndpointId,
+        /// What it is called.
+        name: GateName,
+        /// Which engine asked.
+        engine: Engine,
+        /// Through which account.
+        account: AccountId,
+        /// Whether to go on, or to go back.
+        ask: GateAsk,
+        /// What the engine said of what it asks about, cut to what is read of it.
+        asked: Box<serde_json::Value>,
+        /// What the host found: the answer follows from it alone.
+        facts: Box<GateFacts>,
+        /// The answer.
+        verdict: GateVerdict,
+        /// Why, in sentences.
+        reasons: Vec<String>,
     },
     /// A plugin. The transcript holds input, output, evidence, fuel and logs.
     Plugin {
@@ -147,6 +171,7 @@ impl Decision {
             DecisionSubject::Policy { answer, .. } | DecisionSubject::Access { answer, .. } => {
                 answer.reasons()
             }
+            DecisionSubject::Gate { reasons, .. } => reasons.clone(),
             DecisionSubject::Plugin { .. } => Vec::new(),
         }
     }

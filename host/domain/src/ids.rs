@@ -124,6 +124,8 @@ id!(/** A person: never reused, also after they have left. */ PersonId, "per");
 id!(/** An account, through which a person or a program acts. */ AccountId, "acc");
 id!(/** An API key. */ KeyId, "key");
 id!(/** An electronic signature of a person. */ SignatureId, "sig");
+id!(/** A request for access that an application denied. */ AccessRequestId, "acr");
+id!(/** A gate that another engine asks. */ GateEndpointId, "gte");
 
 name!(/** A tenant. */ TenantId, 63, |b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-'),
     "a tenant name: 1 to 63 of a-z, 0-9 and -");
@@ -134,6 +136,8 @@ name!(/** A device as it names itself: the controller id of the device protocol.
     "a device id: 1 to 128 printable ASCII characters without / ? # % \\ \"");
 name!(/** A named group of devices. */ GroupName, 63, |b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.'),
     "a group name: 1 to 63 of a-z, 0-9, -, _ and .");
+name!(/** A gate that another engine asks, as people call it. */ GateName, 63,
+    |b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-'), "a gate name: 1 to 63 of a-z, 0-9 and -");
 
 #[cfg(test)]
 mod tests {

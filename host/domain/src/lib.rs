@@ -8,6 +8,7 @@
 //! the events that reach the ledger, and [`Change::apply`] is the only code that alters a change, so the state
 //! is by construction what its events say.
 
+mod access_request;
 mod actor;
 mod approval;
 mod artifact;
@@ -21,6 +22,7 @@ mod device;
 mod event;
 mod expression;
 mod gate;
+mod gate_endpoint;
 mod group;
 mod ids;
 mod manifest;
@@ -34,6 +36,7 @@ mod rollout;
 mod roster;
 mod time;
 
+pub use access_request::{AccessAnswer, AccessClaim, AccessRequest, AccessState, AccessVerdict, Unapproved};
 pub use actor::{
     Account, AccountKind, Actor, Credential, Role, RoleGrant, SIGNING_HOLD_MS, Scope, SigningHold,
 };
@@ -57,6 +60,7 @@ pub use expression::{Expression, ExpressionError, Truth};
 pub use gate::{
     Finding, GateBinding, GateCounts, GateMode, GateReport, Outcome, PluginRef, Severity, Verdict, worst,
 };
+pub use gate_endpoint::{Engine, GateAsk, GateEndpoint, GateFacts, GateQuestion, GateVerdict};
 pub use group::{GateGroup, GroupBinding, GroupMember, GroupReport, judge_groups};
 pub use ids::*;
 pub use interlock_ledger::{Digest, canonical};

@@ -104,6 +104,24 @@ pub enum Refusal {
         /// The change.
         change: String,
     },
+    /// Nobody answers to a request that is about them, or that they or their program made.
+    #[error("cannot {verb} access request `{request}`: it is about you, or you or your program made it; ask somebody else")]
+    OwnRequest {
+        /// What was asked for.
+        verb: &'static str,
+        /// The request.
+        request: String,
+    },
+    /// The request is not waiting, or there is nothing to take back.
+    #[error("cannot {verb} access request `{request}`: it is {status}")]
+    RequestOver {
+        /// What was asked for.
+        verb: &'static str,
+        /// The request.
+        request: String,
+        /// What became of it.
+        status: &'static str,
+    },
     /// A reason is missing.
     #[error("cannot {verb} `{change}` without a reason; say why in `reason`")]
     NoReason {

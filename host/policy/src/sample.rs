@@ -69,6 +69,7 @@ pub fn sample_question(action: Action) -> Question {
         | Action::ReloadBundle
         | Action::ReadBundle
         | Action::EvaluateAccess
+        | Action::ApproveAccess
         | Action::ReadPlugin => Resource::Tenant { tenant: tenant.clone() },
     };
     let facts = match action {

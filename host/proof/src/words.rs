@@ -192,6 +192,7 @@ fn deed(action: Action) -> &'static str {
         Action::ReadBundle => "read the policy bundle",
         Action::ReadPlugin => "read plugins",
         Action::EvaluateAccess => "ask the application's policies",
+        Action::ApproveAccess => "answer to requests for access",
         Action::ReadEvidence => "read the evidence",
     }
 }

@@ -7,11 +7,11 @@ use std::{
 };
 
 use crate::{
-    Committed, Lease, LedgerKeys, StoreError, Write, accounts, advisories, artifacts, assignments, changes,
+    Committed, Lease, LedgerKeys, StoreError, Write, access_requests, accounts, advisories, artifacts, assignments, changes,
     db::Tx,
     decisions, devices,
     draft::{Prepared, PreparedWrite, Staged},
-    floor, groups, idempotency, leases,
+    floor, gate_endpoints, groups, idempotency, leases,
     ledger::OpenLog,
     tasks, telemetry,
     writer::{Done, Job, Work, Writer},
@@ -168,6 +168,8 @@ async fn apply_one(
         Write::LiveKeys { tenant, account, most, now } => {
             accounts::hold_live(tx, tenant, account, *most, *now).await?
         }
+        Write::AccessRequest { request, limits } => access_requests::write(tx, request, *limits, body).await?,
+        Write::GateEndpoint(gate) => gate_endpoints::write(tx, gate, body).await?,
         Write::Decision(decision) => decisions::write(tx, decision, body).await?,
         Write::Advisories(import) => {
             return advisories::run(tx, &commit.scribe, import, &prepared.task_ids, keys).await;

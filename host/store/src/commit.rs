@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use interlock_domain::{
-    Account, AccountId, Artifact, AssignmentTransition, Credential, Decision, Device, Group, GroupName,
-    TenantId, Timestamp, Transition,
+    AccessRequest, Account, AccountId, Artifact, AssignmentTransition, Credential, Decision, Device, GateEndpoint, Group,
+    GroupName, TenantId, Timestamp, Transition,
 };
 use uuid::Uuid;
 
-use crate::{AdvisoryImport, BundleFloor, Lease};
+use crate::{AdvisoryImport, BundleFloor, Lease, PendingLimits};
 
 /// The tenant under whose log stands what belongs to no tenant: the server's own life.
 pub const SYSTEM: &str = "system";
@@ -124,6 +124,15 @@ pub enum Write {
         /// When: keys that have expired do not count.
         now: Timestamp,
     },
+    /// A request for access is made, or answered.
+    AccessRequest {
+        /// As it is now; its revision is the new one.
+        request: Box<AccessRequest>,
+        /// How many may wait when it is new.
+        limits: PendingLimits,
+    },
+    /// A gate is made, or revoked when it carries a time for that.
+    GateEndpoint(Box<GateEndpoint>),
     /// Policies or a plugin answered.
     Decision(Box<Decision>),
     /// A part of an import of advisories. Its entry says what became of it.
@@ -180,6 +189,8 @@ impl Write {
             | Write::Artifact { .. }
             | Write::Account { .. }
             | Write::Credential(_)
+            | Write::AccessRequest { .. }
+            | Write::GateEndpoint(_)
             | Write::Decision(_)
             | Write::Advisories(_)
             | Write::Note(_) => 1,

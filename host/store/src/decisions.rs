@@ -12,7 +12,9 @@ use crate::{
 pub(crate) async fn write(tx: &mut Tx, decision: &Decision, body: &str) -> Result<(), StoreError> {
     let (plugin, digest) = match &decision.subject {
         DecisionSubject::Plugin { name, digest, .. } => (name.as_str(), digest.to_string()),
-        DecisionSubject::Policy { .. } | DecisionSubject::Access { .. } => ("", String::new()),
+        DecisionSubject::Policy { .. } | DecisionSubject::Access { .. } | DecisionSubject::Gate { .. } => {
+            ("", String::new())
+        }
     };
     let made = execute!(
         tx.conn(),

@@ -1,7 +1,7 @@
 //! From a commit to signed entries, before it queues: canonical JSON, digests and signatures take the time, and need
 //! neither the database nor an order.
 
-use interlock_domain::{AssignmentEvent, Decision, DecisionSubject, Device, Event, Timestamp};
+use interlock_domain::{AccessState, AssignmentEvent, Decision, DecisionSubject, Device, Event, Timestamp};
 use interlock_ledger::{Actor, Digest, EntryDraft, Object, PolicyRef, SignedEntry, to_canonical};
 use serde::Serialize;
 use uuid::Uuid;
@@ -207,6 +207,21 @@ impl PreparedWrite {
                     interlock_domain::Credential { secret_sha256: String::new(), ..(**credential).clone() };
                 vec![row(kind, "key", credential.id.as_str(), &**credential, &shown)?]
             }
+            Write::AccessRequest { request, .. } => {
+                prepared.body = serde_json::to_string(request)?;
+                let kind = match (request.revision, request.state) {
+                    (1, _) | (_, AccessState::Pending) => "access.requested",
+                    (_, AccessState::Approved) => "access.approved",
+                    (_, AccessState::Rejected) => "access.rejected",
+                    (_, AccessState::Revoked) => "access.revoked",
+                };
+                vec![row(kind, "access_request", request.id.as_str(), &**request, &request.shown())?]
+            }
+            Write::GateEndpoint(gate) => {
+                prepared.body = serde_json::to_string(gate)?;
+                let kind = if gate.revoked_at.is_some() { "gate.revoked" } else { "gate.created" };
+                vec![row(kind, "gate", gate.id.as_str(), &**gate, &gate.shown())?]
+            }
             Write::Decision(decision) => {
                 prepared.body = serde_json::to_string(decision)?;
                 vec![of_decision(decision, Digest::of(&prepared.body))]
@@ -250,6 +265,8 @@ fn check_tenant(write: &Write, log: &str) -> Result<(), StoreError> {
         Write::Artifact { artifact, .. } => &artifact.tenant,
         Write::Account { account, .. } => &account.tenant,
         Write::Credential(credential) => &credential.tenant,
+        Write::AccessRequest { request, .. } => &request.tenant,
+        Write::GateEndpoint(gate) => &gate.tenant,
         Write::Decision(decision) => &decision.tenant,
         Write::Advisories(import) => &import.tenant,
         Write::ApplicationFloor { tenant, .. } | Write::LiveKeys { tenant, .. } => tenant,
@@ -302,6 +319,7 @@ fn of_decision(decision: &Decision, stored: Digest) -> Happening {
             let determining = answer.determining.iter().map(|policy| policy.id.clone()).collect();
             ("decision.access", Some(PolicyRef { bundle: answer.bundle, determining }))
         }
+        DecisionSubject::Gate { .. } => ("decision.gate", None),
         DecisionSubject::Plugin { .. } => ("decision.plugin", None),
     };
     Happening {

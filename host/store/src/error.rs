@@ -29,6 +29,16 @@ pub enum StoreError {
         /// Which.
         id: String,
     },
+    /// As many wait as may.
+    #[error("there are {most} {what} {whose} that wait for an answer, and no more may; have some answered first")]
+    Full {
+        /// Of what.
+        what: &'static str,
+        /// Whose.
+        whose: &'static str,
+        /// How many may wait.
+        most: u64,
+    },
     /// There is none to alter, or to refer to.
     #[error("there is no {what} `{id}`")]
     Missing {
@@ -107,6 +117,7 @@ impl StoreError {
             StoreError::Conflict { .. }
             | StoreError::AlreadyExists { .. }
             | StoreError::Missing { .. }
+            | StoreError::Full { .. }
             | StoreError::Fenced { .. }
             | StoreError::ActionsExhausted { .. }
             | StoreError::Malformed { .. }

@@ -11,6 +11,7 @@
 //!
 //! One file a table: its writes take the transaction, its reads are methods of [`Store`].
 
+mod access_requests;
 mod accounts;
 mod advisories;
 mod artifacts;
@@ -25,6 +26,7 @@ mod devices;
 mod draft;
 mod error;
 mod floor;
+mod gate_endpoints;
 mod groups;
 mod idempotency;
 mod kept;
@@ -43,6 +45,7 @@ mod telemetry;
 pub mod testing;
 mod writer;
 
+pub use access_requests::PendingLimits;
 pub use advisories::{AdvisoriesFound, AdvisoriesWritten, Advisory, AdvisoryImport, AdvisoryState};
 pub use audit::{Audit, AuditStep};
 pub use commit::{By, Commit, Committed, Note, SYSTEM, Write};

@@ -47,6 +47,8 @@ impl From<Refusal> for Problem {
                 .with("field", "/digest")
                 .with("current", current.to_string()),
             Refusal::OwnChange { .. } => Problem::new(Kind::OwnChange, detail),
+            Refusal::OwnRequest { .. } => Problem::new(Kind::OwnRequest, detail),
+            Refusal::RequestOver { .. } => Problem::new(Kind::WrongState, detail),
             Refusal::NotTheAuthor { .. } => Problem::new(Kind::NotTheAuthor, detail),
             Refusal::NotYourPermit { .. } => Problem::new(Kind::Denied, detail),
             Refusal::NotAPerson { .. } => Problem::new(Kind::NotAPerson, detail),
@@ -108,6 +110,7 @@ impl From<StoreError> for Problem {
             }
             StoreError::AlreadyExists { .. } => Problem::new(Kind::Exists, error.to_string()),
             StoreError::Missing { .. } => Problem::new(Kind::NotFound, error.to_string()),
+            StoreError::Full { .. } => Problem::new(Kind::TooManyPending, error.to_string()),
             StoreError::ActionsExhausted { .. } => Problem::new(Kind::ActionsExhausted, error.to_string()),
             StoreError::Database(_) | StoreError::Key(_) | StoreError::Checkpoint(_) => {
                 tracing::error!(%error, "the store failed");

@@ -102,6 +102,9 @@ kinds! {
         "Approvals bind to the exact content that was read. The change was revised since: read it again.";
     OwnChange = 409 "own-change", "Nobody approves their own change",
         "The author of a change cannot approve it, whatever their roles are. Ask somebody else.";
+    OwnRequest = 409 "own-request", "Nobody answers to their own request",
+        "Whoever makes a request for access, answers for the program that made it, or is the one whom it is about, cannot \
+         approve or reject it. Ask somebody else.";
     NotTheAuthor = 409 "not-the-author", "Only its author may do that",
         "A change is revised by whoever proposed it. Ask them, or propose a change of your own.";
     NotAPerson = 409 "not-a-person", "Only persons approve",
@@ -159,6 +162,9 @@ kinds! {
          and what is wrong.";
 
     // Not now.
+    TooManyPending = 429 "too-many-pending", "Too many requests wait for an answer",
+        "So many requests for access may wait at once, in all and about one subject. Have somebody answer them, or wait until \
+         they expire.";
     Busy = 503 "busy", "Too much at once",
         "Too many requests wait. Repeat it after the seconds in `Retry-After`, with the same `Idempotency-Key`.";
     Stopping = 503 "stopping", "The server is stopping",
@@ -190,6 +196,7 @@ impl Kind {
     pub(super) fn retry_after_s(self) -> Option<u32> {
         match self {
             Kind::Busy | Kind::IdempotencyInProgress => Some(1),
+            Kind::TooManyPending => Some(60),
             Kind::AuditUnavailable | Kind::OutcomeUnknown | Kind::Stopping => Some(5),
             _ => None,
         }
@@ -201,6 +208,7 @@ impl Kind {
             || matches!(
                 self,
                 Kind::Conflict
+                    | Kind::TooManyPending
                     | Kind::PluginUnusable
                     | Kind::OutOfScope
                     | Kind::AddressRefused

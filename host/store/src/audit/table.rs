@@ -49,7 +49,7 @@ pub(super) struct Recorded {
     columns: Vec<Option<String>>,
 }
 
-pub(super) static TABLES: [Table; 8] = [
+pub(super) static TABLES: [Table; 10] = [
     Table {
         object: "change",
         name: "changes",
@@ -155,6 +155,35 @@ pub(super) static TABLES: [Table; 8] = [
         ],
     },
     Table {
+        object: "access_request",
+        name: "access_requests",
+        id: "id",
+        of_tenant: false,
+        kinds: ["access.%"; 2],
+        exact: false,
+        columns: &[
+            TENANT,
+            Column { name: "evaluation", sql: "r.evaluation", says: |b, _| word(b, "/evaluation") },
+            Column { name: "subject", sql: "r.subject", says: |b, _| word(b, "/subject") },
+            Column { name: "state", sql: "r.state", says: |b, _| word(b, "/state") },
+            Column { name: "expires_ms", sql: "r.expires_ms", says: |b, _| millis(b, "expires_at") },
+            Column { name: "revision", sql: "r.revision", says: |b, _| word(b, "/revision") },
+        ],
+    },
+    Table {
+        object: "gate",
+        name: "gate_endpoints",
+        id: "id",
+        of_tenant: false,
+        kinds: ["gate.created", "gate.revoked"],
+        exact: false,
+        columns: &[
+            TENANT,
+            Column { name: "name", sql: "r.name", says: |b, _| word(b, "/name") },
+            Column { name: "revoked_ms", sql: "r.revoked_ms", says: |b, _| revoked(b) },
+        ],
+    },
+    Table {
         object: "decision",
         name: "decisions",
         id: "id",
@@ -172,12 +201,12 @@ pub(super) static TABLES: [Table; 8] = [
             Column {
                 name: "plugin",
                 sql: "r.plugin",
-                says: |b, _| Some(word(b, "/subject/name").unwrap_or_default()),
+                says: |b, _| Some(of_plugin(b, "/subject/name")),
             },
             Column {
                 name: "plugin_digest",
                 sql: "r.plugin_digest",
-                says: |b, _| Some(word(b, "/subject/digest").unwrap_or_default()),
+                says: |b, _| Some(of_plugin(b, "/subject/digest")),
             },
         ],
     },
@@ -376,6 +405,12 @@ fn word(body: &Value, pointer: &str) -> Option<String> {
     }
 }
 
+/// A part of the subject of a plugin's decision; others have names too.
+fn of_plugin(decision: &Value, pointer: &str) -> String {
+    let is_plugin = decision.pointer("/subject/type").and_then(Value::as_str) == Some("plugin");
+    word(decision, pointer).filter(|_| is_plugin).unwrap_or_default()
+}
+
 fn typed<T: DeserializeOwned>(body: &Value, field: &str) -> Option<T> {
     T::deserialize(body.get(field)?).ok()
 }
@@ -385,7 +420,11 @@ fn is_final(change: &Value) -> Option<String> {
 }
 
 fn revoked(key: &Value) -> Option<String> {
-    typed::<Timestamp>(key, "revoked_at").map(|at| at.as_millis().to_string())
+    millis(key, "revoked_at")
+}
+
+fn millis(body: &Value, field: &str) -> Option<String> {
+    typed::<Timestamp>(body, field).map(|at| at.as_millis().to_string())
 }
 
 fn artifacts(change: &Value) -> Option<String> {
