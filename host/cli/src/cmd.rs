@@ -1,5 +1,6 @@
 //! One file per noun.
 
+pub(crate) mod access;
 pub(crate) mod account;
 pub(crate) mod advisory;
 pub(crate) mod artifact;
@@ -8,6 +9,7 @@ pub(crate) mod change;
 pub(crate) mod decision;
 pub(crate) mod device;
 pub(crate) mod fleet;
+pub(crate) mod gate;
 pub(crate) mod key;
 pub(crate) mod ledger;
 pub(crate) mod plugin;

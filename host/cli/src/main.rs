@@ -64,6 +64,12 @@ enum Command {
     /// Read decisions and execute them again.
     #[command(subcommand)]
     Decision(cmd::decision::Decision),
+    /// Read requests for access that the tenant's application denied, and answer them.
+    #[command(subcommand)]
+    Access(cmd::access::Access),
+    /// Make, list, try and revoke gates that other engines ask.
+    #[command(subcommand)]
+    Gate(cmd::gate::Gate),
     /// Read and verify the ledger.
     #[command(subcommand)]
     Ledger(cmd::ledger::Ledger),
@@ -121,6 +127,8 @@ async fn run(cli: Cli) -> Result<Outcome, client::Failure> {
         Command::Device(device) => device.run(&connection, output).await,
         Command::Fleet(fleet) => fleet.run(output).await,
         Command::Decision(decision) => decision.run(&connection, output).await,
+        Command::Access(access) => access.run(&connection, output).await,
+        Command::Gate(gate) => gate.run(&connection, output).await,
         Command::Ledger(ledger) => ledger.run(&connection, output).await,
         Command::Bundle(bundle) => bundle.run(&connection, output).await,
         Command::Plugin(plugin) => plugin.run(&connection, output).await,

@@ -72,11 +72,18 @@ fn request() -> AccessRequest {
     }
 }
 
-fn said(request: &AccessRequest, verdict: AccessVerdict, seed: u128, now: i64) -> Result<AccessRequest, String> {
+fn said(
+    request: &AccessRequest,
+    verdict: AccessVerdict,
+    seed: u128,
+    now: i64,
+) -> Result<AccessRequest, String> {
     let who = person(seed, AccountKind::User);
     let called = vec![who.person.to_string(), who.account.to_string(), who.name.clone()];
     let permit = permit(&who, Action::ApproveAccess);
-    request.decide(verdict, &who, &called, "looked at it", &permit, at(now)).map_err(|error| error.to_string())
+    request
+        .decide(verdict, &who, &called, "looked at it", &permit, at(now))
+        .map_err(|error| error.to_string())
 }
 
 fn until(ms: i64) -> AccessVerdict {

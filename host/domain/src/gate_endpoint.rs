@@ -4,9 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    AccountId, ChangeId, DecisionId, GateEndpointId, GateName, State, TenantId, Timestamp,
-};
+use crate::{AccountId, ChangeId, DecisionId, GateEndpointId, GateName, State, TenantId, Timestamp};
 
 /// The engine that asks, and so the protocol that the gate speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -176,6 +174,23 @@ pub enum GateFacts {
 }
 
 impl GateFacts {
+    /// The recorded decision that they rest on.
+    pub fn decision(&self) -> Option<&DecisionId> {
+        match self {
+            GateFacts::Nothing { .. } => None,
+            GateFacts::Change { decision, .. } => decision.as_ref(),
+            GateFacts::Access { decision, .. } | GateFacts::Judged { decision, .. } => Some(decision),
+        }
+    }
+
+    /// The change that they are about.
+    pub fn change(&self) -> Option<&ChangeId> {
+        match self {
+            GateFacts::Change { change, .. } => Some(change),
+            GateFacts::Nothing { .. } | GateFacts::Access { .. } | GateFacts::Judged { .. } => None,
+        }
+    }
+
     /// What follows.
     pub fn verdict(&self, ask: GateAsk) -> GateVerdict {
         match (ask, self) {

@@ -16,6 +16,7 @@ mod assignment;
 mod authz;
 mod change;
 mod cohort;
+mod content;
 mod counter;
 mod decision;
 mod device;
@@ -52,6 +53,7 @@ pub use assignment::{
 pub use authz::{Action, AdmissionFacts, Answer, Determining, Effect, Facts, Principal, Question, Resource};
 pub use change::{Change, Command, Draft, Hold, Standing, State, Transition};
 pub use cohort::{Cohort, percent_of, rank};
+pub use content::{object_content, object_digests};
 pub use counter::{Released, release_counter_floor};
 pub use decision::{Decision, DecisionOutcome, DecisionSubject, EvidenceRead, Permit};
 pub use device::{Device, DeviceHealth, DeviceState, Group, Selector};

@@ -105,7 +105,9 @@ pub enum Refusal {
         change: String,
     },
     /// Nobody answers to a request that is about them, or that they or their program made.
-    #[error("cannot {verb} access request `{request}`: it is about you, or you or your program made it; ask somebody else")]
+    #[error(
+        "cannot {verb} access request `{request}`: it is about you, or you or your program made it; ask somebody else"
+    )]
     OwnRequest {
         /// What was asked for.
         verb: &'static str,

@@ -6,6 +6,7 @@
 //! **Invariants.** What a question leaves out denies, what it adds and no policy can read changes nothing, and what the
 //! application keeps of an entity is all there is of it, but for what the application lets a question claim.
 
+mod approval;
 mod evaluate;
 mod load;
 mod question;
@@ -23,6 +24,7 @@ use cedar_policy::{Authorizer, Entities, EntityTypeName, EntityUid, PolicySet, S
 use interlock_ledger::Digest;
 use serde_json::Value;
 
+pub use approval::{APPROVAL, Approved};
 pub use load::ApplicationCase;
 pub use question::{Access, Search, Thing, Verb, Wanted};
 pub use search::{Found, Part};

@@ -27,7 +27,9 @@ mod translate;
 mod words;
 mod written;
 
-pub use application::{Access, Application, ApplicationCase, Found, Part, Search, Thing, Verb, Wanted};
+pub use application::{
+    APPROVAL, Access, Application, ApplicationCase, Approved, Found, Part, Search, Thing, Verb, Wanted,
+};
 pub use bundle::Bundle;
 pub use cases::{CaseResult, question_of, run_cases};
 pub use delta::{Delta, body};

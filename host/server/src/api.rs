@@ -3,6 +3,7 @@
 //! **Invariant:** no rule, no SQL and no Cedar here. **Invariant:** everything below `/v1/tenants/{tenant}` is behind
 //! authentication, and every POST that changes something is done once for each `Idempotency-Key`.
 
+mod access_requests;
 mod accounts;
 mod advisories;
 mod application;
@@ -15,6 +16,7 @@ mod decisions;
 mod devices;
 mod docs;
 mod document;
+mod gates;
 mod groups;
 mod idempotency;
 mod keys;
@@ -100,6 +102,13 @@ fn v1() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(decisions::list))
         .routes(routes!(decisions::show))
         .routes(routes!(decisions::replay))
+        .routes(routes!(access_requests::list))
+        .routes(routes!(access_requests::show))
+        .routes(routes!(access_requests::approve))
+        .routes(routes!(access_requests::reject))
+        .routes(routes!(access_requests::revoke))
+        .routes(routes!(gates::create, gates::list))
+        .routes(routes!(gates::revoke))
         .routes(routes!(ledger::checkpoint))
         .routes(routes!(ledger::entries))
         .routes(routes!(ledger::verify))

@@ -10,7 +10,7 @@ use interlock_registry::{Credentials, Registry};
 use interlock_sandbox::{Compiler, Sandbox};
 use interlock_store::{By, Commit, Committed, Lease, LedgerKeys, Options, Store, Write};
 use interlock_vault::{Kek, Vault};
-use tokio::sync::{Mutex, Notify};
+use tokio::sync::{Mutex, Notify, Semaphore, SemaphorePermit};
 
 use crate::{
     Clock, Config, FlowError, StartError,
@@ -39,6 +39,8 @@ pub struct App {
     pub policies: Policies,
     /// The tenants' own policies.
     pub(crate) applications: Applications,
+    /// How many questions to them are answered at once.
+    evaluations: Semaphore,
     /// What plugins may look up outside.
     pub(crate) evidence: Sources,
     /// Held while the bundle or an application is being loaded again.
@@ -100,7 +102,9 @@ impl App {
         let sandbox = Sandbox::with_compiler(plugins.limits.clone(), Some(&plugins.cache_dir), compiler)?;
         let installed = install_all(&sandbox, &store, clock.as_ref(), &config.plugins.dir).await?;
         let limits = Limits::new(&config.http.limits);
+        let evaluations = Semaphore::new(config.policies.parallel_max.min(Semaphore::MAX_PERMITS));
         let app = Arc::new(App {
+            evaluations,
             config,
             clock,
             store,
@@ -205,6 +209,16 @@ impl App {
         commit.trace = crate::trace::current();
         commit.fence = fence;
         Ok(self.store.commit(commit).await?)
+    }
+
+    /// A place among the questions to applications that are answered now, for as long as it is held.
+    pub(crate) fn evaluation(&self) -> Result<SemaphorePermit<'_>, FlowError> {
+        self.evaluations.try_acquire().map_err(|_| {
+            let most = self.config.policies.parallel_max;
+            FlowError::Busy(format!(
+                "{most} questions are being answered, and no more are at once (`policies.parallel_max`); ask again in a moment"
+            ))
+        })
     }
 
     /// What is cached of a device is out of date.

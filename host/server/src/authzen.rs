@@ -11,6 +11,7 @@ mod body;
 mod error;
 mod evaluation;
 mod metadata;
+mod request;
 mod search;
 
 use std::sync::Arc;
@@ -34,6 +35,8 @@ pub(crate) fn router(app: Arc<App>) -> Router {
     let access = Router::new()
         .route("/access/v1/evaluation", post(evaluation::one))
         .route("/access/v1/evaluations", post(evaluation::several))
+        .route("/access/v1/request", post(request::make))
+        .route("/access/v1/request/{id}", get(request::look))
         .route("/access/v1/search/subject", post(search::subject))
         .route("/access/v1/search/resource", post(search::resource))
         .route("/access/v1/search/action", post(search::action))

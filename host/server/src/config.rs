@@ -1,6 +1,8 @@
 //! The server's configuration: `interlock.toml`, then `INTERLOCK__…` variables, then flags.
 
+mod access;
 mod advisories;
+mod engines;
 mod evidence;
 mod http;
 mod identity;
@@ -18,7 +20,9 @@ use interlock_domain::{ChangeKind, Environment, GateMode, TenantId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use self::access::Access;
 pub use self::advisories::Advisories;
+pub use self::engines::Engines;
 pub(crate) use self::evidence::{Bound, is_outside};
 pub use self::evidence::{CalendarEntry, Connector, Evidence, HeaderValue, Prometheus, SourceLimits};
 pub use self::http::{ForwardedHeader, Http, Limits, Quota};
@@ -70,6 +74,10 @@ pub struct Config {
     pub advisories: Advisories,
     /// Policies.
     pub policies: Policies,
+    /// Requests for access that a tenant's application denied.
+    pub access: Access,
+    /// Gates that other engines ask.
+    pub engines: Engines,
     /// Rollouts.
     pub rollout: Rollout,
     /// The device protocol.
@@ -182,6 +190,8 @@ pub struct Policies {
     /// Most that the questions of one batch hold together, in bytes: what an item takes from the batch counts in every item
     /// that takes it. A search ends its page when it has asked that much.
     pub batch_bytes_max: usize,
+    /// Most evaluations, batches and searches that are answered at once; more are told to come again.
+    pub parallel_max: usize,
 }
 
 /// A tenant and one of its environments.
@@ -352,6 +362,8 @@ impl Default for Config {
             evidence: Evidence::default(),
             advisories: Advisories::default(),
             policies: Policies::default(),
+            access: Access::default(),
+            engines: Engines::default(),
             rollout: Rollout::default(),
             devices: Devices::default(),
             gates: vec![Gate::named("signature"), Gate::named("maintenance-window")],
@@ -417,6 +429,7 @@ impl Default for Policies {
             id_bytes_max: 512,
             properties_bytes_max: 32 << 10,
             batch_bytes_max: 4 << 20,
+            parallel_max: 256,
         }
     }
 }
@@ -488,6 +501,16 @@ impl Config {
             ("policies.id_bytes_max", self.policies.id_bytes_max as u64),
             ("policies.properties_bytes_max", self.policies.properties_bytes_max as u64),
             ("policies.batch_bytes_max", self.policies.batch_bytes_max as u64),
+            ("policies.parallel_max", self.policies.parallel_max as u64),
+            ("access.offer_ms", self.access.offer_ms),
+            ("access.pending_ms", self.access.pending_ms),
+            ("access.approval_ms", self.access.approval_ms),
+            ("access.approval_ms_max", self.access.approval_ms_max),
+            ("access.pending_max", self.access.pending_max),
+            ("access.pending_of_subject_max", self.access.pending_of_subject_max),
+            ("engines.token_life_ms_max", self.engines.token_life_ms_max),
+            ("engines.body_bytes_max", self.engines.body_bytes_max as u64),
+            ("engines.timeout_ms", self.engines.timeout_ms),
             ("plugins.registry.timeout_ms", self.plugins.registry.timeout_ms),
         ];
         for (key, value) in positive {

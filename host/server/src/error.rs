@@ -49,6 +49,9 @@ pub enum FlowError {
         /// What does not fit and what would.
         detail: String,
     },
+    /// Too much is being done at once; nothing was changed.
+    #[error("{0}")]
+    Busy(String),
     /// There is one already.
     #[error("there is already a {what} `{id}`")]
     Exists {

@@ -3,6 +3,7 @@
 //! **Invariant:** a flow knows no status code and no SQL; rules are in the domain.
 
 pub(crate) mod access;
+pub mod access_request;
 pub mod account;
 pub mod adopt;
 pub mod advisory;
@@ -16,6 +17,7 @@ pub mod device;
 pub mod document;
 pub mod enroll;
 pub mod explain;
+pub mod gate;
 pub mod key;
 pub mod ledger;
 pub mod poll;
@@ -25,11 +27,14 @@ pub mod roster;
 
 mod acquire;
 mod admit;
+mod approvals;
 mod ask;
 mod back;
 mod convert;
+pub(crate) mod engine;
 pub(crate) mod evidence;
 mod health;
+pub(crate) mod judge;
 mod lead;
 mod plugin;
 mod review;

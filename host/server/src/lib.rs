@@ -13,6 +13,7 @@ pub mod config;
 pub mod device;
 mod error;
 pub mod flow;
+mod gates;
 mod installed;
 mod keys;
 mod limits;

@@ -39,6 +39,8 @@ fn made(write: &Write) -> Option<String> {
         Write::GroupRemoved { name, .. } => format!("group `{name}`"),
         Write::Artifact { artifact, .. } => format!("artifact `{}`", artifact.id),
         Write::Account { account, .. } => format!("account `{}`", account.id),
+        Write::AccessRequest { request, .. } => format!("access request `{}`", request.id),
+        Write::GateEndpoint(gate) => format!("gate `{}`", gate.name),
         Write::Credential(credential) => format!("key `{}`", credential.id),
         Write::Advisories(import) => format!("advisories of `{}`", import.tenant),
         Write::Note(note) => format!("{} `{}`", note.object_kind, note.object_id),

@@ -173,13 +173,13 @@ impl IntoResponse for Problem {
 
 /// What stands where nothing is.
 pub(crate) async fn no_such_route(uri: axum::http::Uri) -> Problem {
-    let path: String = uri.path().chars().take(200).collect();
+    let path: String = crate::gates::redacted(uri.path()).chars().take(200).collect();
     Problem::new(Kind::NotFound, format!("there is nothing at `{path}`; see `/docs` for what there is"))
 }
 
 /// What stands where something is, but not for this method.
 pub(crate) async fn no_such_method(method: axum::http::Method, uri: axum::http::Uri) -> Problem {
-    let path: String = uri.path().chars().take(200).collect();
+    let path: String = crate::gates::redacted(uri.path()).chars().take(200).collect();
     Problem::new(
         Kind::MethodNotAllowed,
         format!("`{path}` takes no {method}; the `Allow` header says what it takes"),

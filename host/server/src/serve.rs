@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 use tracing_subscriber::{EnvFilter, layer::SubscriberExt as _, util::SubscriberInitExt as _};
 
-use crate::{App, StartError, api, authzen, bus, device, ops, problem, reconcile::Reconciler};
+use crate::{App, StartError, api, authzen, bus, device, gates, ops, problem, reconcile::Reconciler};
 
 /// How long requests that are under way may take once the server is told to stop.
 const FAREWELL: Duration = Duration::from_secs(10);
@@ -22,6 +22,7 @@ pub fn router(app: Arc<App>) -> Router {
     Router::new()
         .merge(api::router(app.clone()))
         .merge(authzen::router(app.clone()))
+        .merge(gates::router(app.clone()))
         .merge(ops::router(app.clone()))
         .merge(device::router(app.clone()))
         .fallback(problem::no_such_route)

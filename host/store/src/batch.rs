@@ -7,7 +7,8 @@ use std::{
 };
 
 use crate::{
-    Committed, Lease, LedgerKeys, StoreError, Write, access_requests, accounts, advisories, artifacts, assignments, changes,
+    Committed, Lease, LedgerKeys, StoreError, Write, access_requests, accounts, advisories, artifacts,
+    assignments, changes,
     db::Tx,
     decisions, devices,
     draft::{Prepared, PreparedWrite, Staged},
@@ -168,7 +169,9 @@ async fn apply_one(
         Write::LiveKeys { tenant, account, most, now } => {
             accounts::hold_live(tx, tenant, account, *most, *now).await?
         }
-        Write::AccessRequest { request, limits } => access_requests::write(tx, request, *limits, body).await?,
+        Write::AccessRequest { request, limits } => {
+            access_requests::write(tx, request, *limits, body).await?
+        }
         Write::GateEndpoint(gate) => gate_endpoints::write(tx, gate, body).await?,
         Write::Decision(decision) => decisions::write(tx, decision, body).await?,
         Write::Advisories(import) => {

@@ -30,7 +30,9 @@ pub enum StoreError {
         id: String,
     },
     /// As many wait as may.
-    #[error("there are {most} {what} {whose} that wait for an answer, and no more may; have some answered first")]
+    #[error(
+        "there are {most} {what} {whose} that wait for an answer, and no more may; have some answered first"
+    )]
     Full {
         /// Of what.
         what: &'static str,

@@ -69,7 +69,7 @@ impl Application {
         exact(self.context_of(verb).map_or_else(Map::new, |shape| shape.cut(context)))
     }
 
-    fn context_of(&self, verb: &Verb) -> Option<&super::schema::Shape> {
+    pub(super) fn context_of(&self, verb: &Verb) -> Option<&super::schema::Shape> {
         self.declared.contexts.get(&self.actions.get(&verb.name)?.to_string())
     }
 }

@@ -7,7 +7,8 @@ use axum::{
     http::request::Parts,
 };
 use interlock_domain::{
-    AccountId, ArtifactId, ChangeId, DecisionId, DeviceId, Digest, Environment, GroupName, KeyId,
+    AccessRequestId, AccountId, ArtifactId, ChangeId, DecisionId, DeviceId, Digest, Environment, GateName,
+    GroupName, KeyId,
 };
 
 use crate::problem::Problem;
@@ -27,7 +28,7 @@ macro_rules! nouns {
 }
 
 nouns!(
-    AccountId: "account", ArtifactId: "artifact", ChangeId: "change", DecisionId: "decision", DeviceId: "device", GroupName: "group",
+    AccessRequestId: "access request", GateName: "gate", AccountId: "account", ArtifactId: "artifact", ChangeId: "change", DecisionId: "decision", DeviceId: "device", GroupName: "group",
     Environment: "environment", KeyId: "key", Digest: "plugin"
 );
 

@@ -61,6 +61,7 @@ fn tags() -> Value {
         tag("devices", "The registry, and groups in it"),
         tag("keys", "API keys and the accounts behind them"),
         tag("decisions", "Every recorded answer of policies and plugins; each can be made again"),
+        tag("gates", "Gates that other engines ask: Flagger, Argo Rollouts, Kayenta, Kubernetes"),
         tag("ledger", "The append-only record of everything"),
         tag("plugins", "Gates, health checks and strategies that are installed"),
         tag("policies", "The policies in force"),
@@ -91,6 +92,7 @@ fn completed(path: String, mut item: Value) -> (String, Value) {
         let noun = match () {
             () if path.contains("/groups") => "groups",
             () if path.contains("/accounts") => "accounts",
+            () if path.contains("/access-requests") => "access_requests",
             () => noun,
         };
         operation["operationId"] =

@@ -4,6 +4,7 @@
 //! them for the OpenAPI document: [`described`] holds each to its domain type, field by field. Where the API says less
 //! (no hashes of secrets) or more (when a device was heard), the types here are what is sent.
 
+mod access;
 mod advisory;
 pub(crate) mod change;
 pub(crate) mod decision;
@@ -16,6 +17,7 @@ mod status;
 #[cfg(test)]
 mod described;
 
+pub(crate) use access::{AccessApproval, AccessRequest, GateEndpoint, NewGate};
 pub(crate) use advisory::{Advisories, AdvisoriesImported};
 pub(crate) use registry::{Account, Device, Key, ListedKey, NewKey, Registered, ShownDevice};
 pub(crate) use roster::{ShownActive, ShownRoster};

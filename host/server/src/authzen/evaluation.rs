@@ -5,8 +5,10 @@ use std::sync::Arc;
 use axum::{
     Json,
     extract::{Query, State},
+    http::{HeaderMap, HeaderValue},
+    response::{IntoResponse, Response},
 };
-use interlock_domain::{Answer, DecisionId};
+use interlock_domain::TenantId;
 use interlock_policy::{Access, Thing, Verb};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -14,41 +16,65 @@ use serde_json::{Map, Value, json};
 use super::{
     body::{Parts, Question, Weighed},
     error::Unanswerable,
+    request,
 };
 use crate::{
     App,
     api::{Caller, Read},
     config::Policies,
-    flow::access::{self, Asked, Until},
+    flow::access::{self, Asked, Given, Until},
 };
 
 /// How answers look.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
 pub(super) struct Look {
     /// With the deciding policies, errors and the id of the recorded decision. Not by itself: AuthZEN's own suites compare
     /// answers literally.
     #[serde(default)]
     explain: bool,
+    /// With how a denial may be turned. Said by a header.
+    #[serde(skip)]
+    preferred: bool,
+}
+
+impl Look {
+    /// With what the headers say.
+    fn with(self, headers: &HeaderMap) -> Self {
+        Self { preferred: request::is_preferred(headers), ..self }
+    }
+
+    /// An answer that says that the preference was heeded.
+    fn applied(self, answer: Value) -> Response {
+        let mut response = Json(answer).into_response();
+        if self.preferred {
+            let applied = HeaderValue::from_static(request::PREFERENCE);
+            response.headers_mut().insert("preference-applied", applied);
+        }
+        response
+    }
 }
 
 pub(super) async fn one(
     State(app): State<Arc<App>>,
     caller: Caller<Read>,
     Query(look): Query<Look>,
+    headers: HeaderMap,
     Question(fields): Question,
-) -> Result<Json<Value>, Unanswerable> {
-    single(&app, &caller, &look, &fields).await
+) -> Result<Response, Unanswerable> {
+    single(&app, &caller, look.with(&headers), &fields).await
 }
 
 pub(super) async fn several(
     State(app): State<Arc<App>>,
     caller: Caller<Read>,
     Query(look): Query<Look>,
+    headers: HeaderMap,
     Question(fields): Question,
-) -> Result<Json<Value>, Unanswerable> {
+) -> Result<Response, Unanswerable> {
+    let look = look.with(&headers);
     let items = match fields.get("evaluations") {
-        None | Some(Value::Null) => return single(&app, &caller, &look, &fields).await,
-        Some(Value::Array(items)) if items.is_empty() => return single(&app, &caller, &look, &fields).await,
+        None | Some(Value::Null) => return single(&app, &caller, look, &fields).await,
+        Some(Value::Array(items)) if items.is_empty() => return single(&app, &caller, look, &fields).await,
         Some(Value::Array(items)) => items,
         Some(_) => return Err(Unanswerable::bad("`evaluations` must be a list")),
     };
@@ -62,33 +88,34 @@ pub(super) async fn several(
     let until = until(&fields)?;
     let questions = batch(&fields, items, &app.config.policies)?;
     let asked = questions.iter().map(|question| question.as_ref().ok().cloned()).collect();
-    let answers = access::evaluate(&app, &caller.actor, asked, until).await?;
+    let answers = access::evaluate(&app, &caller.actor, asked, until, look.preferred).await?;
+    let tenant = &caller.actor.tenant;
     let said = answers.iter().zip(&questions).map(|(answer, question)| match (answer, question) {
-        (Some(answer), _) => said(answer, &look),
+        (Some(answer), _) => said(&app, tenant, answer, look),
         (None, Err(missing)) => {
             json!({ "decision": false, "context": { "error": { "status": 400, "message": missing } } })
         }
         (None, Ok(_)) => json!({ "decision": false }),
     });
-    Ok(Json(json!({ "evaluations": said.collect::<Vec<_>>() })))
+    Ok(look.applied(json!({ "evaluations": said.collect::<Vec<_>>() })))
 }
 
 async fn single(
     app: &App,
     caller: &Caller<Read>,
-    look: &Look,
+    look: Look,
     fields: &Map<String, Value>,
-) -> Result<Json<Value>, Unanswerable> {
+) -> Result<Response, Unanswerable> {
     let parts = Parts { fields, at: "", limits: &app.config.policies };
     let access = question(parts).map_err(Unanswerable::bad)?;
     let asked = Asked { access, taken: Vec::new() };
-    let answers = access::evaluate(app, &caller.actor, vec![Some(asked)], Until::All).await?;
-    Ok(Json(
-        answers.first().and_then(Option::as_ref).map_or(json!({ "decision": false }), |one| said(one, look)),
-    ))
+    let answers = access::evaluate(app, &caller.actor, vec![Some(asked)], Until::All, look.preferred).await?;
+    let tenant = &caller.actor.tenant;
+    let answer = answers.first().and_then(Option::as_ref);
+    Ok(look.applied(answer.map_or(json!({ "decision": false }), |one| said(app, tenant, one, look))))
 }
 
-fn question(parts: Parts<'_>) -> Result<Access, String> {
+pub(super) fn question(parts: Parts<'_>) -> Result<Access, String> {
     Ok(Access {
         subject: parts.thing("subject", false)?.part,
         action: parts.verb()?.part,
@@ -183,17 +210,18 @@ fn until(fields: &Map<String, Value>) -> Result<Until, Unanswerable> {
     }
 }
 
-fn said((decision, answer): &(DecisionId, Answer), look: &Look) -> Value {
-    if !look.explain {
-        return json!({ "decision": answer.allowed });
+fn said(app: &App, tenant: &TenantId, given: &Given, look: Look) -> Value {
+    let mut context = request::told(app, tenant, given, look.preferred).unwrap_or_default();
+    let answer = &given.answer;
+    if look.explain {
+        context.insert("evaluation_id".to_owned(), json!(given.decision));
+        context.insert("policies".to_owned(), json!(answer.determining));
+        context.insert("errors".to_owned(), json!(answer.errors));
+        context.insert("bundle".to_owned(), json!(answer.bundle));
     }
-    json!({
-        "decision": answer.allowed,
-        "context": {
-            "evaluation_id": decision,
-            "policies": answer.determining,
-            "errors": answer.errors,
-            "bundle": answer.bundle,
-        },
-    })
+    let mut said = json!({ "decision": answer.allowed });
+    if !context.is_empty() {
+        said["context"] = Value::Object(context);
+    }
+    said
 }

@@ -5,14 +5,16 @@
 use std::{sync::Arc, time::Instant};
 
 use interlock_domain::{
-    Action, Actor, Answer, Decision, DecisionId, DecisionOutcome, DecisionSubject, Timestamp,
+    AccessRequestId, Action, Actor, Answer, Decision, DecisionId, DecisionOutcome, DecisionSubject, PersonId,
+    Timestamp, Unapproved,
 };
-use interlock_policy::{Access, Application, Found, Part, Search};
+use interlock_policy::{Access, Application, Approved, Found, Part, Search};
 use interlock_store::{StoreError, Write};
 use serde_json::{Value, json};
 
 use super::{
     application,
+    approvals::{self, Approvals, CLAIMED},
     ask::may_read,
     change::tenant,
     shared::{self, Shared},
@@ -39,8 +41,23 @@ pub(crate) struct Asked {
     pub(crate) taken: Vec<&'static str>,
 }
 
+/// An answer that is on record.
+#[derive(Debug, Clone)]
+pub(crate) struct Given {
+    /// Under this id.
+    pub(crate) decision: DecisionId,
+    /// What the policies said.
+    pub(crate) answer: Answer,
+    /// Whether the approval that the question brought holds; nothing when it brought none.
+    pub(crate) approval: Option<Result<(), Unapproved>>,
+    /// Whether an approval would turn this denial. Only looked at when somebody wants to know.
+    pub(crate) approvable: bool,
+}
+
 /// An answer that is not on record yet.
 struct Judged {
+    approval: Option<Result<(), Unapproved>>,
+    approvable: bool,
     request: Value,
     answer: Answer,
     found: Option<Vec<String>>,
@@ -53,20 +70,24 @@ pub(crate) async fn evaluate(
     who: &Actor,
     questions: Vec<Option<Asked>>,
     until: Until,
-) -> Result<Vec<Option<(DecisionId, Answer)>>, FlowError> {
+    offering: bool,
+) -> Result<Vec<Option<Given>>, FlowError> {
     let application = asked(app, who).await?;
+    let _place = app.evaluation()?;
     let now = app.clock.now();
     let name = application.name.clone();
-    let (judged, shared) = aside(move || judge(&application, questions, until, now)).await?;
+    let approvals = Approvals::of(app, who, &application, &questions).await?;
+    let judging = Judging { application, approvals, until, offering, now };
+    let (judged, shared) = aside(move || judging.judge(questions)).await?;
     shared.keep(app).await?;
     let (mut answers, mut decisions) = (Vec::new(), Vec::new());
     for judged in judged {
         answers.push(judged.map(|judged| {
-            let answer = judged.answer.clone();
+            let (answer, approval, approvable) = (judged.answer.clone(), judged.approval, judged.approvable);
             let decision = recorded(app, who, &name, judged, now);
             let id = decision.id.clone();
             decisions.push(Write::Decision(Box::new(decision)));
-            (id, answer)
+            Given { decision: id, answer, approval, approvable }
         }));
     }
     if !decisions.is_empty() {
@@ -75,34 +96,71 @@ pub(crate) async fn evaluate(
     Ok(answers)
 }
 
-/// Asks one question after the other, until one ends it. Nothing of a question outlives its turn but what is recorded.
-fn judge(
-    application: &Application,
-    questions: Vec<Option<Asked>>,
+/// All that answers need, where they are made.
+struct Judging {
+    application: Arc<Application>,
+    approvals: Approvals,
     until: Until,
+    offering: bool,
     now: Timestamp,
-) -> (Vec<Option<Judged>>, Shared) {
-    let (mut answers, mut shared) = (Vec::new(), Shared::default());
-    for question in questions {
-        let Some(Asked { access, taken }) = question else {
-            answers.push(None);
-            if until == Until::Deny {
+}
+
+impl Judging {
+    /// Asks one question after the other, until one ends it. Nothing of a question outlives its turn but what is recorded.
+    fn judge(&self, questions: Vec<Option<Asked>>) -> (Vec<Option<Judged>>, Shared) {
+        let (mut answers, mut shared) = (Vec::new(), Shared::default());
+        for question in questions {
+            let Some(Asked { access, taken }) = question else {
+                answers.push(None);
+                if self.until == Until::Deny {
+                    break;
+                }
+                continue;
+            };
+            let judged = self.one(&access, &taken, &mut shared);
+            let allowed = judged.answer.allowed;
+            answers.push(Some(judged));
+            if (self.until == Until::Deny && !allowed) || (self.until == Until::Permit && allowed) {
                 break;
             }
-            continue;
-        };
-        let started = Instant::now();
-        let readable = application.readable(&access);
-        let answer = application.evaluate(&readable, now);
-        let (mut request, _) = application.masked(json!(readable));
-        shared.take_out(&mut request, &taken);
-        let allowed = answer.allowed;
-        answers.push(Some(Judged { request, answer, found: None, elapsed_us: since(started) }));
-        if (until == Until::Deny && !allowed) || (until == Until::Permit && allowed) {
-            break;
         }
+        (answers, shared)
     }
-    (answers, shared)
+
+    fn one(&self, access: &Access, taken: &[&'static str], shared: &mut Shared) -> Judged {
+        let started = Instant::now();
+        let application = &self.application;
+        let (plain, said) = Application::without_approval(access);
+        let plain = application.readable(&plain);
+        let said = said.filter(|_| application.takes_approval(&plain.action));
+        let approval = said.as_ref().map(|said| self.approvals.check(said, &plain, self.now));
+        let readable = match &approval {
+            Some(Ok(approved)) => application.with_approval(&plain, approved),
+            Some(Err(_)) | None => plain.clone(),
+        };
+        let answer = application.evaluate(&readable, self.now);
+        let approvable = self.offering
+            && !answer.allowed
+            && application.takes_approval(&plain.action)
+            && application.evaluate(&application.with_approval(&plain, &as_if(self.now)), self.now).allowed;
+        let (mut request, _) = application.masked(json!(readable));
+        shared.take_out(&mut request, taken);
+        if let (Some(said), Some(Err(why))) = (&said, &approval) {
+            request[CLAIMED] = json!({ "id": approvals::shown_id(said), "reason": why.reason() });
+        }
+        let approval = approval.map(|checked| checked.map(|_| ()));
+        Judged { approval, approvable, request, answer, found: None, elapsed_us: since(started) }
+    }
+}
+
+/// Any approval, to see whether one would help.
+fn as_if(now: Timestamp) -> Approved {
+    let nobody = uuid::Uuid::nil();
+    Approved {
+        id: AccessRequestId::new(nobody).to_string(),
+        until: now.plus_millis(1),
+        by: PersonId::new(nobody),
+    }
 }
 
 /// Searches, on record.
@@ -113,8 +171,10 @@ pub(crate) async fn search(
     part: Part<'_>,
 ) -> Result<Found, FlowError> {
     let application = asked(app, who).await?;
+    let _place = app.evaluation()?;
     let now = app.clock.now();
     let name = application.name.clone();
+    let search = Application::search_without_approval(search);
     let (after, limit, tries) = (part.after.map(str::to_owned), part.limit, part.tries);
     let (judged, found) = aside(move || {
         let started = Instant::now();
@@ -133,7 +193,8 @@ pub(crate) async fn search(
             bundle: application.digest,
         };
         let ids = Some(found.found.clone());
-        (Judged { request, answer, found: ids, elapsed_us: since(started) }, found)
+        let elapsed_us = since(started);
+        (Judged { approval: None, approvable: false, request, answer, found: ids, elapsed_us }, found)
     })
     .await?;
     let decision = recorded(app, who, &name, judged, now);
@@ -164,7 +225,7 @@ async fn asked(app: &App, who: &Actor) -> Result<Arc<Application>, FlowError> {
 }
 
 fn recorded(app: &App, who: &Actor, application: &str, judged: Judged, now: Timestamp) -> Decision {
-    let Judged { request, answer, found, elapsed_us } = judged;
+    let Judged { request, answer, found, elapsed_us, .. } = judged;
     let outcome = if answer.allowed { DecisionOutcome::Allow } else { DecisionOutcome::Deny };
     metrics::counter!("access_decisions_total", "tenant" => who.tenant.to_string(), "outcome" => outcome.as_str())
         .increment(1);

@@ -75,6 +75,19 @@ pub async fn replay(app: &App, who: &Actor, id: &DecisionId) -> Result<Replay, F
             let differences = access::again(app, request, answer, found.as_ref(), decision.at).await?;
             Ok(Replay { decision: id.clone(), identical: differences.is_empty(), differences, fuel: None })
         }
+        DecisionSubject::Gate { ask, facts, verdict, .. } => {
+            let now = facts.verdict(*ask);
+            let mut differences = Vec::new();
+            if now != *verdict {
+                differences.push(format!("then {}, now {}", verdict.as_str(), now.as_str()));
+            }
+            // What the facts rest on is a decision of its own.
+            if let Some(basis) = facts.decision() {
+                let basis = Box::pin(replay(app, who, basis)).await?;
+                differences.extend(basis.differences);
+            }
+            Ok(Replay { decision: id.clone(), identical: differences.is_empty(), differences, fuel: None })
+        }
         DecisionSubject::Plugin { name, digest, transcript, .. } => {
             let record: Record =
                 serde_json::from_value(transcript.as_ref().clone()).map_err(|error| FlowError::Plugin {

@@ -261,7 +261,9 @@ async fn entering(app: &App, change: &Change) -> Result<Option<Next>, FlowError>
     let decision = ask(app, Some(&change.id), question);
     Ok(match &decision.subject {
         DecisionSubject::Policy { answer, .. } => Some(next(Action::EnterStage, answer)),
-        DecisionSubject::Access { .. } | DecisionSubject::Gate { .. } | DecisionSubject::Plugin { .. } => None,
+        DecisionSubject::Access { .. } | DecisionSubject::Gate { .. } | DecisionSubject::Plugin { .. } => {
+            None
+        }
     })
 }
 

@@ -20,6 +20,7 @@ impl From<FlowError> for Problem {
             FlowError::OutOfScope { scope } => Problem::new(Kind::OutOfScope, detail).with("missing", scope),
             FlowError::Refused(refusal) => refusal.into(),
             FlowError::Invalid { field, .. } => Problem::invalid(field, detail),
+            FlowError::Busy(_) => Problem::new(Kind::Busy, detail),
             FlowError::Exists { .. } => Problem::new(Kind::Exists, detail),
             FlowError::Stale { current, .. } => Problem::new(Kind::Stale, detail).with("current", current),
             FlowError::Plugin { plugin, .. } => {

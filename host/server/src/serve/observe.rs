@@ -18,7 +18,7 @@ use tracing::{Instrument, debug, error, field::Empty, info, info_span};
 
 use super::headers::secure;
 use crate::{
-    App, api,
+    App, api, gates,
     peer::Peer,
     problem::{self, Kind, Problem},
     trace,
@@ -41,7 +41,7 @@ pub(super) async fn observe(
     let span_id = format!("{:016x}", app.clock.uuid().as_u128() as u64);
     let route = matched.as_ref().map_or(NOWHERE, MatchedPath::as_str).to_owned();
     let method = method(request.method());
-    let path = request.uri().path().to_owned();
+    let path = gates::redacted(request.uri().path());
     let peer = Peer::of(&app.config.http, request.extensions(), request.headers());
     request.extensions_mut().insert(peer);
     let span = info_span!(
@@ -76,7 +76,7 @@ pub(super) async fn observe(
         .record(elapsed.as_secs_f64());
     let elapsed_ms = elapsed.as_secs_f64() * 1e3;
     let problem = response.extensions().get::<Kind>().map(|kind| kind.slug());
-    span.in_scope(|| match route.starts_with("/v1/") {
+    span.in_scope(|| match route.starts_with("/v1/") || route.starts_with("/gate/") {
         true => info!(status, elapsed_ms, path, problem, "request"),
         // A fleet polls a thousand times a second, and probes never end.
         false => debug!(status, elapsed_ms, path, problem, "request"),

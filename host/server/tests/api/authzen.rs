@@ -1,5 +1,6 @@
 //! AuthZEN through the whole server: the public interop suites, the traps of the standard, and the record.
 
+mod approvals;
 mod floor;
 mod limits;
 

@@ -13,6 +13,7 @@ mod changes;
 mod decisions;
 mod devices;
 mod document;
+mod engines;
 mod gates;
 mod idempotency;
 mod keys;

@@ -82,6 +82,8 @@ async fn hospital(world: &World) -> Change {
         registered(device),
         Write::Account { account: Box::new(account("Ana", 1)), from: None },
         Write::Credential(Box::new(key)),
+        crate::access::asked(crate::access::request(1, "alice")),
+        Write::GateEndpoint(Box::new(crate::access::gate(1, "shop"))),
         Write::Decision(Box::new(decision)),
     ];
     world.commit(writes).await.unwrap();
@@ -93,7 +95,7 @@ async fn hospital(world: &World) -> Change {
 }
 
 /// The table, what its row is called, and the type of the entry that last recorded it.
-const TABLES: [(&str, &str, &str); 8] = [
+const TABLES: [(&str, &str, &str); 10] = [
     ("changes", "change", "change.admitted"),
     ("devices", "device", "device.registered"),
     ("groups", "group", "group.created"),
@@ -101,6 +103,8 @@ const TABLES: [(&str, &str, &str); 8] = [
     ("accounts", "account", "account.written"),
     ("credentials", "key", "key.created"),
     ("rosters", "roster", "roster.written"),
+    ("access_requests", "access_request", "access.requested"),
+    ("gate_endpoints", "gate", "gate.created"),
     ("decisions", "decision", "decision.policy"),
 ];
 
@@ -125,7 +129,7 @@ async fn what_nobody_touched_is_sound(world: World) {
         (audit.report.verdict(), audit.report.entries, audit.report.root),
         (Verdict::Sound, head.size, head.root)
     );
-    assert_eq!((audit.rows_compared, audit.changes_rebuilt, audit.checkpoint), (8, 1, head.checkpoint));
+    assert_eq!((audit.rows_compared, audit.changes_rebuilt, audit.checkpoint), (10, 1, head.checkpoint));
     assert_eq!(steps.len(), 1 + TABLES.len(), "{steps:?}");
 }
 
@@ -221,6 +225,8 @@ fn removed(table: &str) -> &'static str {
         "accounts" => "DELETE FROM accounts",
         "credentials" => "DELETE FROM credentials",
         "rosters" => "DELETE FROM rosters",
+        "access_requests" => "DELETE FROM access_requests",
+        "gate_endpoints" => "DELETE FROM gate_endpoints",
         _ => "DELETE FROM decisions",
     }
 }
@@ -243,6 +249,8 @@ fn set_aside(table: &str) -> (&'static str, &'static str) {
         "accounts" => aside!("accounts"),
         "credentials" => aside!("credentials"),
         "rosters" => aside!("rosters"),
+        "access_requests" => aside!("access_requests"),
+        "gate_endpoints" => aside!("gate_endpoints"),
         _ => aside!("decisions"),
     }
 }
@@ -274,6 +282,15 @@ async fn a_row_that_no_entry_names_is_found_in_every_table(world: World) {
             "DELETE FROM rosters WHERE environment = 'x'",
         ),
         (
+            "INSERT INTO access_requests
+             SELECT 'acr_x', tenant, 'dec_x', subject, state, expires_ms, revision, body FROM access_requests",
+            "DELETE FROM access_requests WHERE id = 'acr_x'",
+        ),
+        (
+            "INSERT INTO gate_endpoints SELECT 'gte_x', tenant, 'x', revoked_ms, body FROM gate_endpoints",
+            "DELETE FROM gate_endpoints WHERE id = 'gte_x'",
+        ),
+        (
             "INSERT INTO decisions SELECT 'dec_x', tenant, change_id, outcome, body, plugin, plugin_digest FROM decisions",
             "DELETE FROM decisions WHERE id = 'dec_x'",
         ),
@@ -294,6 +311,8 @@ async fn an_altered_row_is_found_in_every_table(world: World) {
         "UPDATE accounts SET body = replace(body, '\"active\":true', '\"active\":false')",
         "UPDATE credentials SET body = replace(body, '\"secret_sha256\":\"00\"', '\"secret_sha256\":\"01\"')",
         "UPDATE rosters SET body = replace(body, '\"mode\":\"enforce\"', '\"mode\":\"monitor\"')",
+        "UPDATE access_requests SET body = replace(body, '\"salt\":\"ab\"', '\"salt\":\"cd\"')",
+        "UPDATE gate_endpoints SET body = replace(body, '\"secret_sha256\":\"00\"', '\"secret_sha256\":\"01\"')",
         "UPDATE decisions SET body = replace(body, '\"elapsed_us\":7', '\"elapsed_us\":8')",
     ]) {
         world.tamper(alter).await.unwrap();
@@ -328,6 +347,51 @@ async fn an_altered_column_is_found_in_every_table(world: World) {
         ("artifacts", "artifact", "artifact.pushed", "digest", "UPDATE artifacts SET digest = 'x'"),
         ("artifacts", "artifact", "artifact.pushed", "tenant", "UPDATE artifacts SET tenant = 'grace'"),
         ("accounts", "account", "account.written", "tenant", "UPDATE accounts SET tenant = 'grace'"),
+        (
+            "access_requests",
+            "access_request",
+            "access.requested",
+            "state",
+            "UPDATE access_requests SET state = 'approved'",
+        ),
+        (
+            "access_requests",
+            "access_request",
+            "access.requested",
+            "subject",
+            "UPDATE access_requests SET subject = 'x'",
+        ),
+        (
+            "access_requests",
+            "access_request",
+            "access.requested",
+            "evaluation",
+            "UPDATE access_requests SET evaluation = 'x'",
+        ),
+        (
+            "access_requests",
+            "access_request",
+            "access.requested",
+            "expires_ms",
+            "UPDATE access_requests SET expires_ms = 9",
+        ),
+        (
+            "access_requests",
+            "access_request",
+            "access.requested",
+            "revision",
+            "UPDATE access_requests SET revision = 9",
+        ),
+        (
+            "access_requests",
+            "access_request",
+            "access.requested",
+            "tenant",
+            "UPDATE access_requests SET tenant = 'grace'",
+        ),
+        ("gate_endpoints", "gate", "gate.created", "name", "UPDATE gate_endpoints SET name = 'x'"),
+        ("gate_endpoints", "gate", "gate.created", "revoked_ms", "UPDATE gate_endpoints SET revoked_ms = 9"),
+        ("gate_endpoints", "gate", "gate.created", "tenant", "UPDATE gate_endpoints SET tenant = 'grace'"),
         ("credentials", "key", "key.created", "account", "UPDATE credentials SET account = 'acc_x'"),
         ("credentials", "key", "key.created", "revoked_ms", "UPDATE credentials SET revoked_ms = 1"),
         ("credentials", "key", "key.created", "tenant", "UPDATE credentials SET tenant = 'grace'"),

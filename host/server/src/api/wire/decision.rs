@@ -58,6 +58,29 @@ pub(crate) enum DecisionSubject {
         /// What a search found.
         found: Option<Vec<String>>,
     },
+    /// A gate that another engine asks.
+    Gate {
+        /// Its id.
+        gate: String,
+        /// What it is called.
+        name: String,
+        /// Which engine asked.
+        engine: String,
+        /// Through which account.
+        account: String,
+        /// Whether to go on (`go`) or to go back (`roll_back`).
+        ask: String,
+        /// What the engine said of what it asks about, as far as it is read.
+        #[schema(value_type = Object)]
+        asked: serde_json::Value,
+        /// What the host found; the answer follows from it alone.
+        #[schema(value_type = Object)]
+        facts: serde_json::Value,
+        /// `allow`, `pending` or `deny`.
+        verdict: String,
+        /// Why.
+        reasons: Vec<String>,
+    },
     /// A plugin.
     Plugin {
         /// Its name.

@@ -1,0 +1,160 @@
+//! The access-request profile: a denial that persons may turn, and the way to ask them
+//! (draft `authzen-access-request-approval`).
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::{Path, State},
+    http::{HeaderMap, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use interlock_domain::{AccessRequest, AccessRequestId, TenantId, Timestamp};
+use serde_json::{Map, Value, json};
+
+use super::{
+    body::{Parts, Question},
+    error::Unanswerable,
+    evaluation,
+};
+use crate::{
+    App,
+    api::{Caller, Read},
+    flow::{
+        access::Given,
+        access_request::{self, Wish},
+    },
+    problem::Problem,
+};
+
+/// What a client prefers that wants to know how a denial may be turned (RFC 7240).
+pub(super) const PREFERENCE: &str = "access-request";
+/// The capability, as the metadata names it.
+pub(super) const CAPABILITY: &str = "urn:openid:authzen:capability:access-request";
+
+/// Whether the client wants to know how a denial may be turned. Not by itself: AuthZEN's suites compare answers literally.
+pub(super) fn is_preferred(headers: &HeaderMap) -> bool {
+    let given = headers.get_all("prefer").iter().filter_map(|value| value.to_str().ok());
+    given
+        .flat_map(|text| text.split(','))
+        .any(|each| each.split(['=', ';']).next().unwrap_or_default().trim().eq_ignore_ascii_case(PREFERENCE))
+}
+
+/// Where requests are sent, or where one can be looked at: an address when the server knows its own, else a path.
+pub(super) fn endpoint(app: &App, tenant: &TenantId, id: Option<&AccessRequestId>) -> String {
+    let base = app.config.server.public_url.trim_end_matches('/');
+    let id = id.map_or(String::new(), |id| format!("/{id}"));
+    format!("{base}/v1/tenants/{tenant}/access/v1/request{id}")
+}
+
+/// What a denial says in the profile's words: why the approval that was brought does not count, and what to do next.
+/// Nothing when nobody wants to know and no approval was brought.
+pub(super) fn told(
+    app: &App,
+    tenant: &TenantId,
+    given: &Given,
+    preferred: bool,
+) -> Option<Map<String, Value>> {
+    if given.answer.allowed || (!preferred && given.approval.is_none()) {
+        return None;
+    }
+    let (reason, mut next) = match given.approval {
+        Some(Err(why)) => (why.reason(), why.next_action()),
+        // It holds, and the policies say no all the same.
+        Some(Ok(())) => ("policy_denied", "none"),
+        None => ("policy_denied", if given.approvable { "request" } else { "none" }),
+    };
+    if preferred && next == "request" && !given.approvable {
+        // Whoever answered, the policies would still say no.
+        next = "none";
+    }
+    let mut context = Map::from_iter([
+        ("evaluation_id".to_owned(), json!(given.decision)),
+        ("reason".to_owned(), json!(reason)),
+        ("next_action".to_owned(), json!(next)),
+    ]);
+    if preferred && next == "request" {
+        let until =
+            app.clock.now().plus_millis(i64::try_from(app.config.access.offer_ms).unwrap_or(i64::MAX));
+        let request = json!({ "endpoint": endpoint(app, tenant, None), "expires_at": until });
+        context.insert("access_request".to_owned(), request);
+    }
+    Some(context)
+}
+
+/// Makes a request of a denial.
+pub(super) async fn make(
+    State(app): State<Arc<App>>,
+    caller: Caller<Read>,
+    Question(fields): Question,
+) -> Result<Response, Unanswerable> {
+    let wish = wish(&app, &fields).map_err(Unanswerable::bad)?;
+    let (request, is_new) = access_request::make(&app, &caller.actor, wish).await?;
+    let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
+    let place = endpoint(&app, &request.tenant, Some(&request.id));
+    let handle = handle(&app, &request, app.clock.now());
+    Ok((status, [(header::LOCATION, place)], Json(handle)).into_response())
+}
+
+/// What became of a request, for the program that made it.
+pub(super) async fn look(
+    State(app): State<Arc<App>>,
+    caller: Caller<Read>,
+    Path((_, id)): Path<(String, String)>,
+) -> Result<Json<Value>, Unanswerable> {
+    let id = id
+        .parse::<AccessRequestId>()
+        .map_err(|_| Problem::not_found("access request", &id.chars().take(80).collect::<String>()))?;
+    let request = access_request::own(&app, &caller.actor, &id).await?;
+    Ok(Json(handle(&app, &request, app.clock.now())))
+}
+
+/// A request as the program that made it sees it: not who answered, nor why.
+fn handle(app: &App, request: &AccessRequest, now: Timestamp) -> Value {
+    let mut handle = json!({
+        "id": request.id,
+        "evaluation_id": request.evaluation,
+        "status": request.status(now),
+        "status_endpoint": endpoint(app, &request.tenant, Some(&request.id)),
+        "expires_at": request.expires_at,
+    });
+    if let Some(until) = request.approved_until {
+        handle["approval"] = json!({ "id": request.id, "approved_until": until });
+    }
+    handle
+}
+
+fn wish(app: &App, fields: &Map<String, Value>) -> Result<Wish, String> {
+    let text = |name: &str| match fields.get(name) {
+        Some(Value::String(text)) if !text.is_empty() => Ok(text.clone()),
+        Some(_) => Err(format!("`{name}` must be a text")),
+        None => Err(format!("`{name}` is missing")),
+    };
+    let wanted_ms = match fields.get("approve_for_ms") {
+        None | Some(Value::Null) => None,
+        Some(given) => Some(given.as_u64().ok_or("`approve_for_ms` must be a whole number of milliseconds")?),
+    };
+    let parts = Parts { fields, at: "", limits: &app.config.policies };
+    let access = if fields.contains_key("subject") { Some(evaluation::question(parts)?) } else { None };
+    let evaluation = text("evaluation_id")?;
+    let evaluation = evaluation.parse().map_err(|_| "`evaluation_id` is no id of a decision".to_owned())?;
+    Ok(Wish { evaluation, access, reason: text("reason")?, wanted_ms })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_preference_may_stand_among_others_and_have_parameters() {
+        let prefers = |given: &'static str| {
+            is_preferred(&HeaderMap::from_iter([("prefer".parse().unwrap(), given.parse().unwrap())]))
+        };
+        for yes in ["access-request", "respond-async, Access-Request;x=1", "access-request=\"a\""] {
+            assert!(prefers(yes), "{yes}");
+        }
+        for no in ["", "access", "no-access-request", "x=access-request"] {
+            assert!(!prefers(no), "{no}");
+        }
+    }
+}
