@@ -6,6 +6,7 @@ mod architecture;
 mod compile;
 mod demo;
 mod kill;
+mod manifests;
 mod pace;
 mod program;
 mod readme;

@@ -39,7 +39,7 @@ pub(super) async fn show(
         "search_subject_endpoint": at("search/subject"),
         "search_resource_endpoint": at("search/resource"),
         "search_action_endpoint": at("search/action"),
-        "access_request_endpoint": at("request"),
+        "access_request_endpoint": at("requests"),
         "capabilities": [super::request::CAPABILITY],
     })))
 }

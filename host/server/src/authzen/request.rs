@@ -44,7 +44,7 @@ pub(super) fn is_preferred(headers: &HeaderMap) -> bool {
 pub(super) fn endpoint(app: &App, tenant: &TenantId, id: Option<&AccessRequestId>) -> String {
     let base = app.config.server.public_url.trim_end_matches('/');
     let id = id.map_or(String::new(), |id| format!("/{id}"));
-    format!("{base}/v1/tenants/{tenant}/access/v1/request{id}")
+    format!("{base}/v1/tenants/{tenant}/access/v1/requests{id}")
 }
 
 /// What a denial says in the profile's words: why the approval that was brought does not count, and what to do next.
@@ -62,7 +62,8 @@ pub(super) fn told(
         Some(Err(why)) => (why.reason(), why.next_action()),
         // It holds, and the policies say no all the same.
         Some(Ok(())) => ("policy_denied", "none"),
-        None => ("policy_denied", if given.approvable { "request" } else { "none" }),
+        None if given.approvable => ("approval_required", "request"),
+        None => ("policy_denied", "none"),
     };
     if preferred && next == "request" && !given.approvable {
         // Whoever answered, the policies would still say no.
@@ -90,7 +91,7 @@ pub(super) async fn make(
 ) -> Result<Response, Unanswerable> {
     let wish = wish(&app, &fields).map_err(Unanswerable::bad)?;
     let (request, is_new) = access_request::make(&app, &caller.actor, wish).await?;
-    let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
+    let status = if is_new { StatusCode::ACCEPTED } else { StatusCode::OK };
     let place = endpoint(&app, &request.tenant, Some(&request.id));
     let handle = handle(&app, &request, app.clock.now());
     Ok((status, [(header::LOCATION, place)], Json(handle)).into_response())
@@ -111,34 +112,50 @@ pub(super) async fn look(
 
 /// A request as the program that made it sees it: not who answered, nor why.
 fn handle(app: &App, request: &AccessRequest, now: Timestamp) -> Value {
-    let mut handle = json!({
+    let status = request.status(now);
+    let mut handle = json!({ "task": {
         "id": request.id,
-        "evaluation_id": request.evaluation,
-        "status": request.status(now),
+        "status": status,
         "status_endpoint": endpoint(app, &request.tenant, Some(&request.id)),
         "expires_at": request.expires_at,
-    });
-    if let Some(until) = request.approved_until {
-        handle["approval"] = json!({ "id": request.id, "approved_until": until });
+    } });
+    if let ("approved", Some(until)) = (status, request.approved_until) {
+        let approval = json!({ "id": request.id, "approved_until": until });
+        handle["result"] = json!({ "mode": "reevaluate", "approval": approval });
     }
     handle
 }
 
 fn wish(app: &App, fields: &Map<String, Value>) -> Result<Wish, String> {
-    let text = |name: &str| match fields.get(name) {
-        Some(Value::String(text)) if !text.is_empty() => Ok(text.clone()),
-        Some(_) => Err(format!("`{name}` must be a text")),
-        None => Err(format!("`{name}` is missing")),
+    let denial = match fields.get("denial") {
+        Some(Value::Object(denial)) => denial,
+        Some(_) => return Err("`denial` must be an object".to_owned()),
+        None => return Err("`denial` is missing".to_owned()),
     };
-    let wanted_ms = match fields.get("approve_for_ms") {
+    let evaluation = match denial.get("evaluation_id") {
+        Some(Value::String(id)) => {
+            id.parse().map_err(|_| "`denial.evaluation_id` is no id of a decision".to_owned())?
+        }
+        Some(_) => return Err("`denial.evaluation_id` must be a text".to_owned()),
+        None => return Err("`denial.evaluation_id` is missing".to_owned()),
+    };
+    let until = match fields.get("requested_access").and_then(|wanted| wanted.get("requested_until")) {
         None | Some(Value::Null) => None,
-        Some(given) => Some(given.as_u64().ok_or("`approve_for_ms` must be a whole number of milliseconds")?),
+        Some(given) => {
+            let instant = given.as_str().and_then(|text| text.parse::<Timestamp>().ok());
+            Some(instant.ok_or("`requested_access.requested_until` is no RFC 3339 instant")?)
+        }
+    };
+    let said = fields.get("reason").or_else(|| fields.get("context")?.get("business_justification"));
+    let reason = match said {
+        None | Some(Value::Null) => String::new(),
+        Some(Value::String(text)) => text.clone(),
+        Some(_) => return Err("`reason` must be a text".to_owned()),
     };
     let parts = Parts { fields, at: "", limits: &app.config.policies };
+    let has_context = fields.get("context").is_some_and(|context| !context.is_null());
     let access = if fields.contains_key("subject") { Some(evaluation::question(parts)?) } else { None };
-    let evaluation = text("evaluation_id")?;
-    let evaluation = evaluation.parse().map_err(|_| "`evaluation_id` is no id of a decision".to_owned())?;
-    Ok(Wish { evaluation, access, reason: text("reason")?, wanted_ms })
+    Ok(Wish { evaluation, access, has_context, reason, until })
 }
 
 #[cfg(test)]

@@ -1,8 +1,10 @@
 //! Requests for access that the tenant's application denied: a program makes one of a denial, persons answer.
 
+use std::sync::Arc;
+
 use interlock_domain::{
     AccessRequest, AccessRequestId, AccessState, AccessVerdict, Action, Actor, DecisionId, DecisionSubject,
-    TenantId,
+    TenantId, Timestamp,
 };
 use interlock_policy::{Access, Application};
 use interlock_store::{Page, PendingLimits, StoreError, Write};
@@ -26,10 +28,12 @@ pub(crate) struct Wish {
     pub(crate) evaluation: DecisionId,
     /// The question once more, for records in which something is masked.
     pub(crate) access: Option<Access>,
-    /// Why.
+    /// Whether the question comes with its circumstances; those on record count otherwise.
+    pub(crate) has_context: bool,
+    /// Why; may be empty.
     pub(crate) reason: String,
-    /// For how long, in milliseconds; what is configured when absent.
-    pub(crate) wanted_ms: Option<u64>,
+    /// Until when; for as long as is configured when absent.
+    pub(crate) until: Option<Timestamp>,
 }
 
 /// Makes a request of a denial that this program was given; the same one when there is one already, and whether it is new.
@@ -51,12 +55,20 @@ pub(crate) async fn make(app: &App, who: &Actor, wish: Wish) -> Result<(AccessRe
     let limits = &app.config.access;
     if now.millis_since(decision.at) >= i64::try_from(limits.offer_ms).unwrap_or(i64::MAX) {
         let detail = "this denial is too old to make a request of; ask the question again";
-        return Err(FlowError::invalid("/evaluation_id", detail));
+        return Err(FlowError::invalid("/denial/evaluation_id", detail));
     }
-    let wanted_ms = wish.wanted_ms.unwrap_or(limits.approval_ms.min(limits.approval_ms_max));
-    check_span("/approve_for_ms", wanted_ms, limits.approval_ms_max)?;
+    let wanted_ms = match wish.until {
+        None => limits.approval_ms,
+        Some(until) => u64::try_from(until.millis_since(now)).unwrap_or(0),
+    };
+    if wanted_ms == 0 {
+        let detail = "`requested_access.requested_until` is over already";
+        return Err(FlowError::invalid("/requested_access/requested_until", detail));
+    }
+    // More than may be approved is cut to what may be: whoever asks sees `approved_until`.
+    let wanted_ms = wanted_ms.min(limits.approval_ms_max);
     let reason = reason(&wish.reason)?;
-    let (question, asked) = question(app, who, request, wish.access).await?;
+    let (question, asked) = question(app, who, request, wish.access, wish.has_context).await?;
     let part = |pointer: &str| question.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
     let salt = app.secret()?;
     let request = AccessRequest {
@@ -175,8 +187,9 @@ async fn question(
     who: &Actor,
     recorded: &Value,
     again: Option<Access>,
+    has_context: bool,
 ) -> Result<(Value, Value), FlowError> {
-    let unusable = |detail: String| FlowError::invalid("/evaluation_id", detail);
+    let unusable = |detail: String| FlowError::invalid("/denial", detail);
     let Some(application) = app.applications.of(&who.tenant) else {
         return Err(FlowError::NotFound { what: "application of tenant", id: who.tenant.to_string() });
     };
@@ -191,9 +204,15 @@ async fn question(
             fields.remove("context");
         }
     }
+    let is_masked = application.masked(asked.clone()).1;
     let question = match again {
+        Some(mut access) if !has_context && !is_masked => {
+            let recorded = asked.get("context").and_then(Value::as_object).cloned();
+            access.context = Arc::new(recorded.unwrap_or_default());
+            json!(application.readable(&access))
+        }
         Some(access) => json!(application.readable(&Application::without_approval(&access).0)),
-        None if application.masked(asked.clone()).1 => {
+        None if is_masked => {
             let detail = "something of this question is masked in the record; send `subject`, `action`, `resource` and `context` once \
                           more";
             return Err(unusable(detail.to_owned()));
@@ -219,11 +238,8 @@ fn check_span(field: &str, span: u64, most: u64) -> Result<(), FlowError> {
 
 fn reason(text: &str) -> Result<String, FlowError> {
     let text = text.trim();
-    if text.is_empty() || text.len() > REASON_MAX {
-        return Err(FlowError::invalid(
-            "/reason",
-            format!("a reason has 1 to {REASON_MAX} characters; say why"),
-        ));
+    if text.len() > REASON_MAX {
+        return Err(FlowError::invalid("/reason", format!("a reason has at most {REASON_MAX} bytes")));
     }
     Ok(text.to_owned())
 }

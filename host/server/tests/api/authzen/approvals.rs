@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{EVALUATION, EVALUATIONS, ask, folder_of, program, rick};
 
-const REQUEST: &str = "/access/v1/request";
+const REQUEST: &str = "/access/v1/requests";
 const HOUR_MS: i64 = 3_600_000;
 
 const HEADER: &str = "name = \"ward\"\nrevision = 1\nmask = [\"/context/patient\"]\n";
@@ -28,6 +28,11 @@ when { context has approval && context.now < context.approval.approved_until };
 @id("ward.sealed") @reason("Sealed records are read by nobody")
 forbid (principal, action, resource == record::"sealed");
 "#;
+
+/// What a program sends to have a denial turned.
+fn wish(denied: &Value) -> Value {
+    json!({ "denial": { "evaluation_id": denied }, "context": { "business_justification": "on call" } })
+}
 
 struct Ward {
     app: TestApp,
@@ -77,14 +82,9 @@ impl Ward {
     /// A request of a denial of this question, as its handle.
     async fn requested(&self, question: &Value) -> Value {
         let denied = self.prefers(question).await;
-        let made = ask(
-            &self.shop,
-            REQUEST,
-            &json!({ "evaluation_id": denied["context"]["evaluation_id"], "reason": "on call" }),
-        )
-        .await;
-        assert_eq!(made.status, 201, "{}", made.text());
-        made.ok()
+        let made = ask(&self.shop, REQUEST, &wish(&denied["context"]["evaluation_id"])).await;
+        assert_eq!(made.status, 202, "{}", made.text());
+        made.ok()["task"].clone()
     }
 
     async fn says(&self, verb: &str, handle: &Value) -> Value {
@@ -115,7 +115,10 @@ async fn a_denial_is_turned_by_somebody_else_for_exactly_this_question_and_time(
     assert_eq!(plain, json!({ "decision": false }), "nobody asked for more");
     let denied = ward.prefers(&question("7")).await;
     let context = &denied["context"];
-    assert_eq!((&context["reason"], &context["next_action"]), (&json!("policy_denied"), &json!("request")));
+    assert_eq!(
+        (&context["reason"], &context["next_action"]),
+        (&json!("approval_required"), &json!("request"))
+    );
     let endpoint = format!("https://gate.example/v1/tenants/{TENANT}{REQUEST}");
     assert_eq!(context["access_request"]["endpoint"], endpoint);
     assert_eq!(context["access_request"]["expires_at"], "2026-11-20T18:15:00.000Z");
@@ -131,7 +134,7 @@ async fn a_denial_is_turned_by_somebody_else_for_exactly_this_question_and_time(
     let approved = ward.says("approve", &handle).await;
     assert_eq!(approved["approved_until"], "2026-11-20T19:00:00.000Z");
     assert_eq!(approved["answered"]["name"], "Cleo");
-    let approval = ward.status(&handle).await["approval"].clone();
+    let approval = ward.status(&handle).await["result"]["approval"].clone();
     assert_eq!(approval["approved_until"], approved["approved_until"]);
     assert_eq!(ward.asked(&question("7"), &approval).await, "allowed");
     // What no policy can read is no other question.
@@ -157,7 +160,8 @@ async fn a_denial_is_turned_by_somebody_else_for_exactly_this_question_and_time(
     assert_eq!(ward.asked(&question("7"), &approval).await, "allowed");
     ward.app.clock.advance(1);
     assert_eq!(ward.asked(&question("7"), &approval).await, "approval_expired, request");
-    assert_eq!(ward.status(&handle).await["status"], "expired");
+    let over = ward.status(&handle).await;
+    assert_eq!((&over["task"]["status"], &over["result"]), (&json!("expired"), &json!(null)));
 }
 
 #[tokio::test]
@@ -220,21 +224,24 @@ async fn neither_the_subject_nor_whoever_asks_answers_and_a_no_is_final() {
 async fn a_request_is_made_of_an_own_fresh_denial_and_once() {
     let ward = ward().await;
     let denied = ward.prefers(&question("7")).await["context"]["evaluation_id"].clone();
-    let wish = |id: &Value| json!({ "evaluation_id": id, "reason": "on call" });
     let first = ask(&ward.shop, REQUEST, &wish(&denied)).await;
     let again = ask(&ward.shop, REQUEST, &wish(&denied)).await;
-    assert_eq!((first.status.as_u16(), again.status.as_u16()), (201, 200));
+    assert_eq!((first.status.as_u16(), again.status.as_u16()), (202, 200));
     assert_eq!(first.ok(), again.ok());
-    assert!(first.header("location").ends_with(first.ok()["id"].as_str().unwrap()));
+    assert!(first.header("location").ends_with(first.ok()["task"]["id"].as_str().unwrap()));
     let other = program(&ward.app, TENANT, "Oskar").await;
     assert_eq!(ask(&other, REQUEST, &wish(&denied)).await.status, 404);
-    let path = format!("{REQUEST}/{}", first.ok()["id"].as_str().unwrap());
+    let path = format!("{REQUEST}/{}", first.ok()["task"]["id"].as_str().unwrap());
     assert_eq!(other.get(&path).await.status, 404);
     for (body, said) in [
-        (json!({ "reason": "x" }), "`evaluation_id` is missing"),
-        (json!({ "evaluation_id": "x", "reason": "x" }), "no id of a decision"),
-        (json!({ "evaluation_id": denied, "reason": "" }), "`reason` must be a text"),
-        (json!({ "evaluation_id": denied, "reason": "x", "approve_for_ms": 0.5 }), "whole number"),
+        (json!({ "reason": "x" }), "`denial` is missing"),
+        (json!({ "denial": {} }), "`denial.evaluation_id` is missing"),
+        (json!({ "denial": { "evaluation_id": "x" } }), "no id of a decision"),
+        (json!({ "denial": { "evaluation_id": denied }, "reason": 1 }), "`reason` must be a text"),
+        (
+            json!({ "denial": { "evaluation_id": denied }, "requested_access": { "requested_until": 1 } }),
+            "no RFC 3339",
+        ),
     ] {
         let refused = ask(&ward.shop, REQUEST, &body).await;
         assert_eq!(refused.status, 400, "{body}");
@@ -242,8 +249,19 @@ async fn a_request_is_made_of_an_own_fresh_denial_and_once() {
     }
     let denied = ward.prefers(&question("8")).await["context"]["evaluation_id"].clone();
     let mut long = wish(&denied);
-    long["approve_for_ms"] = json!(86_400_001);
-    assert!(ask(&ward.shop, REQUEST, &long).await.text().contains("access.approval_ms_max"));
+    long["requested_access"] = json!({ "requested_until": "2026-11-20T18:00:00.000Z" });
+    assert!(ask(&ward.shop, REQUEST, &long).await.text().contains("is over already"));
+    long["requested_access"] = json!({ "requested_until": "2027-11-20T18:00:00.000Z" });
+    for part in ["subject", "action", "resource"] {
+        long[part] = question("8")[part].clone();
+    }
+    let said = long.as_object_mut().unwrap().remove("context").unwrap();
+    long["reason"] = said["business_justification"].clone();
+    // More than may be approved is cut, and what is not said of the circumstances is as it is on record.
+    let handle = ask(&ward.shop, REQUEST, &long).await.ok()["task"].clone();
+    assert_eq!(ward.says("approve", &handle).await["approved_until"], "2026-11-21T18:00:00.000Z");
+    assert_eq!(ward.asked(&question("8"), &json!({ "id": handle["id"] })).await, "allowed");
+    let denied = ward.prefers(&question("9")).await["context"]["evaluation_id"].clone();
     ward.app.clock.advance(15 * 60_000);
     let late = ask(&ward.shop, REQUEST, &wish(&denied)).await;
     assert_eq!((late.status.as_u16(), late.text().contains("too old")), (400, true), "{}", late.text());
@@ -255,7 +273,7 @@ async fn what_is_masked_comes_once_more_and_the_approval_is_of_that_patient_alon
     let mut about = question("7");
     about["context"]["patient"] = json!("p-1");
     let denied = ward.prefers(&about).await["context"]["evaluation_id"].clone();
-    let mut wish = json!({ "evaluation_id": denied, "reason": "on call" });
+    let mut wish = wish(&denied);
     let without = ask(&ward.shop, REQUEST, &wish).await;
     assert!(without.text().contains("masked in the record"), "{}", without.text());
     for part in ["subject", "action", "resource", "context"] {
@@ -264,7 +282,7 @@ async fn what_is_masked_comes_once_more_and_the_approval_is_of_that_patient_alon
     let mut other = wish.clone();
     other["resource"]["id"] = json!("8");
     assert!(ask(&ward.shop, REQUEST, &other).await.text().contains("not the question that was denied"));
-    let handle = ask(&ward.shop, REQUEST, &wish).await.ok();
+    let handle = ask(&ward.shop, REQUEST, &wish).await.ok()["task"].clone();
     let shown = ward.says("approve", &handle).await;
     assert_eq!(shown["asked"]["context"]["patient"], "(masked)");
     let approval = json!({ "id": handle["id"] });
@@ -284,10 +302,10 @@ async fn requests_have_limits_of_their_own() {
         let mut question = question(id);
         question["subject"]["id"] = json!(subject);
         let denied = ward.prefers(&question).await["context"]["evaluation_id"].clone();
-        ask(&ward.shop, REQUEST, &json!({ "evaluation_id": denied, "reason": "on call" })).await
+        ask(&ward.shop, REQUEST, &wish(&denied)).await
     };
     request("alice", "1").await.ok();
-    let second = request("alice", "2").await.ok();
+    let second = request("alice", "2").await.ok()["task"].clone();
     let refused = request("alice", "3").await;
     assert_eq!((refused.status.as_u16(), refused.header("retry-after")), (429, "60"));
     assert!(refused.text().contains("2 access requests about one subject"), "{}", refused.text());

@@ -106,7 +106,7 @@ async fn the_remote_judge_gives_the_plugins_numbers_in_kayentas_words() {
         (&json!("latency"), &json!("latency-id"), &json!("High"))
     );
     let ratio = latency["resultMetadata"]["ratio"].as_f64().unwrap();
-    assert!((ratio - 152.925 / 102.925).abs() < 1e-9, "{ratio}");
+    assert!((ratio - 152.875 / 102.875).abs() < 1e-9, "{ratio}");
     assert_eq!(latency["experimentMetadata"]["stats"]["count"], 40);
     assert_eq!(bad["results"][1]["classification"], "Pass");
     let groups: Vec<(&str, f64)> = bad["groupScores"]
