@@ -6,6 +6,7 @@
 //! **Invariant:** a token stands in no log, record or answer; what does not answer in time is a no.
 
 mod argo;
+pub(crate) mod document;
 mod flagger;
 mod kayenta;
 mod kubernetes;
@@ -30,6 +31,8 @@ use crate::{
         engine::{self, Said, Wish},
         gate::{self, Through},
     },
+    limits::Class,
+    peer::Peer,
     problem::{Kind, Problem},
 };
 
@@ -71,15 +74,24 @@ pub(crate) fn redacted(path: &str) -> String {
 /// Lets in only those with a good token.
 async fn by_token(
     State(app): State<Arc<App>>,
+    peer: Peer,
     params: Result<RawPathParams, RawPathParamsRejection>,
     request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
     let token = param(&params, "token");
-    let through = gate::by_token(&app, &token).await?.map_err(|refusal| {
-        info!(%refusal, "a gate's token was refused");
-        Problem::new(Kind::Unauthenticated, refusal.to_string())
-    })?;
+    let now = app.clock.now();
+    let through = match gate::by_token(&app, &token).await? {
+        Ok(through) => through,
+        Err(refusal) => {
+            info!(%refusal, "a gate's token was refused");
+            // Whoever guesses uses up what their address may.
+            app.limits.address(Class::Unauthenticated, peer.0, now)?;
+            return Err(Problem::new(Kind::Unauthenticated, refusal.to_string()));
+        }
+    };
+    peer.admit(&app, &through.gate.tenant)?;
+    app.limits.account(Class::Questions, through.actor.account.as_str(), now)?;
     let span = Span::current();
     span.record("tenant", through.gate.tenant.as_str());
     span.record("account", through.actor.account.as_str());

@@ -47,7 +47,7 @@ impl Class {
     pub(crate) fn of(method: &Method, route: &str) -> Self {
         let below = route.split_once("{tenant}").map_or(route, |(_, below)| below);
         match (method, below) {
-            _ if below.starts_with("/access/") => Class::Questions,
+            _ if below.starts_with("/access/") || below.starts_with("/gates/{gate}/") => Class::Questions,
             _ if below.starts_with("/login") => Class::Logins,
             (&Method::GET | &Method::HEAD, _) => Class::Reads,
             (_, "/changes") => Class::Proposals,

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use interlock_domain::{
-    AccessRequest, Account, AccountId, Artifact, AssignmentTransition, Credential, Decision, Device, GateEndpoint, Group,
-    GroupName, TenantId, Timestamp, Transition,
+    AccessRequest, Account, AccountId, Artifact, AssignmentTransition, Credential, Decision, Device,
+    GateEndpoint, Group, GroupName, TenantId, Timestamp, Transition,
 };
 use uuid::Uuid;
 

@@ -5,12 +5,15 @@ use utoipa::PartialSchema as _;
 use utoipa_axum::router::OpenApiRouter;
 
 use super::{TENANT, idempotency, v1};
-use crate::problem;
+use crate::{gates::document, problem};
 
 /// The document.
 pub fn document() -> Value {
     let (_, from_handlers) = OpenApiRouter::new().nest(TENANT, v1()).split_for_parts();
     let mut document = serde_json::to_value(from_handlers).unwrap_or_default();
+    for (path, method, operation) in document::paths() {
+        document["paths"][format!("{TENANT}{path}")][method] = operation;
+    }
     document["info"] = json!({
         "title": "Interlock",
         "version": "1",
@@ -73,7 +76,8 @@ fn tags() -> Value {
 fn completed(path: String, mut item: Value) -> (String, Value) {
     let parameter = |name: &str| json!({ "$ref": format!("#/components/parameters/{name}") });
     item["parameters"] = json!([parameter("tenant")]);
-    let question = idempotency::QUESTIONS.iter().any(|question| path.ends_with(question));
+    let question = path.contains(document::BELOW)
+        || idempotency::QUESTIONS.iter().any(|question| path.ends_with(question));
     for (method, operation) in item.as_object_mut().into_iter().flatten() {
         let mut more = Vec::new();
         match method.as_str() {
