@@ -26,6 +26,7 @@ mod gate;
 mod gate_endpoint;
 mod group;
 mod ids;
+mod login;
 mod manifest;
 mod network;
 mod pace;
@@ -35,6 +36,7 @@ mod quota;
 mod refusal;
 mod rollout;
 mod roster;
+mod session;
 mod time;
 
 pub use access_request::{AccessAnswer, AccessClaim, AccessRequest, AccessState, AccessVerdict, Unapproved};
@@ -66,6 +68,10 @@ pub use gate_endpoint::{Engine, GateAsk, GateEndpoint, GateFacts, GateQuestion, 
 pub use group::{GateGroup, GroupBinding, GroupMember, GroupReport, judge_groups};
 pub use ids::*;
 pub use interlock_ledger::{Digest, canonical};
+pub use login::{
+    Enrolled, Enrolment, Login, LoginLimits, LoginRefusal, PASSWORD_CHARS_MAX, PASSWORD_CHARS_MIN, Passkey,
+    PasswordFault, Proof, Totp, password,
+};
 pub use manifest::{
     ArtifactRef, ChangeKind, DocumentRef, HealthBinding, Manifest, Population, RollbackTarget,
     StrategyBinding,
@@ -80,4 +86,5 @@ pub use rollout::{
     Directive, Exposure, HealthVerdict, Progress, Rollout, Stage, StageRecord, next_directive_allowed,
 };
 pub use roster::{Active, Binding, BindingRole, Roster, RosterRecord, Weakened};
+pub use session::{Session, SessionLimits, Signing};
 pub use time::{Timestamp, TimestampError};

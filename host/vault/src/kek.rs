@@ -124,6 +124,30 @@ impl Kek {
         &self.current.id
     }
 
+    /// Encrypts a short secret, bound to `context`. The text names the key, so that an older one still opens it.
+    #[must_use]
+    pub fn seal(&self, secret: &[u8], context: &str) -> Option<String> {
+        let mut sealed = secret.to_vec();
+        let aad = Aad::from(context.as_bytes());
+        let nonce = self.current.key.seal_in_place_append_tag(aad, &mut sealed).ok()?;
+        let text = STANDARD.encode([nonce.as_ref().as_slice(), &sealed].concat());
+        Some(format!("{}:{text}", self.current.id))
+    }
+
+    /// Decrypts what [`Kek::seal`] made; `None` when any bit of it or of `context` is not as it was.
+    #[must_use]
+    pub fn open(&self, text: &str, context: &str) -> Option<Zeroizing<Vec<u8>>> {
+        let (id, text) = text.split_once(':')?;
+        let sealed = STANDARD.decode(text).ok()?;
+        let (nonce, sealed) = sealed.split_at_checked(NONCE_BYTES)?;
+        let mut opened = Zeroizing::new(sealed.to_vec());
+        let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
+        let aad = Aad::from(context.as_bytes());
+        let plain = self.find(id)?.key.open_in_place(nonce, aad, &mut opened).ok()?.len();
+        opened.truncate(plain);
+        Some(opened)
+    }
+
     /// Encrypts a data key with the current key, bound to `context`: nonce, ciphertext and tag.
     pub(crate) fn wrap(&self, data_key: &KeyBytes, context: &[u8]) -> Option<Vec<u8>> {
         let mut sealed = data_key.to_vec();
