@@ -20,6 +20,7 @@ mod content;
 mod counter;
 mod decision;
 mod device;
+mod esign;
 mod event;
 mod expression;
 mod gate;
@@ -59,6 +60,10 @@ pub use content::{object_content, object_digests};
 pub use counter::{Released, release_counter_floor};
 pub use decision::{Decision, DecisionOutcome, DecisionSubject, EvidenceRead, Permit};
 pub use device::{Device, DeviceHealth, DeviceState, Group, Selector};
+pub use esign::{
+    Authority, Covered, Intent, PasskeyProof, Signature, SignatureBinding, SignatureRecord, SignedClock,
+    SignedRecord, Signer, SigningProof, sentence, view,
+};
 pub use event::{Event, RollbackCause, Task, WaysBack};
 pub use expression::{Expression, ExpressionError, Truth};
 pub use gate::{

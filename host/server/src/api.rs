@@ -22,9 +22,11 @@ mod idempotency;
 mod keys;
 mod ledger;
 mod list;
+mod login;
 mod payload;
 mod plugins;
 mod revision;
+mod signatures;
 mod status;
 mod wire;
 
@@ -62,7 +64,20 @@ pub fn router(app: Arc<App>) -> Router {
     let v1 = v1
         .route_layer(from_fn_with_state(app.clone(), idempotency::once))
         .route_layer(from_fn_with_state(app.clone(), auth::authenticate));
-    v1.with_state(app).merge(docs::router()).merge(page::router())
+    let (open, _) = OpenApiRouter::new().merge(open()).split_for_parts();
+    v1.merge(open).with_state(app).merge(docs::router()).merge(page::router())
+}
+
+/// What stands outside any tenant: there, nobody is known yet, or what they show says where they belong.
+fn open() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new()
+        .routes(routes!(login::with_password))
+        .routes(routes!(login::challenge))
+        .routes(routes!(login::with_passkey))
+        .routes(routes!(login::out))
+        .routes(routes!(login::me))
+        .routes(routes!(login::enrol))
+        .routes(routes!(login::enrolled))
 }
 
 /// All routes below a tenant.
@@ -99,6 +114,12 @@ fn v1() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(accounts::confirm))
         .routes(routes!(accounts::deactivate))
         .routes(routes!(accounts::activate))
+        .routes(routes!(login::invite))
+        .routes(routes!(login::sessions))
+        .routes(routes!(login::end))
+        .routes(routes!(signatures::intend))
+        .routes(routes!(signatures::sign, signatures::list))
+        .routes(routes!(signatures::show))
         .routes(routes!(decisions::list))
         .routes(routes!(decisions::show))
         .routes(routes!(decisions::replay))

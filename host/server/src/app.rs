@@ -18,6 +18,7 @@ use crate::{
     bus::{Bus, Note},
     config::Plugins,
     flow::{application, bundle, poll::Proof, roster},
+    hashing::Hashing,
     installed::{Installed, install_all},
     keys::KeyCache,
     limits::Limits,
@@ -47,6 +48,12 @@ pub struct App {
     pub(crate) reloading: Mutex<()>,
     /// The plugins, and where they run.
     pub sandbox: Sandbox,
+    /// Opens what is kept encrypted in rows.
+    pub(crate) secrets: Kek,
+    /// Where passwords are hashed.
+    pub(crate) hashing: Hashing,
+    /// What the server signs electronic signatures with.
+    pub(crate) signer: SigningKey,
     /// Artifact content.
     pub vault: Vault,
     /// The keys whose signatures on artifacts count.
@@ -88,8 +95,10 @@ impl App {
         let (applications, applications_found) =
             Applications::open(config.policies.applications_dir.clone())?;
         let evidence = Sources::open(&config)?;
-        let keys = ledger_keys(&config.ledger.key_file)?;
+        let (keys, signer) = ledger_keys(&config.ledger.key_file, &config.ledger.origin)?;
         let store = Store::open(store_options(&config), keys).await?;
+        let secrets = Kek::load_or_create(&config.artifacts.wrapping_key_file)?;
+        let hashing = Hashing::new(config.login.cost(), config.login.passwords_at_once);
         let kek = Kek::load_or_create(&config.artifacts.wrapping_key_file)?;
         let vault = Vault::on_disk(&config.artifacts.dir, kek, config.artifacts.chunk_bytes)?;
         let trusted_keys = TrustedKeys::open(config.artifacts.trusted_keys_dir.clone())?;
@@ -113,6 +122,9 @@ impl App {
             evidence,
             reloading: Mutex::default(),
             sandbox,
+            secrets,
+            hashing,
+            signer,
             vault,
             trusted_keys,
             registry,
@@ -235,7 +247,7 @@ impl App {
 }
 
 /// The ledger's key, made when there is none. Emitter and log share it until each has a keeper of its own.
-fn ledger_keys(path: &Path) -> Result<LedgerKeys, StartError> {
+fn ledger_keys(path: &Path, origin: &str) -> Result<(LedgerKeys, SigningKey), StartError> {
     let unusable = |error| StartError::Folder { path: path.to_owned(), error };
     let pkcs8 = match std::fs::read(path) {
         Ok(pkcs8) => pkcs8,
@@ -246,7 +258,8 @@ fn ledger_keys(path: &Path) -> Result<LedgerKeys, StartError> {
         }
         Err(error) => return Err(unusable(error)),
     };
-    Ok(ledger_keys_of(pkcs8)?)
+    let signer = SigningKey::from_pkcs8(origin, &pkcs8)?;
+    Ok((ledger_keys_of(pkcs8)?, signer))
 }
 
 /// The keys that a key file holds.

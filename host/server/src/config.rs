@@ -6,6 +6,7 @@ mod engines;
 mod evidence;
 mod http;
 mod identity;
+mod login;
 mod plugins;
 mod reference;
 mod rollout;
@@ -27,6 +28,7 @@ pub(crate) use self::evidence::{Bound, is_outside};
 pub use self::evidence::{CalendarEntry, Connector, Evidence, HeaderValue, Prometheus, SourceLimits};
 pub use self::http::{ForwardedHeader, Http, Limits, Quota};
 pub use self::identity::Identity;
+pub use self::login::Login;
 pub use self::plugins::{PluginRegistry, Plugins};
 pub use self::reference::reference;
 pub use self::rollout::Rollout;
@@ -80,6 +82,8 @@ pub struct Config {
     pub engines: Engines,
     /// Rollouts.
     pub rollout: Rollout,
+    /// How persons log in and sign.
+    pub login: Login,
     /// The device protocol.
     pub devices: Devices,
     /// The gates that are bound in every environment, until its first `plugin` change.
@@ -365,6 +369,7 @@ impl Default for Config {
             access: Access::default(),
             engines: Engines::default(),
             rollout: Rollout::default(),
+            login: Login::default(),
             devices: Devices::default(),
             gates: vec![Gate::named("signature"), Gate::named("maintenance-window")],
             health: vec![Health::named("thresholds")],
@@ -536,6 +541,7 @@ impl Config {
         self.check_bindings()?;
         self.evidence.check()?;
         self.http.check()?;
+        self.login.check(self.server.listen.ip().is_loopback())?;
         let tokens = self.devices.gateway_token_sha256.values();
         if tokens.clone().any(|hash| hash.len() != 64 || hex::decode(hash).is_err()) {
             return Err(ConfigError::Senseless {

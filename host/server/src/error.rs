@@ -38,6 +38,31 @@ pub enum FlowError {
         /// The scope that is missing.
         scope: &'static str,
     },
+    /// Whoever wanted to log in cannot, and learns nothing else.
+    #[error(
+        "name, password or code are wrong, or the account cannot log in just now; wait a while, or ask an administrator"
+    )]
+    LoginRefused,
+    /// An invitation that is none, was followed, or is over.
+    #[error("this invitation does not work, was used or is over; ask an administrator for a new one")]
+    InvitationRefused,
+    /// Keys, programs and links never sign.
+    #[error("only a person who is logged in signs; log in: POST /v1/login")]
+    OnlyInPerson,
+    /// One component is not enough just now.
+    #[error("this signature takes two components: a passkey, or the password and a code")]
+    FullSignatureRequired,
+    /// What was given does not prove who signs.
+    #[error("this does not prove that it is you who signs, or it was used before; begin again")]
+    SignatureRefused,
+    /// What somebody was shown is not what it is by now.
+    #[error("`{id}`: {detail}")]
+    Outdated {
+        /// What.
+        id: String,
+        /// What to do.
+        detail: &'static str,
+    },
     /// A rule says no.
     #[error(transparent)]
     Refused(#[from] Refusal),

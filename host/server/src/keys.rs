@@ -4,7 +4,7 @@
 //! replica at once.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -26,6 +26,8 @@ pub(crate) struct KeyCache {
     entries: Mutex<HashMap<KeyId, (Timestamp, Known)>>,
     /// Keys that worked, and when that was last written down.
     used: Mutex<HashMap<KeyId, Timestamp>>,
+    /// SHA-256 of the tokens of sessions that worked.
+    sessions: Mutex<HashSet<String>>,
 }
 
 impl KeyCache {
@@ -62,6 +64,23 @@ impl KeyCache {
     /// Whether the key worked lately.
     pub(crate) fn worked(&self, id: &KeyId) -> bool {
         self.used.lock().unwrap_or_else(PoisonError::into_inner).contains_key(id)
+    }
+
+    /// A session worked.
+    pub(crate) fn session_used(&self, token_sha256: &str) {
+        let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+        if sessions.contains(token_sha256) {
+            return;
+        }
+        if sessions.len() >= ENTRIES_MAX {
+            sessions.clear();
+        }
+        sessions.insert(token_sha256.to_owned());
+    }
+
+    /// Whether the session of a token with this SHA-256 worked lately.
+    pub(crate) fn session_worked(&self, token_sha256: &str) -> bool {
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner).contains(token_sha256)
     }
 
     pub(crate) fn forget(&self, id: &KeyId) {

@@ -14,6 +14,7 @@ pub mod device;
 mod error;
 pub mod flow;
 mod gates;
+mod hashing;
 mod installed;
 mod keys;
 mod limits;

@@ -44,7 +44,12 @@ fn made(write: &Write) -> Option<String> {
         Write::Credential(credential) => format!("key `{}`", credential.id),
         Write::Advisories(import) => format!("advisories of `{}`", import.tenant),
         Write::Note(note) => format!("{} `{}`", note.object_kind, note.object_id),
+        Write::Login { login, .. } => format!("login of `{}`", login.account),
+        Write::Signature(signature) => format!("signature `{}`", signature.id),
         Write::LiveKeys { .. }
+        | Write::Session(_)
+        | Write::SessionsEnd(_)
+        | Write::CeremonyUsed(_)
         | Write::Decision(_)
         | Write::BundleFloor(_)
         | Write::ApplicationFloor { .. }

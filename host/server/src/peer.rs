@@ -24,6 +24,15 @@ const HOPS_MAX: usize = 32;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Peer(pub(crate) Option<IpAddr>);
 
+impl std::fmt::Display for Peer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.0 {
+            Some(address) => address.fmt(f),
+            None => f.write_str("unknown"),
+        }
+    }
+}
+
 impl Peer {
     /// Where this request comes from.
     pub(crate) fn of(http: &Http, extensions: &Extensions, headers: &HeaderMap) -> Self {

@@ -14,7 +14,7 @@ use crate::{
     draft::{Prepared, PreparedWrite, Staged},
     floor, gate_endpoints, groups, idempotency, leases,
     ledger::OpenLog,
-    tasks, telemetry,
+    logins, signatures, tasks, telemetry,
     writer::{Done, Job, Work, Writer},
 };
 
@@ -173,6 +173,11 @@ async fn apply_one(
             access_requests::write(tx, request, *limits, body).await?
         }
         Write::GateEndpoint(gate) => gate_endpoints::write(tx, gate, body).await?,
+        Write::Login { login, .. } => logins::write(tx, login, body).await?,
+        Write::Session(session) => logins::write_session(tx, session, body).await?,
+        Write::SessionsEnd(end) => logins::end_sessions(tx, end).await?,
+        Write::CeremonyUsed(id) => logins::use_ceremony(tx, id).await?,
+        Write::Signature(signature) => signatures::write(tx, signature, body).await?,
         Write::Decision(decision) => decisions::write(tx, decision, body).await?,
         Write::Advisories(import) => {
             return advisories::run(tx, &commit.scribe, import, &prepared.task_ids, keys).await;

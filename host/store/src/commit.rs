@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use interlock_domain::{
     AccessRequest, Account, AccountId, Artifact, AssignmentTransition, Credential, Decision, Device,
-    GateEndpoint, Group, GroupName, TenantId, Timestamp, Transition,
+    GateEndpoint, Group, GroupName, Login, Session, Signature, TenantId, Timestamp, Transition,
 };
 use uuid::Uuid;
 
-use crate::{AdvisoryImport, BundleFloor, Lease, PendingLimits};
+use crate::{AdvisoryImport, BundleFloor, Lease, PendingLimits, SessionsEnd};
 
 /// The tenant under whose log stands what belongs to no tenant: the server's own life.
 pub const SYSTEM: &str = "system";
@@ -133,6 +133,21 @@ pub enum Write {
     },
     /// A gate is made, or revoked when it carries a time for that.
     GateEndpoint(Box<GateEndpoint>),
+    /// By what a person logs in, in place of the revision before.
+    Login {
+        /// As it is now.
+        login: Box<Login>,
+        /// The entry's type: `login.invited`, `login.enrolled`, `login.passed`, `login.failed`, …
+        event: &'static str,
+    },
+    /// A session begins, or somebody signed in it. No entry: that of the login or the signature says so.
+    Session(Box<Session>),
+    /// Sessions end. No entry: what ends them has one.
+    SessionsEnd(SessionsEnd),
+    /// A challenge was answered: nobody will answer it again. No entry.
+    CeremonyUsed(String),
+    /// A person signed. Its entry holds digests and ids.
+    Signature(Box<Signature>),
     /// Policies or a plugin answered.
     Decision(Box<Decision>),
     /// A part of an import of advisories. Its entry says what became of it.
@@ -181,7 +196,10 @@ impl Write {
             Write::Done { .. }
             | Write::LiveKeys { .. }
             | Write::BundleFloor(_)
-            | Write::ApplicationFloor { .. } => 0,
+            | Write::ApplicationFloor { .. }
+            | Write::Session(_)
+            | Write::SessionsEnd(_)
+            | Write::CeremonyUsed(_) => 0,
             Write::Assignment(_)
             | Write::Device { .. }
             | Write::Group(_)
@@ -191,6 +209,8 @@ impl Write {
             | Write::Credential(_)
             | Write::AccessRequest { .. }
             | Write::GateEndpoint(_)
+            | Write::Login { .. }
+            | Write::Signature(_)
             | Write::Decision(_)
             | Write::Advisories(_)
             | Write::Note(_) => 1,

@@ -222,6 +222,30 @@ impl PreparedWrite {
                 let kind = if gate.revoked_at.is_some() { "gate.revoked" } else { "gate.created" };
                 vec![row(kind, "gate", gate.id.as_str(), &**gate, &gate.shown())?]
             }
+            // What it is made of is secret: the entry has its digest, and says what is no secret.
+            Write::Login { login, event } => {
+                prepared.body = serde_json::to_string(login)?;
+                let shown = serde_json::json!({
+                    "account": login.account, "failures": login.failures, "locked_until": login.locked_until,
+                    "passkeys": login.passkeys.len(), "revision": login.revision,
+                });
+                vec![row(event, "login", login.account.as_str(), &**login, &shown)?]
+            }
+            Write::Session(session) => {
+                prepared.body = serde_json::to_string(session)?;
+                Vec::new()
+            }
+            Write::Signature(signature) => {
+                prepared.body = serde_json::to_string(signature)?;
+                let made = row(
+                    "signature.made",
+                    "signature",
+                    signature.id.as_str(),
+                    &**signature,
+                    &signature.shown(),
+                )?;
+                vec![Happening { object_digest: Some(signature.envelope_digest()), ..made }]
+            }
             Write::Decision(decision) => {
                 prepared.body = serde_json::to_string(decision)?;
                 vec![of_decision(decision, Digest::of(&prepared.body))]
@@ -237,6 +261,8 @@ impl PreparedWrite {
             | Write::LiveKeys { .. }
             | Write::Done { .. }
             | Write::BundleFloor(_)
+            | Write::SessionsEnd(_)
+            | Write::CeremonyUsed(_)
             | Write::ApplicationFloor { .. } => Vec::new(),
         };
         for happening in happenings {
@@ -267,10 +293,15 @@ fn check_tenant(write: &Write, log: &str) -> Result<(), StoreError> {
         Write::Credential(credential) => &credential.tenant,
         Write::AccessRequest { request, .. } => &request.tenant,
         Write::GateEndpoint(gate) => &gate.tenant,
+        Write::Login { login, .. } => &login.tenant,
+        Write::Session(session) => &session.tenant,
+        Write::SessionsEnd(end) => &end.tenant,
+        Write::Signature(signature) => &signature.tenant,
         Write::Decision(decision) => &decision.tenant,
         Write::Advisories(import) => &import.tenant,
         Write::ApplicationFloor { tenant, .. } | Write::LiveKeys { tenant, .. } => tenant,
-        Write::Note(_) | Write::Done { .. } | Write::BundleFloor(_) => return Ok(()),
+        // A challenge may be of somebody who has yet to say where they belong.
+        Write::Note(_) | Write::Done { .. } | Write::BundleFloor(_) | Write::CeremonyUsed(_) => return Ok(()),
     };
     if tenant.as_str() == log {
         return Ok(());
@@ -290,12 +321,12 @@ fn of_event(change: &str, digest: Digest, event: &Event) -> Result<Happening, St
 }
 
 /// A row as it is now; its payload leaves secrets out.
-fn row<T: Serialize>(
+fn row<T: Serialize, S: Serialize>(
     kind: &'static str,
     object_kind: &'static str,
     id: &str,
     whole: &T,
-    shown: &T,
+    shown: &S,
 ) -> Result<Happening, StoreError> {
     Ok(Happening {
         kind,

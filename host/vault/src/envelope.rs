@@ -180,13 +180,13 @@ impl Envelope {
         }
     }
 
-    fn payload_bytes(&self) -> Result<Vec<u8>, EnvelopeError> {
+    pub(crate) fn payload_bytes(&self) -> Result<Vec<u8>, EnvelopeError> {
         base64_either(&self.payload)
             .ok_or_else(|| EnvelopeError::Malformed { reason: "its payload is not base64".to_owned() })
     }
 
     /// DSSE's pre-authentication encoding.
-    fn signed_bytes(&self) -> Result<Vec<u8>, EnvelopeError> {
+    pub(crate) fn signed_bytes(&self) -> Result<Vec<u8>, EnvelopeError> {
         let payload = self.payload_bytes()?;
         let kind = &self.payload_type;
         let mut bytes = format!("DSSEv1 {} {kind} {} ", kind.len(), payload.len()).into_bytes();

@@ -2,7 +2,8 @@
 //!
 //! Three nouns for artifacts: a [`Vault`] keeps content encrypted at an address that begins with its plain SHA-256; a
 //! [`signature::TrustStore`] says whose signatures count and [`signature::verify`] says what came of one; a [`SigningKey`] makes them.
-//! Plugins are vouched for in an [`envelope`] instead. What a person proves themselves with is in [`login`].
+//! Plugins are vouched for in an [`envelope`] instead. What a person proves themselves with is in [`login`], and
+//! what they sign in [`esig`].
 //!
 //! **Invariant:** plain content is never written anywhere, and no content becomes visible before its size and
 //! digest are what was announced. **Invariant:** nothing outside this crate sees a cipher, a key or an object
@@ -10,6 +11,7 @@
 
 mod content;
 pub mod envelope;
+pub mod esig;
 mod kek;
 pub mod login;
 mod pem;

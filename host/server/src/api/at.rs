@@ -8,7 +8,7 @@ use axum::{
 };
 use interlock_domain::{
     AccessRequestId, AccountId, ArtifactId, ChangeId, DecisionId, DeviceId, Digest, Environment, GateName,
-    GroupName, KeyId,
+    GroupName, KeyId, SessionId, SignatureId,
 };
 
 use crate::problem::Problem;
@@ -29,7 +29,7 @@ macro_rules! nouns {
 
 nouns!(
     AccessRequestId: "access request", GateName: "gate", AccountId: "account", ArtifactId: "artifact", ChangeId: "change", DecisionId: "decision", DeviceId: "device", GroupName: "group",
-    Environment: "environment", KeyId: "key", Digest: "plugin"
+    Environment: "environment", KeyId: "key", SessionId: "session", SignatureId: "signature", Digest: "plugin"
 );
 
 impl<T: Noun, S: Send + Sync> FromRequestParts<S> for At<T> {

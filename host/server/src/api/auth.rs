@@ -4,6 +4,7 @@
 //! in its signature which scope it needs.
 
 mod key;
+pub(crate) mod session;
 
 use std::{marker::PhantomData, sync::Arc};
 
@@ -11,11 +12,11 @@ use axum::{
     extract::{
         FromRequestParts, MatchedPath, RawPathParams, Request, State, rejection::RawPathParamsRejection,
     },
-    http::{HeaderMap, request::Parts},
+    http::{HeaderMap, Method, header, request::Parts},
     middleware::Next,
     response::Response,
 };
-use interlock_domain::{Actor, Scope, Timestamp};
+use interlock_domain::{Actor, Scope, Session, Timestamp};
 use tracing::Span;
 
 use crate::{
@@ -30,11 +31,15 @@ use crate::{
 pub(crate) struct Known {
     pub(crate) actor: Arc<Actor>,
     scopes: Arc<[Scope]>,
+    /// Of a person who logged in.
+    pub(crate) session: Option<Arc<Session>>,
+    /// The token that goes with it.
+    pub(crate) csrf: Option<Arc<str>>,
 }
 
 impl Known {
     fn new(actor: Actor, scopes: Vec<Scope>) -> Self {
-        Self { actor: Arc::new(actor), scopes: scopes.into() }
+        Self { actor: Arc::new(actor), scopes: scopes.into(), session: None, csrf: None }
     }
 }
 
@@ -42,18 +47,26 @@ impl Known {
 /// What it finds says in [`Actor::auth`] which way it was.
 enum Shown<'a> {
     Key(key::Shown<'a>),
+    Session(session::Shown<'a>),
 }
 
 impl<'a> Shown<'a> {
     /// What stands in these headers. Exactly one way counts: what is ambiguous is refused.
-    fn of(headers: &'a HeaderMap) -> Result<Self, Problem> {
-        Ok(Shown::Key(key::shown(headers)?))
+    fn of(app: &App, method: &'a Method, headers: &'a HeaderMap) -> Result<Self, Problem> {
+        match session::shown(app, method, headers)? {
+            Some(_) if headers.contains_key(header::AUTHORIZATION) => {
+                Err(refused("there is a session's cookie and an `Authorization` header; send one of them"))
+            }
+            Some(shown) => Ok(Shown::Session(shown)),
+            None => Ok(Shown::Key(key::shown(headers)?)),
+        }
     }
 
     /// Whose it is.
     async fn known(self, app: &App, peer: Peer) -> Result<Known, Problem> {
         match self {
             Shown::Key(shown) => shown.known(app, peer).await,
+            Shown::Session(shown) => shown.known(app).await,
         }
     }
 
@@ -61,6 +74,7 @@ impl<'a> Shown<'a> {
     fn worked(&self, app: &App) -> bool {
         match self {
             Shown::Key(shown) => shown.worked(app),
+            Shown::Session(shown) => shown.worked(app),
         }
     }
 }
@@ -72,9 +86,9 @@ fn refused(detail: &str) -> Problem {
 
 /// Who sent this. Who proves nothing uses up what their address may; then only what worked lately is still looked at, so
 /// that somebody who guesses costs nothing and shuts out nobody beside them.
-async fn prove(app: &App, peer: Peer, headers: &HeaderMap) -> Result<Known, Problem> {
+async fn prove(app: &App, peer: Peer, method: &Method, headers: &HeaderMap) -> Result<Known, Problem> {
     let now = app.clock.now();
-    let shown = match Shown::of(headers) {
+    let shown = match Shown::of(app, method, headers) {
         Ok(shown) => shown,
         Err(problem) => return Err(strange(app, peer, now, problem)),
     };
@@ -105,7 +119,7 @@ pub(crate) async fn authenticate(
     next: Next,
 ) -> Result<Response, Problem> {
     // Nothing that borrows the headers outlives this line.
-    let known = prove(&app, peer, request.headers()).await?;
+    let known = prove(&app, peer, request.method(), request.headers()).await?;
     // A path that is not UTF-8 names nothing.
     let params = params.map_err(|_| Problem::not_found("path", request.uri().path()))?;
     let tenant =
@@ -171,6 +185,38 @@ impl<N: Needs, S: Sync> FromRequestParts<S> for Caller<N> {
             return Err(FlowError::OutOfScope { scope: name(N::SCOPE) }.into());
         }
         Ok(Self { actor: known.actor.clone(), needs: PhantomData })
+    }
+}
+
+/// Whoever proves who they are, of whichever tenant.
+pub(crate) struct Anybody(pub(crate) Known);
+
+impl FromRequestParts<Arc<App>> for Anybody {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
+        let peer = Peer::found(&parts.extensions);
+        let known = prove(app, peer, &parts.method, &parts.headers).await?;
+        peer.admit(app, &known.actor.tenant)?;
+        Ok(Self(known))
+    }
+}
+
+/// A person who logged in. Keys and programs never sign.
+pub(crate) struct InPerson {
+    pub(crate) actor: Arc<Actor>,
+    pub(crate) session: Arc<Session>,
+}
+
+impl<S: Sync> FromRequestParts<S> for InPerson {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let Some(known) = parts.extensions.get::<Known>() else {
+            return Err(Problem::internal(&"a route is not behind authentication"));
+        };
+        let session = known.session.clone().ok_or(FlowError::OnlyInPerson)?;
+        Ok(Self { actor: known.actor.clone(), session })
     }
 }
 

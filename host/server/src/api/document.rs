@@ -4,12 +4,12 @@ use serde_json::{Map, Value, json};
 use utoipa::PartialSchema as _;
 use utoipa_axum::router::OpenApiRouter;
 
-use super::{TENANT, idempotency, v1};
+use super::{TENANT, auth, idempotency, open, v1};
 use crate::{gates::document, problem};
 
 /// The document.
 pub fn document() -> Value {
-    let (_, from_handlers) = OpenApiRouter::new().nest(TENANT, v1()).split_for_parts();
+    let (_, from_handlers) = OpenApiRouter::new().nest(TENANT, v1()).merge(open()).split_for_parts();
     let mut document = serde_json::to_value(from_handlers).unwrap_or_default();
     for (path, method, operation) in document::paths() {
         document["paths"][format!("{TENANT}{path}")][method] = operation;
@@ -24,10 +24,17 @@ pub fn document() -> Value {
     document["tags"] = tags();
     let components = &mut document["components"];
     components["schemas"]["Problem"] = serde_json::to_value(problem::Wire::schema()).unwrap_or_default();
-    components["securitySchemes"] = json!({ "key": {
-        "type": "http", "scheme": "bearer", "bearerFormat": "ilk_ID_SECRET",
-        "description": "An API key. What it is for (`read`, `write`, `admin`) stands by each operation.",
-    } });
+    components["securitySchemes"] = json!({
+        "key": {
+            "type": "http", "scheme": "bearer", "bearerFormat": "ilk_ID_SECRET",
+            "description": "An API key. What it is for (`read`, `write`, `admin`) stands by each operation.",
+        },
+        "session": {
+            "type": "apiKey", "in": "cookie", "name": auth::session::SECURE,
+            "description": "The session of a person who logged in. It works wherever a key does; whatever changes something \
+                            carries `X-CSRF-Token` too. Signing takes a session.",
+        },
+    });
     components["responses"] = json!({ "Problem": {
         "description": "What went wrong (RFC 9457)",
         "content": { problem::MEDIA_TYPE: { "schema": { "$ref": "#/components/schemas/Problem" } } },
@@ -63,6 +70,8 @@ fn tags() -> Value {
         tag("advisories", "What is known of the weaknesses of packages, for gates that ask"),
         tag("devices", "The registry, and groups in it"),
         tag("keys", "API keys and the accounts behind them"),
+        tag("login", "Persons: invitations, passwords, codes, passkeys, sessions"),
+        tag("signatures", "Electronic signatures (21 CFR Part 11), given with an approval or a rejection"),
         tag("decisions", "Every recorded answer of policies and plugins; each can be made again"),
         tag("gates", "Gates that other engines ask: Flagger, Argo Rollouts, Kayenta, Kubernetes"),
         tag("ledger", "The append-only record of everything"),
@@ -75,9 +84,11 @@ fn tags() -> Value {
 /// Adds to a path what holds for all of them.
 fn completed(path: String, mut item: Value) -> (String, Value) {
     let parameter = |name: &str| json!({ "$ref": format!("#/components/parameters/{name}") });
-    item["parameters"] = json!([parameter("tenant")]);
-    let question = path.contains(document::BELOW)
-        || idempotency::QUESTIONS.iter().any(|question| path.ends_with(question));
+    let in_tenant = path.starts_with(TENANT);
+    if in_tenant {
+        item["parameters"] = json!([parameter("tenant")]);
+    }
+    let question = path.contains(document::BELOW) || idempotency::needs_no_key(&path);
     for (method, operation) in item.as_object_mut().into_iter().flatten() {
         let mut more = Vec::new();
         match method.as_str() {
@@ -86,8 +97,9 @@ fn completed(path: String, mut item: Value) -> (String, Value) {
             "get" | "put" | "patch" | "delete" => {}
             _ => continue,
         }
-        let on_revision =
-            (path.contains("/changes/{id}") || path.contains("/devices/{id}")) && method != "get";
+        let on_revision = !question
+            && (path.contains("/changes/{id}") || path.contains("/devices/{id}"))
+            && method != "get";
         if on_revision {
             more.push(parameter("if-match"));
         }

@@ -38,6 +38,9 @@ const ANSWER_BYTES_MAX: usize = 64 << 20;
 const KEPT: [HeaderName; 3] = [header::CONTENT_TYPE, header::LOCATION, header::ETAG];
 /// Questions that are POSTs because they cost something. They change nothing, so they may be repeated freely.
 pub(crate) const QUESTIONS: [&str; 2] = ["/decisions/{id}/replay", "/ledger/verify"];
+/// What a challenge makes sure of by itself, and whose body is too secret to be kept even as a digest: each challenge counts
+/// once. A challenge that nobody answers is nothing.
+const BY_CHALLENGE: [&str; 2] = ["/changes/{id}/signatures/intent", "/changes/{id}/signatures"];
 /// What is kept under its digest is the same however often it is sent, and too large to be held here.
 const BY_DIGEST: &str = "/tenants/{tenant}/plugins";
 
@@ -52,6 +55,12 @@ struct Answer {
     body: String,
 }
 
+/// Whether a POST to this route needs no key.
+pub(crate) fn needs_no_key(route: &str) -> bool {
+    let repeatable = QUESTIONS.iter().chain(&BY_CHALLENGE);
+    repeatable.into_iter().any(|end| route.ends_with(end)) || !route.contains("/tenants/{tenant}")
+}
+
 /// Does a request once.
 pub(crate) async fn once(
     State(app): State<Arc<App>>,
@@ -60,10 +69,7 @@ pub(crate) async fn once(
     request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
-    let as_often_as_you_like = |end: &str| route.as_str().ends_with(end);
-    if request.method() != Method::POST
-        || QUESTIONS.into_iter().any(as_often_as_you_like)
-        || as_often_as_you_like(BY_DIGEST)
+    if request.method() != Method::POST || needs_no_key(route.as_str()) || route.as_str().ends_with(BY_DIGEST)
     {
         return Ok(next.run(request).await);
     }

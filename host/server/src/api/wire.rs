@@ -8,6 +8,7 @@ mod access;
 mod advisory;
 pub(crate) mod change;
 pub(crate) mod decision;
+pub(crate) mod login;
 mod registry;
 pub(crate) mod rollout;
 mod roster;

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     ask::{may_read, permit},
     change::tenant,
+    login::end_all,
 };
 use crate::{App, FlowError, bus::Note};
 
@@ -78,6 +79,13 @@ async fn alter(
     // Also when it begins to act again: a key may have been made in the moment in which it ended.
     let acts_otherwise = account.active != from.active;
     writes.push(Write::Account { account: Box::new(account.clone()), from: Some(Box::new(from)) });
+    // Whoever is logged in does so with what they are.
+    writes.push(end_all(&account));
+    if !account.active
+        && let Some(login) = app.store.login(&who.tenant, id).await?
+    {
+        writes.push(Write::Login { login: Box::new(login.ended(now)), event: "login.ended" });
+    }
     let known = if acts_otherwise {
         end_keys(app, &account, now, &mut writes).await?
     } else {

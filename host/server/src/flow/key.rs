@@ -19,6 +19,7 @@ use super::{
     ask::{may_read, permit},
     change::tenant,
     device::token_hash,
+    login::end_all,
 };
 use crate::{App, FlowError, bus::Note};
 
@@ -160,6 +161,7 @@ async fn prepare(
     let most = app.config.identity.keys_live_max;
     if request.reset {
         ended = end_keys(app, &account, now, &mut writes).await?;
+        writes.push(end_all(&account));
     } else {
         let live = app.store.live_credentials(tenant, &account.id).await?;
         let live: Vec<&str> = live.iter().filter(|key| key.is_live(now)).map(|key| key.id.as_str()).collect();

@@ -18,6 +18,12 @@ impl From<FlowError> for Problem {
                 .with("policies", json!(determining))
                 .with("decision", decision.to_string()),
             FlowError::OutOfScope { scope } => Problem::new(Kind::OutOfScope, detail).with("missing", scope),
+            FlowError::LoginRefused => Problem::new(Kind::LoginRefused, detail),
+            FlowError::InvitationRefused => Problem::new(Kind::InvitationRefused, detail),
+            FlowError::OnlyInPerson => Problem::new(Kind::OnlyInPerson, detail),
+            FlowError::FullSignatureRequired => Problem::new(Kind::FullSignatureRequired, detail),
+            FlowError::SignatureRefused => Problem::new(Kind::SignatureRefused, detail),
+            FlowError::Outdated { .. } => Problem::new(Kind::Conflict, detail),
             FlowError::Refused(refusal) => refusal.into(),
             FlowError::Invalid { field, .. } => Problem::invalid(field, detail),
             FlowError::Busy(_) => Problem::new(Kind::Busy, detail),

@@ -71,6 +71,22 @@ kinds! {
     RateLimited = 429 "rate-limited", "Too often",
         "`limit` says what is counted; `RateLimit` says how much is left, and `Retry-After` when there is more. Nothing was \
          done.";
+    LoginRefused = 401 "login-refused", "You cannot log in with this",
+        "The answer is the same whatever is wrong: the name, the password, the code, or the account. After some failures in a \
+         row nothing is tried for a while.";
+    InvitationRefused = 401 "invitation-refused", "The invitation does not work",
+        "It is none, was followed already, or is over. An administrator makes a new one: POST …/accounts/{id}/enrolment.";
+    CrossSite = 403 "cross-site", "This did not come from our own page",
+        "With a session's cookie, whatever changes something carries `X-CSRF-Token`, as the login answered it and `GET /v1/me` \
+         does, and comes from a page of this server.";
+    OnlyInPerson = 403 "only-in-person", "Only a person who is logged in signs",
+        "API keys, programs and links never sign. Log in and sign in that session.";
+    FullSignatureRequired = 401 "full-signature-required", "This signature takes two components",
+        "The first signature of a session takes a passkey, or the password and a code; so does one after a pause, from another \
+         address, or after some hours. What is signed is still waiting: send it again with both.";
+    SignatureRefused = 401 "signature-refused", "This does not prove who signs",
+        "The passkey, password or code does not fit, was used before, or what was to be signed is over. Begin again with \
+         `POST …/signatures/intent`. After three failures in a row the login is locked.";
     OutOfScope = 403 "out-of-scope", "The key is not for this",
         "A key is for reading, writing or administration, whatever its account may do. `missing` names the scope.";
     Denied = 403 "denied", "The policies say no",

@@ -49,7 +49,7 @@ pub(super) struct Recorded {
     columns: Vec<Option<String>>,
 }
 
-pub(super) static TABLES: [Table; 10] = [
+pub(super) static TABLES: [Table; 12] = [
     Table {
         object: "change",
         name: "changes",
@@ -140,6 +140,33 @@ pub(super) static TABLES: [Table; 10] = [
             // A key acts for the account that this column names.
             Column { name: "account", sql: "r.account", says: |b, _| word(b, "/account") },
             Column { name: "revoked_ms", sql: "r.revoked_ms", says: |b, _| revoked(b) },
+        ],
+    },
+    Table {
+        object: "login",
+        name: "logins",
+        id: "account",
+        of_tenant: false,
+        kinds: ["login.%"; 2],
+        exact: false,
+        columns: &[
+            TENANT,
+            // Whoever types this name logs in to the account.
+            Column { name: "name", sql: "r.name", says: |b, _| word(b, "/name") },
+            Column { name: "revision", sql: "r.revision", says: |b, _| word(b, "/revision") },
+        ],
+    },
+    Table {
+        object: "signature",
+        name: "signatures",
+        id: "id",
+        of_tenant: false,
+        kinds: ["signature.made"; 2],
+        exact: false,
+        columns: &[
+            TENANT,
+            Column { name: "change_id", sql: "r.change_id", says: |b, _| word(b, "/change") },
+            Column { name: "person", sql: "r.person", says: |b, _| word(b, "/person") },
         ],
     },
     Table {

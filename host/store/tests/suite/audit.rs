@@ -3,7 +3,8 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use interlock_domain::{
-    AccountId, Action, Change, Credential, Facts, Group, KeyId, Resource, Scope, State, Task, Timestamp,
+    AccountId, Action, Change, Credential, Facts, Group, KeyId, Login, Resource, Scope, Signature, State,
+    Task, Timestamp,
 };
 use interlock_ledger::{Remembered, Verdict};
 use interlock_store::{Audit, Note, Store, StoreError, Write, testing};
@@ -85,6 +86,8 @@ async fn hospital(world: &World) -> Change {
         crate::access::asked(crate::access::request(1, "alice")),
         Write::GateEndpoint(Box::new(crate::access::gate(1, "shop"))),
         Write::Decision(Box::new(decision)),
+        Write::Login { login: Box::new(invited()), event: "login.invited" },
+        Write::Signature(Box::new(signature())),
     ];
     world.commit(writes).await.unwrap();
     world.push("2.0").await;
@@ -94,14 +97,40 @@ async fn hospital(world: &World) -> Change {
     change
 }
 
+/// Somebody who was invited to log in.
+fn invited() -> Login {
+    let enrolment = interlock_domain::Enrolment {
+        code_sha256: "00".to_owned(),
+        by: interlock_domain::PersonId::new(Uuid::from_u128(2)),
+        expires_at: at(1_000_000),
+    };
+    Login::none(&account("Ana", 1), at(0)).invited(enrolment, at(0))
+}
+
+fn signature() -> Signature {
+    Signature {
+        id: interlock_domain::SignatureId::new(Uuid::from_u128(8)),
+        tenant: mercy(),
+        change: interlock_domain::ChangeId::new(Uuid::from_u128(9)),
+        person: interlock_domain::PersonId::new(Uuid::from_u128(2)),
+        digest: interlock_domain::Digest::of("manifest"),
+        meaning: interlock_domain::Meaning::Approval,
+        binding: interlock_domain::SignatureBinding::Server,
+        signed_at: at(0),
+        envelope: "{}".to_owned(),
+    }
+}
+
 /// The table, what its row is called, and the type of the entry that last recorded it.
-const TABLES: [(&str, &str, &str); 10] = [
+const TABLES: [(&str, &str, &str); 12] = [
     ("changes", "change", "change.admitted"),
     ("devices", "device", "device.registered"),
     ("groups", "group", "group.created"),
     ("artifacts", "artifact", "artifact.pushed"),
     ("accounts", "account", "account.written"),
     ("credentials", "key", "key.created"),
+    ("logins", "login", "login.invited"),
+    ("signatures", "signature", "signature.made"),
     ("rosters", "roster", "roster.written"),
     ("access_requests", "access_request", "access.requested"),
     ("gate_endpoints", "gate", "gate.created"),
@@ -129,7 +158,7 @@ async fn what_nobody_touched_is_sound(world: World) {
         (audit.report.verdict(), audit.report.entries, audit.report.root),
         (Verdict::Sound, head.size, head.root)
     );
-    assert_eq!((audit.rows_compared, audit.changes_rebuilt, audit.checkpoint), (10, 1, head.checkpoint));
+    assert_eq!((audit.rows_compared, audit.changes_rebuilt, audit.checkpoint), (12, 1, head.checkpoint));
     assert_eq!(steps.len(), 1 + TABLES.len(), "{steps:?}");
 }
 
@@ -224,6 +253,8 @@ fn removed(table: &str) -> &'static str {
         "artifacts" => "DELETE FROM artifacts",
         "accounts" => "DELETE FROM accounts",
         "credentials" => "DELETE FROM credentials",
+        "logins" => "DELETE FROM logins",
+        "signatures" => "DELETE FROM signatures",
         "rosters" => "DELETE FROM rosters",
         "access_requests" => "DELETE FROM access_requests",
         "gate_endpoints" => "DELETE FROM gate_endpoints",
@@ -248,6 +279,8 @@ fn set_aside(table: &str) -> (&'static str, &'static str) {
         "artifacts" => aside!("artifacts"),
         "accounts" => aside!("accounts"),
         "credentials" => aside!("credentials"),
+        "logins" => aside!("logins"),
+        "signatures" => aside!("signatures"),
         "rosters" => aside!("rosters"),
         "access_requests" => aside!("access_requests"),
         "gate_endpoints" => aside!("gate_endpoints"),
@@ -276,6 +309,14 @@ async fn a_row_that_no_entry_names_is_found_in_every_table(world: World) {
         (
             "INSERT INTO credentials SELECT 'key_x', tenant, account, revoked_ms, body FROM credentials",
             "DELETE FROM credentials WHERE id = 'key_x'",
+        ),
+        (
+            "INSERT INTO logins SELECT 'acc_x', tenant, 'x', revision, body FROM logins",
+            "DELETE FROM logins WHERE account = 'acc_x'",
+        ),
+        (
+            "INSERT INTO signatures SELECT 'sig_x', tenant, change_id, person, body FROM signatures",
+            "DELETE FROM signatures WHERE id = 'sig_x'",
         ),
         (
             "INSERT INTO rosters SELECT tenant, 'x', revision, change_id, body FROM rosters",
@@ -310,6 +351,8 @@ async fn an_altered_row_is_found_in_every_table(world: World) {
         "UPDATE artifacts SET body = replace(body, '\"size_bytes\":3', '\"size_bytes\":4')",
         "UPDATE accounts SET body = replace(body, '\"active\":true', '\"active\":false')",
         "UPDATE credentials SET body = replace(body, '\"secret_sha256\":\"00\"', '\"secret_sha256\":\"01\"')",
+        "UPDATE logins SET body = replace(body, '\"failures\":0', '\"failures\":1')",
+        "UPDATE signatures SET body = replace(body, '\"envelope\":\"{}\"', '\"envelope\":\"{ }\"')",
         "UPDATE rosters SET body = replace(body, '\"mode\":\"enforce\"', '\"mode\":\"monitor\"')",
         "UPDATE access_requests SET body = replace(body, '\"salt\":\"ab\"', '\"salt\":\"cd\"')",
         "UPDATE gate_endpoints SET body = replace(body, '\"secret_sha256\":\"00\"', '\"secret_sha256\":\"01\"')",
@@ -392,6 +435,10 @@ async fn an_altered_column_is_found_in_every_table(world: World) {
         ("gate_endpoints", "gate", "gate.created", "name", "UPDATE gate_endpoints SET name = 'x'"),
         ("gate_endpoints", "gate", "gate.created", "revoked_ms", "UPDATE gate_endpoints SET revoked_ms = 9"),
         ("gate_endpoints", "gate", "gate.created", "tenant", "UPDATE gate_endpoints SET tenant = 'grace'"),
+        ("logins", "login", "login.invited", "name", "UPDATE logins SET name = 'x'"),
+        ("logins", "login", "login.invited", "revision", "UPDATE logins SET revision = 9"),
+        ("signatures", "signature", "signature.made", "change_id", "UPDATE signatures SET change_id = 'x'"),
+        ("signatures", "signature", "signature.made", "person", "UPDATE signatures SET person = 'x'"),
         ("credentials", "key", "key.created", "account", "UPDATE credentials SET account = 'acc_x'"),
         ("credentials", "key", "key.created", "revoked_ms", "UPDATE credentials SET revoked_ms = 1"),
         ("credentials", "key", "key.created", "tenant", "UPDATE credentials SET tenant = 'grace'"),

@@ -8,6 +8,7 @@ mod audit;
 mod commits;
 mod fixture;
 mod ledger;
+mod logins;
 mod migrations;
 mod places;
 mod reads;

@@ -1,0 +1,174 @@
+//! Logging in and out. Before somebody is known, and so outside any tenant's resources.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::State,
+    http::{HeaderName, HeaderValue, StatusCode, header},
+    response::IntoResponse,
+};
+use interlock_domain::{AccountId, Session, SessionId};
+
+use super::{
+    at::At,
+    auth::{Admin, Anybody, Caller, Read, Write, session},
+    payload::Payload,
+    wire,
+};
+use crate::{
+    App,
+    flow::{
+        enrolment::{self, EnrolmentDone, EnrolmentOffer, EnrolmentRequest, Invitation, InvitationCode},
+        login::{self, LoggedIn, LoginRequest, PasskeyChallenge, PasskeyLogin},
+    },
+    limits::Class,
+    peer::Peer,
+    problem::Problem,
+};
+
+/// Log in with password and a second factor
+///
+/// The answer sets the session's cookie and holds the token that goes into `X-CSRF-Token` of whatever changes something. Whoever
+/// cannot log in gets one answer, whatever is wrong.
+#[utoipa::path(post, path = "/v1/login", tag = "login", request_body = LoginRequest,
+    responses((status = 200, description = "A new session", body = wire::login::LoggedIn)))]
+pub(super) async fn with_password(
+    State(app): State<Arc<App>>,
+    peer: Peer,
+    Payload(request): Payload<LoginRequest>,
+) -> Result<impl IntoResponse, Problem> {
+    admit(&app, peer)?;
+    Ok(welcome(&app, login::with_password(&app, request, &peer.to_string()).await?))
+}
+
+/// Ask for a challenge to log in with a passkey
+#[utoipa::path(post, path = "/v1/login/challenge", tag = "login",
+    responses((status = 200, description = "What the authenticator signs", body = PasskeyChallenge)))]
+pub(super) async fn challenge(
+    State(app): State<Arc<App>>,
+    peer: Peer,
+) -> Result<Json<PasskeyChallenge>, Problem> {
+    admit(&app, peer)?;
+    Ok(Json(login::challenge(&app).await?))
+}
+
+/// Log in with a passkey
+#[utoipa::path(post, path = "/v1/login/passkey", tag = "login", request_body = PasskeyLogin,
+    responses((status = 200, description = "A new session", body = wire::login::LoggedIn)))]
+pub(super) async fn with_passkey(
+    State(app): State<Arc<App>>,
+    peer: Peer,
+    Payload(request): Payload<PasskeyLogin>,
+) -> Result<impl IntoResponse, Problem> {
+    admit(&app, peer)?;
+    Ok(welcome(&app, login::with_passkey(&app, request, &peer.to_string()).await?))
+}
+
+/// Whoever is not known yet is counted by address.
+fn admit(app: &App, peer: Peer) -> Result<(), Problem> {
+    app.limits.address(Class::Logins, peer.0, app.clock.now())?;
+    Ok(())
+}
+
+fn welcome(app: &App, logged_in: LoggedIn) -> impl IntoResponse + use<> {
+    let csrf = session::csrf(&logged_in.token);
+    let answer = wire::login::LoggedIn {
+        csrf_token: csrf,
+        session: logged_in.session.into(),
+        name: logged_in.account.name.clone(),
+        account: logged_in.account.into(),
+    };
+    ([(header::SET_COOKIE, session::cookie(app, &logged_in.token))], Json(answer))
+}
+
+/// Log out
+#[utoipa::path(post, path = "/v1/logout", tag = "login", security(("session" = [])),
+    responses((status = 204, description = "The session is over")))]
+pub(super) async fn out(
+    State(app): State<Arc<App>>,
+    caller: Anybody,
+) -> Result<(StatusCode, [(HeaderName, HeaderValue); 1]), Problem> {
+    if let Some(session) = &caller.0.session {
+        login::end(&app, &caller.0.actor, &session.id).await?;
+    }
+    Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, session::no_cookie(&app))]))
+}
+
+/// Show who asks
+#[utoipa::path(get, path = "/v1/me", tag = "login", security(("key" = ["read"]), ("session" = [])),
+    responses((status = 200, description = "Who it is, and in which session", body = wire::login::Me)))]
+pub(super) async fn me(caller: Anybody) -> Json<wire::login::Me> {
+    let known = caller.0;
+    Json(wire::login::Me {
+        csrf_token: known.csrf.as_deref().map(str::to_owned),
+        session: known.session.as_deref().cloned().map(Into::into),
+        actor: (*known.actor).clone(),
+    })
+}
+
+/// List one's own sessions
+#[utoipa::path(get, path = "/sessions", tag = "login", security(("key" = ["read"]), ("session" = [])),
+    responses((status = 200, description = "Those that last", body = wire::login::Sessions)))]
+pub(super) async fn sessions(
+    State(app): State<Arc<App>>,
+    caller: Caller<Read>,
+) -> Result<Json<wire::login::Sessions>, Problem> {
+    let found = login::sessions(&app, &caller.actor).await?;
+    Ok(Json(wire::login::Sessions { items: found.into_iter().map(Session::into).collect() }))
+}
+
+/// End one of one's own sessions
+#[utoipa::path(delete, path = "/sessions/{id}", tag = "login", security(("key" = ["write"]), ("session" = [])),
+    params(("id" = String, Path, description = "The session")),
+    responses((status = 204, description = "It is over")))]
+pub(super) async fn end(
+    State(app): State<Arc<App>>,
+    caller: Caller<Write>,
+    At(id): At<SessionId>,
+) -> Result<StatusCode, Problem> {
+    login::end(&app, &caller.actor, &id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Invite the person of an account to set by what they log in
+///
+/// What they logged in with before ends, and so do their sessions. An account with a role that takes two administrators waits for
+/// the second one, and for 24 hours when it was somebody's already.
+#[utoipa::path(post, path = "/accounts/{id}/enrolment", tag = "login", security(("key" = ["admin"])),
+    params(("id" = String, Path, description = "The account")),
+    responses((status = 201, description = "The invitation and, this once, its code", body = Invitation)))]
+pub(super) async fn invite(
+    State(app): State<Arc<App>>,
+    caller: Caller<Admin>,
+    At(id): At<AccountId>,
+) -> Result<impl IntoResponse, Problem> {
+    let invitation = enrolment::invite(&app, &caller.actor, &id).await?;
+    let shown = Invitation { code: String::new(), ..invitation.clone() };
+    let kept = super::idempotency::WithoutSecret(serde_json::to_vec(&shown).unwrap_or_default());
+    Ok((StatusCode::CREATED, axum::Extension(kept), Json(invitation)))
+}
+
+/// Follow an invitation: see what can be set
+#[utoipa::path(post, path = "/v1/enrolments", tag = "login", request_body = InvitationCode,
+    responses((status = 200, description = "What to set", body = EnrolmentOffer)))]
+pub(super) async fn enrol(
+    State(app): State<Arc<App>>,
+    peer: Peer,
+    Payload(request): Payload<InvitationCode>,
+) -> Result<Json<EnrolmentOffer>, Problem> {
+    admit(&app, peer)?;
+    Ok(Json(enrolment::begin(&app, request).await?))
+}
+
+/// Set by what to log in
+#[utoipa::path(post, path = "/v1/enrolments/complete", tag = "login", request_body = EnrolmentRequest,
+    responses((status = 200, description = "It is set", body = EnrolmentDone)))]
+pub(super) async fn enrolled(
+    State(app): State<Arc<App>>,
+    peer: Peer,
+    Payload(request): Payload<EnrolmentRequest>,
+) -> Result<Json<EnrolmentDone>, Problem> {
+    admit(&app, peer)?;
+    Ok(Json(enrolment::complete(&app, request).await?))
+}

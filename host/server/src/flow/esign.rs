@@ -1,0 +1,299 @@
+//! Electronic signatures (21 CFR Part 11): shown, then signed, in one session of one person.
+//!
+//! **Invariant:** a signature, the approval that it is given with, and the use of what proved the signer are one transaction.
+//! **Invariant:** what is signed is what was shown: when the text would be another by now, nothing is signed.
+
+mod prove;
+mod record;
+
+use interlock_domain::{
+    Action, Actor, Change, ChangeId, Command, Digest, Intent, Login, Meaning, Session, Signature,
+    SignatureId, SignedRecord, Timestamp, sentence, view,
+};
+use interlock_store::{StoreError, Write};
+use interlock_vault::login::passkey::Assertion;
+use serde::{Deserialize, Serialize};
+
+use self::{prove::Given, record::Sealing};
+use super::{
+    ask::{may_read, permit},
+    change::{TRIES, load},
+    login::{expires, keep},
+};
+use crate::{App, FlowError};
+
+/// Longest reason, in characters.
+const REASON_MAX: usize = 2_000;
+
+/// What somebody is about to sign.
+#[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct IntentRequest {
+    /// The digest that was read.
+    #[schema(value_type = String)]
+    pub digest: Digest,
+    /// `review`, `approval`, `responsibility` or `rejection`.
+    #[schema(value_type = String, example = "approval")]
+    pub meaning: Meaning,
+    /// Why.
+    pub reason: String,
+    /// The signer's time zone, for display: `Europe/Lisbon`.
+    #[serde(default)]
+    pub zone: Option<String>,
+}
+
+/// What is shown to whoever signs, and what a passkey signs.
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+pub struct IntentOffer {
+    /// What is signed, to the last field.
+    #[schema(value_type = Object)]
+    pub intent: Intent,
+    /// The text to show. Its SHA-256 is the intent's `view_sha256`.
+    pub view: String,
+    /// SHA-256 of the canonical JSON of the intent, base64url: the challenge for a passkey.
+    pub challenge: String,
+    /// The domain of the passkeys.
+    pub rp_id: String,
+    /// The signer's passkeys, base64url.
+    pub passkeys: Vec<String>,
+    /// Whether it takes two components: a passkey, or password and code.
+    pub two_components: bool,
+}
+
+/// What proves the signer: a passkey's answer to the challenge, or the password and, when it takes two, a code.
+#[derive(Clone, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SignRequest {
+    /// The intent's `sig_id`.
+    #[schema(value_type = String)]
+    pub sig_id: SignatureId,
+    /// A passkey's answer.
+    #[serde(default)]
+    #[schema(value_type = Option<Object>)]
+    pub passkey: Option<Assertion>,
+    /// The password.
+    #[serde(default)]
+    pub password: Option<String>,
+    /// The code that the authenticator app shows.
+    #[serde(default)]
+    pub code: Option<String>,
+}
+
+/// An intent that waits to be signed.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Waiting {
+    pub(super) intent: Intent,
+    pub(super) zone: Option<String>,
+}
+
+/// Who signs, and from where.
+#[derive(Debug, Clone, Copy)]
+pub struct Place<'a> {
+    /// The session.
+    pub session: &'a Session,
+    /// The address.
+    pub peer: &'a str,
+}
+
+/// Shows what somebody is about to sign.
+pub async fn intend(
+    app: &App,
+    who: &Actor,
+    place: Place<'_>,
+    id: &ChangeId,
+    request: IntentRequest,
+) -> Result<IntentOffer, FlowError> {
+    let now = app.clock.now();
+    let reason = checked_reason(&request.reason)?;
+    let zone = request.zone.map(checked_zone).transpose()?;
+    let change = load(app, &who.tenant, id).await?;
+    let sig_id = SignatureId::new(app.clock.uuid());
+    let command = command(request.digest, request.meaning, &sig_id);
+    // Whoever may not is told before they sign.
+    let (permit, _) = permit(app, who, command.action(), change.resource(), Some(id), now).await?;
+    change.decide(&command, who, &reason, &permit, now)?;
+    let signer = record::signer(who, &change);
+    let text = view(&change, &signer, request.meaning, &reason);
+    let intent = Intent {
+        v: 1,
+        origin: app.signer.verifying_key().name().to_owned(),
+        sig_id: sig_id.clone(),
+        signer,
+        meaning: request.meaning,
+        sentence: sentence(request.meaning).to_owned(),
+        reason,
+        record: SignedRecord {
+            kind: "change".to_owned(),
+            id: id.clone(),
+            version: change.revision,
+            digest: change.digest,
+        },
+        view_sha256: Digest::of(&text),
+        session_sha256: Digest::of(place.session.id.as_str()),
+        issued_at: now,
+        expires_at: expires(app, now),
+    };
+    let challenge = record::challenge(&intent)?;
+    let expires_at = intent.expires_at;
+    let waiting = Waiting { intent, zone };
+    keep(app, sig_id.as_str(), &waiting, expires_at, now).await?;
+    let login = app.store.login(&who.tenant, &who.account).await?;
+    let two_components = !place.session.signs_on(place.peer, app.config.login.sessions(), now);
+    Ok(IntentOffer {
+        intent: waiting.intent,
+        view: text,
+        challenge: super::token_text(challenge.as_bytes()),
+        rp_id: app.config.login.passkey_domain.clone(),
+        passkeys: login.map_or(Vec::new(), |login| login.passkeys.into_iter().map(|key| key.id).collect()),
+        two_components,
+    })
+}
+
+/// Signs what was shown, and approves or rejects the change with it.
+pub async fn sign(
+    app: &App,
+    who: &Actor,
+    place: Place<'_>,
+    id: &ChangeId,
+    request: SignRequest,
+) -> Result<Signature, FlowError> {
+    let now = app.clock.now();
+    let waiting: Option<Waiting> = app.store.ceremony(request.sig_id.as_str(), now).await.ok().flatten();
+    let waiting = waiting.filter(|waiting| {
+        let intent = &waiting.intent;
+        intent.record.id == *id
+            && intent.signer.account == who.account
+            && intent.session_sha256 == Digest::of(place.session.id.as_str())
+    });
+    let Some(login) = app.store.login(&who.tenant, &who.account).await? else {
+        return Err(FlowError::SignatureRefused);
+    };
+    let Some(waiting) = waiting else {
+        // Signed already: whoever sends it again because the answer was lost does no harm.
+        if app.store.signature(&who.tenant, &request.sig_id).await?.is_some() {
+            return Err(FlowError::SignatureRefused);
+        }
+        // Over, or somebody else's.
+        return prove::refuse(app, who, place, &login, now).await;
+    };
+    let complete = !place.session.signs_on(place.peer, app.config.login.sessions(), now);
+    if complete && request.passkey.is_none() && (request.password.is_none() || request.code.is_none()) {
+        return Err(FlowError::FullSignatureRequired);
+    }
+    let challenge = record::challenge(&waiting.intent)?;
+    let given = prove::given(app, &login, &request, &challenge, now).await?;
+    let mut current = login.clone();
+    for _ in 0..TRIES {
+        let proved = match current.proved(&given.proofs, complete, now) {
+            Ok(proved) if current.changed_at == login.changed_at => proved.signed(),
+            _ => return prove::refuse(app, who, place, &current, now).await,
+        };
+        let attempt = Attempt { place, id, waiting: &waiting, given: &given, proved, complete };
+        match commit(app, who, attempt, now).await {
+            Err(FlowError::Store(StoreError::Conflict { what: "challenge" | "session", .. })) => {
+                return Err(FlowError::SignatureRefused);
+            }
+            Err(FlowError::Store(StoreError::Conflict { what: "login of" | "change", .. })) => {
+                let again = app.store.login(&who.tenant, &who.account).await?;
+                current = again.ok_or(FlowError::SignatureRefused)?;
+            }
+            done => return done,
+        }
+    }
+    Err(StoreError::Busy.into())
+}
+
+/// A signature that is about to be given.
+struct Attempt<'a> {
+    place: Place<'a>,
+    id: &'a ChangeId,
+    waiting: &'a Waiting,
+    given: &'a Given,
+    proved: Login,
+    complete: bool,
+}
+
+async fn commit(
+    app: &App,
+    who: &Actor,
+    attempt: Attempt<'_>,
+    now: Timestamp,
+) -> Result<Signature, FlowError> {
+    let Attempt { place, id, waiting, given, proved, complete } = attempt;
+    let intent = &waiting.intent;
+    let change = load(app, &who.tenant, id).await?;
+    let command = command(intent.record.digest, intent.meaning, &intent.sig_id);
+    let (permit, decision) = permit(app, who, command.action(), change.resource(), Some(id), now).await?;
+    let transition = change.decide(&command, who, &intent.reason, &permit, now)?;
+    let signer = record::signer(who, &change);
+    if signer != intent.signer
+        || Digest::of(view(&change, &signer, intent.meaning, &intent.reason)) != intent.view_sha256
+    {
+        let detail = "what was shown is not what it is by now; look again and begin anew";
+        return Err(FlowError::Outdated { id: id.to_string(), detail });
+    }
+    let prior = app.store.signatures(&who.tenant, id).await?;
+    let sealing = Sealing { change: &change, waiting, given, complete, decision: &decision, prior: &prior };
+    let signature = record::seal(app, who, sealing, now)?;
+    let session = place.session.signed(place.peer, complete, now);
+    let writes = vec![
+        Write::Decision(Box::new(decision)),
+        Write::Change(Box::new(transition)),
+        Write::Signature(Box::new(signature.clone())),
+        Write::Login { login: Box::new(proved), event: "login.signed" },
+        Write::Session(Box::new(session)),
+        Write::CeremonyUsed(intent.sig_id.to_string()),
+    ];
+    app.commit(who, now, writes).await?;
+    metrics::counter!("signatures_total", "tenant" => who.tenant.to_string()).increment(1);
+    app.wake();
+    Ok(signature)
+}
+
+/// The signatures of a change, oldest first, each with whether the change was revised since.
+pub async fn list(app: &App, who: &Actor, id: &ChangeId) -> Result<Vec<(Signature, bool)>, FlowError> {
+    let change = load(app, &who.tenant, id).await?;
+    may_read(app, who, Action::ReadChange, change.resource()).await?;
+    let found = app.store.signatures(&who.tenant, id).await?;
+    Ok(found
+        .into_iter()
+        .map(|signature| {
+            let superseded = signature.is_superseded(&change);
+            (signature, superseded)
+        })
+        .collect())
+}
+
+/// A signature, for whoever may read its change.
+pub async fn show(app: &App, who: &Actor, id: &SignatureId) -> Result<Signature, FlowError> {
+    let not_found = || FlowError::NotFound { what: "signature", id: id.to_string() };
+    let signature = app.store.signature(&who.tenant, id).await?.ok_or_else(not_found)?;
+    let change: Change = load(app, &who.tenant, &signature.change).await?;
+    may_read(app, who, Action::ReadChange, change.resource()).await?;
+    Ok(signature)
+}
+
+fn command(digest: Digest, meaning: Meaning, signature: &SignatureId) -> Command {
+    match meaning {
+        Meaning::Rejection => Command::Reject { digest },
+        Meaning::Review | Meaning::Approval | Meaning::Responsibility => {
+            Command::Approve { digest, meaning, signature: Some(signature.clone()) }
+        }
+    }
+}
+
+fn checked_reason(reason: &str) -> Result<String, FlowError> {
+    let reason = reason.trim();
+    if reason.is_empty() || reason.chars().count() > REASON_MAX {
+        let detail = format!("a signature needs a reason of 1 to {REASON_MAX} characters");
+        return Err(FlowError::invalid("/reason", detail));
+    }
+    Ok(reason.to_owned())
+}
+
+fn checked_zone(zone: String) -> Result<String, FlowError> {
+    match jiff::tz::TimeZone::get(&zone) {
+        Ok(_) => Ok(zone),
+        Err(_) => Err(FlowError::invalid("/zone", "this is no time zone; give one such as `Europe/Lisbon`")),
+    }
+}
