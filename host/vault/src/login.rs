@@ -3,6 +3,8 @@
 
 pub mod passkey;
 mod password;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 mod totp;
 
 pub use password::{PasswordCost, PasswordError};

@@ -236,3 +236,7 @@ fn decoded(name: &'static str, text: &str) -> Result<Vec<u8>, PasskeyError> {
     }
     URL_SAFE_NO_PAD.decode(text.trim_end_matches('=')).map_err(|_| unreadable)
 }
+
+#[cfg(test)]
+#[path = "passkey_tests.rs"]
+mod tests;
