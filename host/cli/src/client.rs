@@ -3,10 +3,14 @@
 use std::time::Duration;
 
 use interlock_domain::TenantId;
-use reqwest::{Method, RequestBuilder, Response};
+use reqwest::{
+    Method, RequestBuilder, Response,
+    header::{self, HeaderMap},
+};
 use serde_json::Value;
 
 pub(crate) use crate::failure::Failure;
+use crate::login::Session;
 
 /// How to reach a server, and as whom.
 #[derive(Debug, Clone, clap::Args)]
@@ -39,25 +43,67 @@ pub(crate) struct Client {
     http: reqwest::Client,
     server: String,
     base: String,
-    key: String,
+    proof: Proof,
+}
+
+/// As whom a client asks.
+#[derive(Clone)]
+enum Proof {
+    Nobody,
+    Key(String),
+    Session(Session),
+}
+
+impl std::fmt::Debug for Proof {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Proof::Nobody => "nobody",
+            Proof::Key(_) => "a key",
+            Proof::Session(_) => "a session",
+        })
+    }
 }
 
 impl Connection {
-    /// A client, when there is a key.
+    /// The server, as it is called everywhere.
+    pub(crate) fn address(&self) -> String {
+        self.server.trim_end_matches('/').to_owned()
+    }
+
+    /// A client, when there is a key or somebody logged in.
     pub(crate) fn client(&self) -> Result<Client, Failure> {
-        let key = self.key.clone().ok_or_else(|| {
+        if let Some(key) = &self.key {
+            return self.with(Proof::Key(key.clone()));
+        }
+        self.session_client()?.ok_or_else(|| {
             Failure::Usage(
-                "no API key: give --key or set INTERLOCK_KEY; `interlock key create` makes one".to_owned(),
+                "no API key and no session: give --key or set INTERLOCK_KEY (`interlock key create` makes one), or log in: \
+                 `interlock login`"
+                    .to_owned(),
             )
-        })?;
+        })
+    }
+
+    /// A client of whoever logged in here.
+    pub(crate) fn session_client(&self) -> Result<Option<Client>, Failure> {
+        let session = Session::load(&self.address(), &self.tenant)?;
+        session.map(|session| self.with(Proof::Session(session))).transpose()
+    }
+
+    /// A client of somebody who is not known yet.
+    pub(crate) fn nobody(&self) -> Result<Client, Failure> {
+        self.with(Proof::Nobody)
+    }
+
+    fn with(&self, proof: Proof) -> Result<Client, Failure> {
         let http = reqwest::Client::builder()
             .connect_timeout(Duration::from_secs(10))
             .user_agent(concat!("interlock/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(Failure::local)?;
-        let server = self.server.trim_end_matches('/').to_owned();
+        let server = self.address();
         let base = format!("{server}/v1/tenants/{}", self.tenant);
-        Ok(Client { http, server, base, key })
+        Ok(Client { http, server, base, proof })
     }
 }
 
@@ -129,7 +175,33 @@ impl Client {
     }
 
     pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        self.http.request(method, format!("{}{path}", self.base)).bearer_auth(&self.key)
+        self.proved(self.http.request(method, format!("{}{path}", self.base)))
+    }
+
+    fn proved(&self, request: RequestBuilder) -> RequestBuilder {
+        match &self.proof {
+            Proof::Nobody => request,
+            Proof::Key(key) => request.bearer_auth(key),
+            Proof::Session(session) => {
+                request.header(header::COOKIE, &session.cookie).header("X-CSRF-Token", &session.csrf)
+            }
+        }
+    }
+
+    /// Asks for what stands outside any tenant, and keeps the headers of the answer.
+    pub(crate) async fn open(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<(HeaderMap, Value), Failure> {
+        let mut request = self.proved(self.http.request(method, format!("{}{path}", self.server)));
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        let response = self.answered(request).await?;
+        let headers = response.headers().clone();
+        Ok((headers, self.read(response).await?.body))
     }
 
     pub(crate) async fn send(&self, request: RequestBuilder) -> Result<Answer, Failure> {

@@ -5,6 +5,7 @@ mod cmd;
 mod confirm;
 mod failure;
 mod local;
+mod login;
 mod output;
 
 use std::process::ExitCode;
@@ -41,7 +42,18 @@ enum Command {
     /// Make, list, replace and revoke API keys.
     #[command(subcommand)]
     Key(cmd::key::Key),
-    /// List, confirm and end accounts, alter their roles.
+    /// Log in with your password and a code.
+    Login(cmd::person::Login),
+    /// Log out.
+    Logout(cmd::person::Logout),
+    /// Show who you are to the server.
+    Me(cmd::person::Me),
+    /// Follow an invitation: set your password, and the app that shows codes.
+    Enrol(cmd::person::Enrol),
+    /// Verify electronic signatures, without a server.
+    #[command(subcommand)]
+    Signature(cmd::signature::Signature),
+    /// List, invite, confirm and end accounts, alter their roles.
     #[command(subcommand)]
     Account(cmd::account::Account),
     /// Show what is amiss for the tenant: its application, its plugins, what they look up.
@@ -120,6 +132,11 @@ async fn run(cli: Cli) -> Result<Outcome, client::Failure> {
         Command::Serve(serve) => serve.run().await,
         Command::Key(key) => key.run(&connection, output).await,
         Command::Account(account) => account.run(&connection, output).await,
+        Command::Login(login) => login.run(&connection, output).await,
+        Command::Logout(logout) => logout.run(&connection).await,
+        Command::Me(me) => me.run(&connection, output).await,
+        Command::Enrol(enrol) => enrol.run(&connection, output).await,
+        Command::Signature(signature) => signature.run(output),
         Command::Status(status) => status.run(&connection, output).await,
         Command::Advisory(advisory) => advisory.run(&connection, output).await,
         Command::Artifact(artifact) => artifact.run(&connection, output).await,

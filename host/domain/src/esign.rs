@@ -289,3 +289,7 @@ pub fn view(change: &Change, signer: &Signer, meaning: Meaning, reason: &str) ->
     line("Meaning", sentence(meaning));
     text
 }
+
+#[cfg(test)]
+#[path = "esign_tests.rs"]
+mod tests;

@@ -52,3 +52,23 @@ impl Hashing {
             .map_err(|_| FlowError::Store(interlock_store::StoreError::Closed))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use interlock_store::StoreError;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn no_more_passwords_wait_than_may() {
+        let cost = PasswordCost { memory_kib: 64, passes: 1, lanes: 1 };
+        let hashing = Hashing::new(cost, 2);
+        let held = hashing.let_in.try_acquire_many(17).unwrap();
+        assert!(hashing.hash("twelve chars".to_owned()).await.is_ok(), "one more may wait");
+        let last = hashing.let_in.try_acquire().unwrap();
+        let busy = hashing.verify("twelve chars".to_owned(), None).await;
+        assert!(matches!(busy, Err(FlowError::Store(StoreError::Busy))), "{busy:?}");
+        drop((held, last));
+        assert!(!hashing.verify("twelve chars".to_owned(), None).await.unwrap());
+    }
+}

@@ -28,6 +28,12 @@ pub(crate) enum Account {
         /// Its id.
         id: String,
     },
+    /// Invite the person of an account to set by what they log in. Prints the code, this once; what they logged in with before
+    /// ends.
+    Invite {
+        /// Its id.
+        id: String,
+    },
     /// End an account and its keys at once. What it approved no longer counts.
     Deactivate {
         /// Its id.
@@ -76,6 +82,12 @@ impl Account {
                 let path = format!("/accounts/{id}/roles");
                 let request = client.request(Method::PUT, &path).json(&json!({ "roles": roles }));
                 show(client.send(request).await?.body, format)?;
+                return Ok(Outcome::Done);
+            }
+            Account::Invite { id } => {
+                let body = client.post(&format!("/accounts/{id}/enrolment"), &json!({})).await?.body;
+                let fields = [("code", "/code"), ("account", "/account"), ("until", "/expires_at")];
+                output::record(&body, &fields, format)?;
                 return Ok(Outcome::Done);
             }
             Account::Confirm { id } => format!("{id}/confirm"),

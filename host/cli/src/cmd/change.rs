@@ -1,6 +1,7 @@
 //! `interlock change`
 
 pub(crate) mod sheet;
+mod sign;
 mod watch;
 
 use std::path::PathBuf;
@@ -34,6 +35,11 @@ pub(crate) enum Change {
     Approve(Answer),
     /// Say no to a change as it is now. Shows all that it would do, and asks.
     Reject(Answer),
+    /// Sign a change with your password and, the first time, a code; that approves or rejects it. Shows what you sign. Log in
+    /// first: `interlock login`.
+    Sign(sign::Sign),
+    /// List the electronic signatures of a change, or write them into a folder.
+    Signatures(sign::Signatures),
     /// Withdraw a change.
     Cancel(Because),
     /// Stop a rollout where it is.
@@ -192,6 +198,8 @@ impl Change {
             }
             Change::Approve(answer) => answer.give(&client, "approve", format).await?,
             Change::Reject(answer) => answer.give(&client, "reject", format).await?,
+            Change::Sign(sign) => sign.run(&client, format).await?,
+            Change::Signatures(signatures) => signatures.run(&client, format).await?,
             Change::Cancel(because) => because.tell(&client, "cancel", format).await?,
             Change::Pause(because) => because.tell(&client, "pause", format).await?,
             Change::Resume(because) => because.tell(&client, "resume", format).await?,

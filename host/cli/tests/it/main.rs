@@ -11,6 +11,7 @@ mod policy;
 mod publish;
 mod replay;
 mod scaffold;
+mod signing;
 mod status;
 
 use fake::{Body, FakeServer, run};

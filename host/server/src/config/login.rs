@@ -147,3 +147,41 @@ impl Default for Login {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(alter: impl FnOnce(&mut Login)) -> String {
+        let mut login = Login::default();
+        alter(&mut login);
+        login.check(true).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn what_is_configured_stays_within_what_part_11_and_a_machine_can_bear() {
+        assert!(Login::default().check(true).is_ok());
+        assert!(refused(|login| login.signing_idle_ms = 900_001).contains("login.signing_idle_ms"));
+        assert!(refused(|login| login.signing_ms = 4 * 3_600_000 + 1).contains("login.signing_ms"));
+        assert!(refused(|login| login.signing_failures_max = 4).contains("login.signing_failures_max"));
+        assert!(refused(|login| login.idle_ms = 3_600_001).contains("login.idle_ms"));
+        assert!(refused(|login| login.session_ms = 0).contains("login.session_ms"));
+        assert!(refused(|login| login.failures_max = 0).contains("login.failures_max"));
+        assert!(refused(|login| login.password_memory_kib = 7).contains("login.password_memory_kib"));
+    }
+
+    #[test]
+    fn passkeys_count_only_on_pages_of_their_domain() {
+        let of = |origin: &str| {
+            let mut login = Login { passkey_domain: "mercy.example".to_owned(), ..Login::default() };
+            login.passkey_origins = vec![origin.to_owned()];
+            login.check(true).is_ok()
+        };
+        assert!(of("https://mercy.example") && of("https://gate.mercy.example:8443"));
+        assert!(
+            !of("https://evilmercy.example")
+                && !of("https://mercy.example.evil.test")
+                && !of("mercy.example")
+        );
+    }
+}

@@ -199,8 +199,9 @@ fn interlock_domain_key() -> interlock_ledger::SigningKey {
 
 /// Fault A8.
 #[tokio::test]
-async fn one_component_is_enough_for_a_while_and_not_after_a_pause() {
-    let world = hospital().await;
+async fn one_component_is_enough_for_a_while_and_not_after_a_pause_or_from_elsewhere() {
+    let mut world = hospital().await;
+    let elsewhere = world.ben.nobody.at("192.0.2.9");
     let mut changes = Vec::new();
     for title in ["One", "Two", "Three", "Four"] {
         changes.push(world.approving(title).await);
@@ -228,6 +229,12 @@ async fn one_component_is_enough_for_a_while_and_not_after_a_pause() {
     world.app.clock.advance(1);
     sign(&world.ben, &changes[2], &offer, alone()).await.problem("full-signature-required");
     sign(&world.ben, &changes[2], &offer, both(&world.ben, &world.app)).await.ok();
+    // From another address it takes two again.
+    let here = std::mem::replace(&mut world.ben.nobody, elsewhere);
+    sign(&world.ben, &changes[3], &intent(&world.ben, &changes[3]).await, alone())
+        .await
+        .problem("full-signature-required");
+    world.ben.nobody = here;
     // Another login is another signing session.
     let mut ben = world.ben;
     ben.log_in(&world.app).await;

@@ -1,0 +1,138 @@
+//! `interlock login`, `logout`, `me` and `enrol`: what a person does for themselves.
+
+use clap::Args;
+use reqwest::{Method, header};
+use serde_json::{Value, json};
+
+use crate::{
+    client::{Connection, Failure},
+    login::{Session, secret},
+    output::{self, Format, Outcome},
+};
+
+/// Log in with your password and a code. Asks for both, or reads them from standard input, one a line.
+#[derive(Debug, Args)]
+pub(crate) struct Login {
+    /// Your account's name.
+    name: String,
+    /// Give a recovery code in place of the app's code.
+    #[arg(long)]
+    recovery: bool,
+}
+
+/// Log out.
+#[derive(Debug, Args)]
+pub(crate) struct Logout {}
+
+/// Show who you are to the server.
+#[derive(Debug, Args)]
+pub(crate) struct Me {}
+
+/// Follow an invitation: set your password, and the app that shows codes.
+#[derive(Debug, Args)]
+pub(crate) struct Enrol {}
+
+const FIELDS: &[output::Column] = &[
+    ("name", "/actor/name"),
+    ("account", "/actor/account"),
+    ("person", "/actor/person"),
+    ("tenant", "/actor/tenant"),
+    ("by", "/actor/auth"),
+    ("session until", "/session/ends_at"),
+    ("handed out by", "/actor/hold/by"),
+    ("confirmed by", "/actor/hold/confirmed_by"),
+    ("held until", "/actor/hold/until"),
+];
+
+impl Login {
+    pub(crate) async fn run(self, connection: &Connection, format: Format) -> Result<Outcome, Failure> {
+        let password = secret("Password")?;
+        let second = secret(if self.recovery { "Recovery code" } else { "Code" })?;
+        let name = if self.recovery { "recovery_code" } else { "code" };
+        let mut body = json!({ "tenant": connection.tenant, "name": self.name, "password": password });
+        body[name] = json!(second);
+        let nobody = connection.nobody()?;
+        let (headers, body) = nobody.open(Method::POST, "/v1/login", Some(&body)).await?;
+        let cookie = headers.get(header::SET_COOKIE).and_then(|value| value.to_str().ok());
+        let cookie = cookie.and_then(|text| text.split(';').next());
+        let csrf = body["csrf_token"].as_str();
+        let (Some(cookie), Some(csrf)) = (cookie, csrf) else {
+            return Err(Failure::Unreachable("the server gave no session; is the address right?".to_owned()));
+        };
+        let session = Session {
+            server: connection.address(),
+            tenant: connection.tenant.clone(),
+            cookie: cookie.to_owned(),
+            csrf: csrf.to_owned(),
+        };
+        session.keep()?;
+        let fields = [("name", "/name"), ("session", "/session/id"), ("until", "/session/ends_at")];
+        // The token that goes with the session is for this program, not for a log of what it printed.
+        let shown = json!({ "name": body["name"], "session": body["session"] });
+        output::record(&shown, &fields, format)?;
+        Ok(Outcome::Done)
+    }
+}
+
+impl Logout {
+    pub(crate) async fn run(self, connection: &Connection) -> Result<Outcome, Failure> {
+        let there = match connection.session_client()? {
+            Some(client) => client.open(Method::POST, "/v1/logout", Some(&json!({}))).await.map(|_| ()),
+            None => Ok(()),
+        };
+        Session::forget()?;
+        match there {
+            // Over already: so it was.
+            Err(Failure::Problem { status: 401, .. }) | Ok(()) => Ok(Outcome::Done),
+            Err(failure) => Err(failure),
+        }
+    }
+}
+
+impl Me {
+    pub(crate) async fn run(self, connection: &Connection, format: Format) -> Result<Outcome, Failure> {
+        let (_, mut body) = connection.client()?.open(Method::GET, "/v1/me", None).await?;
+        if let Some(fields) = body.as_object_mut() {
+            fields.remove("csrf_token");
+        }
+        output::record(&body, FIELDS, format)?;
+        Ok(Outcome::Done)
+    }
+}
+
+impl Enrol {
+    pub(crate) async fn run(self, connection: &Connection, format: Format) -> Result<Outcome, Failure> {
+        let nobody = connection.nobody()?;
+        let code = secret("Invitation")?;
+        let body = json!({ "tenant": connection.tenant, "code": code });
+        let (_, offer) = nobody.open(Method::POST, "/v1/enrolments", Some(&body)).await?;
+        // Not to stdout, which holds the answer alone.
+        eprintln!("Welcome, {}. Add this to your authenticator app:", output::at(&offer, "/name"));
+        eprintln!("\n    {}\n", output::at(&offer, "/otpauth"));
+        let password = secret("A password of 12 to 128 characters")?;
+        if secret("Once more")? != password {
+            return Err(Failure::Usage("the two passwords differ; nothing was set".to_owned()));
+        }
+        let shown = secret("The code that the app shows")?;
+        let set = json!({
+            "tenant": connection.tenant, "code": code, "challenge": offer["challenge"], "password": password,
+            "totp_code": shown,
+        });
+        let (_, done) = nobody.open(Method::POST, "/v1/enrolments/complete", Some(&set)).await?;
+        eprintln!(
+            "It is set. Keep these codes where nobody finds them; each logs you in once without the app:"
+        );
+        show(&done, format)?;
+        Ok(Outcome::Done)
+    }
+}
+
+fn show(done: &Value, format: Format) -> Result<(), Failure> {
+    if format != Format::Table {
+        return output::value(done, format);
+    }
+    for code in done["recovery_codes"].as_array().into_iter().flatten() {
+        println!("{}", code.as_str().unwrap_or_default());
+    }
+    Ok(())
+}

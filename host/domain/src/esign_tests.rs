@@ -1,0 +1,73 @@
+use uuid::Uuid;
+
+use super::*;
+
+fn intent() -> Intent {
+    Intent {
+        v: 1,
+        origin: "log".to_owned(),
+        sig_id: SignatureId::new(Uuid::from_u128(1)),
+        signer: Signer {
+            person: PersonId::new(Uuid::from_u128(2)),
+            account: AccountId::new(Uuid::from_u128(3)),
+            name: "Ana Sousa".to_owned(),
+            title: "clinical_safety".to_owned(),
+            organization: "mercy".parse().unwrap(),
+        },
+        meaning: Meaning::Approval,
+        sentence: sentence(Meaning::Approval).to_owned(),
+        reason: "read".to_owned(),
+        record: SignedRecord {
+            kind: "change".to_owned(),
+            id: ChangeId::new(Uuid::from_u128(4)),
+            version: 3,
+            digest: Digest::of("manifest"),
+        },
+        view_sha256: Digest::of("view"),
+        session_sha256: Digest::of("session"),
+        issued_at: Timestamp::from_millis(0),
+        expires_at: Timestamp::from_millis(300_000),
+    }
+}
+
+#[test]
+fn whatever_differs_is_another_challenge() {
+    let challenge = intent().challenge().unwrap();
+    let alter: [fn(&mut Intent); 6] = [
+        |intent| intent.record.id = ChangeId::new(Uuid::from_u128(5)),
+        |intent| intent.record.digest = Digest::of("another"),
+        |intent| intent.meaning = Meaning::Review,
+        |intent| intent.reason.push('.'),
+        |intent| intent.view_sha256 = Digest::of("another"),
+        |intent| intent.sig_id = SignatureId::new(Uuid::from_u128(9)),
+    ];
+    for alter in alter {
+        let mut other = intent();
+        alter(&mut other);
+        assert_ne!(other.challenge().unwrap(), challenge, "{other:?}");
+    }
+}
+
+#[test]
+fn an_intent_read_back_from_a_record_has_the_same_challenge() {
+    let text = serde_json::to_string(&intent()).unwrap();
+    let back: Intent = serde_json::from_str(&text).unwrap();
+    assert_eq!(back.challenge().unwrap(), intent().challenge().unwrap());
+}
+
+#[test]
+fn the_ledger_learns_nothing_of_what_somebody_is_called_or_wrote() {
+    let signature = Signature {
+        id: SignatureId::new(Uuid::from_u128(1)),
+        tenant: "mercy".parse().unwrap(),
+        change: ChangeId::new(Uuid::from_u128(4)),
+        person: PersonId::new(Uuid::from_u128(2)),
+        digest: Digest::of("manifest"),
+        meaning: Meaning::Approval,
+        binding: SignatureBinding::Server,
+        signed_at: Timestamp::from_millis(0),
+        envelope: serde_json::to_string(&intent()).unwrap(),
+    };
+    let shown = signature.shown().to_string();
+    assert!(!shown.contains("Ana") && !shown.contains("read"), "{shown}");
+}
