@@ -2,13 +2,17 @@
 
 use axum::http::Method;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use interlock_domain::{ChangeId, Digest, Role, SignatureRecord};
+use interlock_domain::{ArtifactStatement, ChangeId, Digest, Role, SignatureRecord};
 use interlock_server::testing::{Answer, Client, TENANT, TestApp, built_plugins};
-use interlock_vault::esig::{self, EsigError};
+use interlock_vault::{
+    SigningKey,
+    esig::{self, EsigError},
+};
 use serde_json::{Value, json};
 
 use crate::people::{DAY_MS, PASSWORD, Person, account, cheap, enrol, follow};
 
+const KEY: &str = include_str!("../../../vault/testkeys/test-only-rsa4096-a.pem");
 const MINUTE_MS: i64 = 60_000;
 
 struct Hospital {
@@ -26,20 +30,46 @@ async fn hospital() -> Hospital {
         cheap(config);
         config.plugins.dir = built_plugins();
         config.plugins.cache_dir = built_plugins().with_file_name("interlock-plugins-compiled");
-        config.gates.clear();
+        config.gates.retain(|gate| gate.plugin == "signature");
     })
     .await;
     let mut ana = enrol(&app, "Ana Sousa", &[Role::ClinicalSafety]).await;
     let mut ben = enrol(&app, "Ben Okafor", &[Role::Regulatory]).await;
     app.clock.advance(DAY_MS);
     let admin = app.person("Eva", &[Role::Administrator]).await;
-    let pump = json!([{ "id": "pump-1", "environment": "production", "model": "x2" }]);
+    let pump = json!([{ "id": "pump-1", "environment": "production", "model": "x2", "token": "token-of-the-only-pump" }]);
     admin.post("/devices:import", pump).await.ok();
+    let maker = SigningKey::from_pkcs8_pem(KEY).unwrap();
+    let trusted = app.app.config.artifacts.trusted_keys_dir.join("maker.pem");
+    std::fs::write(trusted, maker.public_pem()).unwrap();
     let manager = app.person("Mia", &[Role::ReleaseManager]).await;
-    manager.push("fw", "2.0", b"content", None).await.ok();
+    for (version, content, counter) in [("1.0", b"old content", 1), ("2.0", b"new content", 2)] {
+        let signed = maker.sign(&statement(version, content, counter)).unwrap();
+        manager.push("fw", version, content, Some(&signed)).await.ok();
+    }
+    let says = json!({ "mode": "merge", "data": { "firmware_version": "1.0" } });
+    let headers =
+        [("authorization", "TargetToken token-of-the-only-pump"), ("content-type", "application/json")];
+    let nobody = app.client(TENANT, None);
+    let path = format!("//{TENANT}/controller/v1/pump-1/configData");
+    nobody.send(Method::PUT, &path, &headers, says.to_string().into()).await.ok();
     ana.log_in_by_passkey().await;
     ben.log_in(&app).await;
     Hospital { app, ana, ben, manager }
+}
+
+fn statement(version: &str, content: &[u8], release_counter: u64) -> ArtifactStatement {
+    ArtifactStatement {
+        v: 1,
+        name: "fw".to_owned(),
+        version: version.to_owned(),
+        digest: Digest::of(content),
+        size_bytes: content.len() as u64,
+        release_counter,
+        models: Vec::new(),
+        not_before: None,
+        expires_at: None,
+    }
 }
 
 impl Hospital {
@@ -113,14 +143,19 @@ async fn a_firmware_change_waits_for_two_signatures_by_passkey_and_by_password_a
     let first = sign(&world.ana, &change, &offer, proof).await.ok();
     assert_eq!((&first["binding"], &first["superseded"]), (&json!("passkey"), &json!(false)));
     world.app.reconcile().await;
-    assert_eq!(world.manager.get(&path(&change, "")).await.ok()["state"], "approving", "one is not two");
+    let waits = world.manager.get(&path(&change, "/explain")).await.ok();
+    assert_eq!(waits["state"], "approving", "one is not two");
+    assert!(waits["next"]["reasons"].to_string().contains("approvals.guarded-two-people"), "{waits:#}");
     let offer = intent(&world.ben, &change).await;
     let proof = both(&world.ben, &world.app);
     let second = sign(&world.ben, &change, &offer, proof).await.ok();
     assert_eq!(second["binding"], "server");
-    world.app.reconcile().await;
+    for _ in 0..4 {
+        world.app.reconcile().await;
+    }
     let admitted = world.manager.get(&path(&change, "")).await.ok();
-    assert_eq!(admitted["state"], "rolling_out");
+    let why = world.manager.get(&path(&change, "/explain")).await.ok();
+    assert_eq!(admitted["state"], "rolling_out", "{why:#}");
     let signed: Vec<&Value> =
         admitted["approvals"].as_array().unwrap().iter().map(|approval| &approval["signature"]).collect();
     assert_eq!(signed, [&first["id"], &second["id"]]);
@@ -370,11 +405,9 @@ async fn the_author_and_whoever_has_no_role_sign_nothing_and_a_rejection_can_be_
     let mut mia = enrol(&world.app, "Mia", &[Role::ReleaseManager]).await;
     mia.log_in_by_passkey().await;
     try_intent(&mia, &change, "review").await.problem("denied");
-    let refused = world.ana.post(
-        &path(&change, "/signatures/intent"),
-        json!({ "digest": change["digest"], "meaning": "approval", "reason": " " }),
-    );
-    assert_eq!(refused.await.problem("invalid")["field"], "/reason");
+    let empty = json!({ "digest": change["digest"], "meaning": "approval", "reason": " " });
+    let refused = world.ana.post(&path(&change, "/signatures/intent"), empty).await;
+    assert_eq!(refused.problem("invalid")["field"], "/reason");
     let offer = try_intent(&world.ana, &change, "rejection").await.ok();
     let proof = touch(&mut world.ana, &offer);
     assert_eq!(sign(&world.ana, &change, &offer, proof).await.ok()["meaning"], "rejection");
