@@ -63,7 +63,7 @@ impl Shown<'_> {
             return Err(refused("the session is over; log in again: POST /v1/login"));
         };
         if !self.method.is_safe() {
-            self.from_our_own_page(app)?;
+            self.check_page(app)?;
         }
         Ok(Known {
             session: Some(session.into()),
@@ -72,7 +72,7 @@ impl Shown<'_> {
         })
     }
 
-    fn from_our_own_page(&self, app: &App) -> Result<(), Problem> {
+    fn check_page(&self, app: &App) -> Result<(), Problem> {
         let text = |name: &str| self.headers.get(name).map(|value| value.to_str().unwrap_or_default());
         let given = text(CSRF).unwrap_or_default();
         if !bool::from(given.as_bytes().ct_eq(csrf(self.token).as_bytes())) {
