@@ -51,7 +51,9 @@ pub(super) fn seal(
         DecisionSubject::Policy { answer, .. } => {
             answer.determining.iter().map(|policy| policy.id.clone()).collect()
         }
-        DecisionSubject::Access { .. } | DecisionSubject::Plugin { .. } => Vec::new(),
+        DecisionSubject::Access { .. } | DecisionSubject::Gate { .. } | DecisionSubject::Plugin { .. } => {
+            Vec::new()
+        }
     };
     let same = prior.iter().filter(|earlier| earlier.digest == change.digest);
     let intent = &waiting.intent;
