@@ -5,6 +5,7 @@
 mod advisory;
 mod documents;
 mod fake;
+mod gates;
 mod in_use;
 mod plugin;
 mod policy;

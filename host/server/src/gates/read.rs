@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{App, api};
 
-/// Longest text that is read of what an engine says.
+/// Longest text that is read of what an engine says, in bytes.
 const TEXT_MAX: usize = 512;
 
 /// A JSON object with one reading, or why it is none.
@@ -23,10 +23,10 @@ pub(super) async fn object(app: &App, headers: &HeaderMap, body: Body) -> Result
     }
 }
 
-/// A text, cut to what is read of one; nothing when it is missing, empty or no text.
+/// A text; nothing when it is missing, empty, no text, or longer than is read. Never cut: what is cut may name another.
 pub(super) fn text(fields: &Map<String, Value>, name: &str) -> Option<String> {
     let text = fields.get(name)?.as_str()?;
-    (!text.is_empty()).then(|| text.chars().take(TEXT_MAX).collect())
+    (!text.is_empty() && text.len() <= TEXT_MAX).then(|| text.to_owned())
 }
 
 /// One of several names of a text, the first that is there.
@@ -73,4 +73,17 @@ pub(super) fn place(namespace: Option<&str>, name: Option<&str>) -> String {
 pub(super) fn some(pairs: &[(&str, Option<String>)]) -> Value {
     let there = pairs.iter().filter_map(|(name, text)| Some(((*name).to_owned(), json!(text.as_ref()?))));
     Value::Object(there.collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_is_too_long_is_none_and_never_the_beginning_of_one() {
+        let read = |text: &str| super::text(&Map::from_iter([("name".to_owned(), json!(text))]), "name");
+        assert_eq!(read(&"n".repeat(TEXT_MAX)), Some("n".repeat(TEXT_MAX)));
+        assert_eq!(read(&"n".repeat(TEXT_MAX + 1)), None);
+        assert_eq!(read(""), None);
+    }
 }

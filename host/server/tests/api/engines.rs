@@ -1,5 +1,6 @@
 //! Gates that other engines ask. The requests are written from what the engines send; the engines themselves are in no
-//! registry, so that none runs here. Answers to Kubernetes are held against its own schema where `tests/e2e` has it.
+//! registry, so that none runs here, and no published schema has `AdmissionReview`, so that its fields are held against what
+//! Kubernetes documents.
 
 mod admission;
 mod kayenta;
@@ -264,6 +265,18 @@ async fn a_token_opens_one_gate_of_one_engine_until_it_ends_or_is_revoked() {
         )
         .await;
     assert_eq!(stranger.ask(Method::POST, by_name, &[], Some(webhook(&change))).await.status, 404);
+
+    // Its account is ended: so is the gate.
+    let other = ward.gate("other", "flagger", json!({ "about": "change" })).await;
+    assert_eq!(code(&hook(&other)).await, 200);
+    let gates = ward.admin.get("/gates").await.ok();
+    let account =
+        gates["items"].as_array().unwrap().iter().find(|each| each["name"] == "other").unwrap()["account"]
+            .clone();
+    let path = format!("/accounts/{}/deactivate", account.as_str().unwrap());
+    ward.admin.post(&path, json!({})).await.ok();
+    let ended = ward.asks(&hook(&other), &webhook(&change)).await;
+    assert!(ended.status == 401 && ended.text().contains("not active"), "{}", ended.text());
 
     ward.app.clock.advance(24 * HOUR_MS);
     let expired = ward.asks(&hook(&gate), &webhook(&change)).await;

@@ -221,6 +221,26 @@ async fn neither_the_subject_nor_whoever_asks_answers_and_a_no_is_final() {
 }
 
 #[tokio::test]
+async fn of_two_persons_who_answer_at_once_one_is_heard() {
+    let ward = ward().await;
+    let rena = ward.app.person("Rena", &[Role::Regulatory]).await;
+    for (one, other) in [("approve", "reject"), ("approve", "approve")] {
+        let handle = ward.requested(&question("7")).await;
+        let path = |verb: &str| format!("/access-requests/{}/{verb}", handle["id"].as_str().unwrap());
+        let reason = json!({ "reason": "looked at it" });
+        let (first, second) = (path(one), path(other));
+        let (first, second) =
+            tokio::join!(ward.cleo.post(&first, reason.clone()), rena.post(&second, reason.clone()));
+        let mut codes = [first.status.as_u16(), second.status.as_u16()];
+        codes.sort_unstable();
+        assert_eq!(codes, [200, 409], "{} {}", first.text(), second.text());
+        let heard = if first.status == 200 { "Cleo" } else { "Rena" };
+        let path = format!("/access-requests/{}", handle["id"].as_str().unwrap());
+        assert_eq!(ward.cleo.get(&path).await.ok()["answered"]["name"], heard);
+    }
+}
+
+#[tokio::test]
 async fn a_request_is_made_of_an_own_fresh_denial_and_once() {
     let ward = ward().await;
     let denied = ward.prefers(&question("7")).await["context"]["evaluation_id"].clone();
