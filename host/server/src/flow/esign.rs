@@ -168,14 +168,8 @@ pub async fn sign(
     let Some(login) = app.store.login(&who.tenant, &who.account).await? else {
         return Err(FlowError::SignatureRefused);
     };
-    let Some(waiting) = waiting else {
-        // Signed already: whoever sends it again because the answer was lost does no harm.
-        if app.store.signature(&who.tenant, &request.sig_id).await?.is_some() {
-            return Err(FlowError::SignatureRefused);
-        }
-        // Over, or somebody else's.
-        return prove::refuse(app, who, place, &login, now).await;
-    };
+    // Signed already, over, or somebody else's. Nothing was tried, so nothing is counted.
+    let waiting = waiting.ok_or(FlowError::SignatureRefused)?;
     let complete = !place.session.signs_on(place.peer, app.config.login.sessions(), now);
     if complete && request.passkey.is_none() && (request.password.is_none() || request.code.is_none()) {
         return Err(FlowError::FullSignatureRequired);

@@ -369,6 +369,27 @@ async fn three_failed_signings_lock_end_the_sessions_and_are_on_record() {
 }
 
 #[tokio::test]
+async fn whoever_locks_somebodys_login_from_outside_does_not_end_their_sessions() {
+    let mut world = hospital().await;
+    let change = world.approving("One").await;
+    let wrong = json!({ "tenant": TENANT, "name": "Ana Sousa", "password": "another lamp entirely", "code": "000000" });
+    for _ in 0..5 {
+        world.ana.try_login(wrong.clone()).await.problem("login-refused");
+    }
+    for _ in 0..4 {
+        let offer = intent(&world.ana, &change).await;
+        let proof = touch(&mut world.ana, &offer);
+        sign(&world.ana, &change, &offer, proof).await.problem("signature-refused");
+    }
+    world.app.clock.advance(15 * MINUTE_MS - 1);
+    world.ana.get("/changes").await.ok();
+    world.app.clock.advance(1);
+    let offer = intent(&world.ana, &change).await;
+    let proof = touch(&mut world.ana, &offer);
+    sign(&world.ana, &change, &offer, proof).await.ok();
+}
+
+#[tokio::test]
 async fn what_was_revised_or_is_over_is_not_signed_and_earlier_signatures_are_superseded() {
     let mut world = hospital().await;
     let change = world.approving("One").await;

@@ -87,6 +87,10 @@ pub(super) async fn refuse<T>(
     login: &Login,
     now: Timestamp,
 ) -> Result<T, FlowError> {
+    if login.is_locked(now) {
+        // By failures to log in, perhaps somebody else's: no reason to end what the person has open.
+        return Err(FlowError::SignatureRefused);
+    }
     metrics::counter!("signings_refused_total", "tenant" => who.tenant.to_string()).increment(1);
     if count_failure(app, login, now, Login::failed_to_sign).await? {
         warn!(account = %who.account, "too many failed signings: the login is locked and its sessions end");
