@@ -67,6 +67,12 @@ enum Command {
     /// Propose, approve, watch and roll back changes.
     #[command(subcommand)]
     Change(cmd::change::Change),
+    /// Lend your roles to somebody who approves while you are away.
+    #[command(subcommand)]
+    Delegation(cmd::delegation::Delegation),
+    /// List and review incidents: where a change was let through in an emergency.
+    #[command(subcommand)]
+    Incident(cmd::incident::Incident),
     /// Register and list devices.
     #[command(subcommand)]
     Device(cmd::device::Device),
@@ -141,6 +147,8 @@ async fn run(cli: Cli) -> Result<Outcome, client::Failure> {
         Command::Advisory(advisory) => advisory.run(&connection, output).await,
         Command::Artifact(artifact) => artifact.run(&connection, output).await,
         Command::Change(change) => change.run(&connection, output).await,
+        Command::Delegation(delegation) => delegation.run(&connection, output).await,
+        Command::Incident(incident) => incident.run(&connection, output).await,
         Command::Device(device) => device.run(&connection, output).await,
         Command::Fleet(fleet) => fleet.run(output).await,
         Command::Decision(decision) => decision.run(&connection, output).await,

@@ -1,11 +1,11 @@
 //! Approvals: one person's recorded yes or no to one digest, and what the host counts from them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use interlock_ledger::Digest;
 use serde::{Deserialize, Serialize};
 
-use crate::{AccountId, DecisionId, PersonId, Role, SignatureId, Timestamp};
+use crate::{AccountId, DecisionId, DelegationId, PersonId, Role, SignatureId, Timestamp};
 
 /// What a person means by an approval (21 CFR 11.50).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,6 +45,56 @@ pub struct Approval {
     /// The electronic signature that they gave with it, if they signed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signature: Option<SignatureId>,
+    /// The one stage that it is for; absent when it is for the whole change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stage: Option<u32>,
+    /// The delegation under which it was given; absent when its giver's own roles count.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delegation: Option<UsedDelegation>,
+}
+
+/// Under which delegation an approval was given.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UsedDelegation {
+    /// Which.
+    pub id: DelegationId,
+    /// The person whose roles count.
+    pub on_behalf_of: PersonId,
+    /// What they are called.
+    pub name: String,
+}
+
+/// One approval as the host counts it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Given {
+    /// Who gave it.
+    pub person: PersonId,
+    /// The roles that it counts for: those of today, or those that were delegated.
+    pub roles: Vec<Role>,
+    /// When.
+    pub at: Timestamp,
+    /// Whether it is signed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub signed: bool,
+    /// The one stage that it is for; absent when it is for the whole change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stage: Option<u32>,
+    /// The person whose roles it was given with, by their delegation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_behalf_of: Option<PersonId>,
+}
+
+impl From<&Approval> for Given {
+    fn from(approval: &Approval) -> Self {
+        Self {
+            person: approval.person.clone(),
+            roles: approval.roles.clone(),
+            at: approval.at,
+            signed: approval.signature.is_some(),
+            stage: approval.stage,
+            on_behalf_of: approval.delegation.as_ref().map(|used| used.on_behalf_of.clone()),
+        }
+    }
 }
 
 /// What the host counts for the next question. Cedar sees it as `context.approvals`.
@@ -54,13 +104,22 @@ pub struct ApprovalFacts {
     pub distinct: u32,
     /// The roles among them, sorted.
     pub roles: Vec<Role>,
-    /// The persons, sorted.
+    /// The persons, sorted; also those on whose behalf somebody approved.
     pub persons: Vec<PersonId>,
     /// When the oldest of them was given.
     pub oldest: Option<Timestamp>,
     /// The persons whose newest approval is signed.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub signed: u32,
+    /// The approvals, from which an approval profile counts its levels.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub given: Vec<Given>,
+    /// Since when they could be given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
+    /// Until when two persons let it proceed without the approvals that are missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub glass_until: Option<Timestamp>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
@@ -71,51 +130,125 @@ fn is_zero(count: &u32) -> bool {
 impl ApprovalFacts {
     /// Nobody has approved.
     pub fn none() -> Self {
-        Self { distinct: 0, roles: Vec::new(), persons: Vec::new(), oldest: None, signed: 0 }
+        Self {
+            distinct: 0,
+            roles: Vec::new(),
+            persons: Vec::new(),
+            oldest: None,
+            signed: 0,
+            given: Vec::new(),
+            since: None,
+            glass_until: None,
+        }
     }
 
-    /// Counts approvals of `digest`: one per person (the newest), rejections and other digests left out.
+    /// Counts approvals of `digest`: one per person (the newest), rejections and other digests left out. What is for one
+    /// stage only is left out too.
     pub fn count<'a>(approvals: impl IntoIterator<Item = &'a Approval>, digest: &Digest) -> Self {
-        let mut newest: BTreeMap<&PersonId, &Approval> = BTreeMap::new();
+        Self::count_for(approvals, digest, None)
+    }
+
+    /// As [`ApprovalFacts::count`], with what is for the stage that would be entered only.
+    pub fn count_for<'a>(
+        approvals: impl IntoIterator<Item = &'a Approval>,
+        digest: &Digest,
+        stage: Option<u32>,
+    ) -> Self {
+        let mut newest: BTreeMap<(&PersonId, Option<u32>), &Approval> = BTreeMap::new();
         for approval in approvals {
-            if approval.digest != *digest || approval.meaning == Meaning::Rejection {
+            let here = approval.stage.is_none() || approval.stage == stage;
+            if approval.digest != *digest || !here {
                 continue;
             }
-            let held = newest.entry(&approval.person).or_insert(approval);
-            if approval.at > held.at {
+            let held = newest.entry((&approval.person, approval.stage)).or_insert(approval);
+            if approval.at >= held.at {
                 *held = approval;
             }
         }
-        let mut roles: Vec<Role> =
-            newest.values().flat_map(|approval| approval.roles.iter().copied()).collect();
-        roles.sort_unstable();
-        roles.dedup();
-        Self {
-            distinct: count(newest.len()),
-            roles,
-            persons: newest.keys().map(|person| (*person).clone()).collect(),
-            oldest: newest.values().map(|approval| approval.at).min(),
-            signed: count(newest.values().filter(|approval| approval.signature.is_some()).count()),
-        }
+        // Whoever said no after that takes their yes back.
+        let said_no = |approval: &&Approval| approval.meaning == Meaning::Rejection;
+        let newest: Vec<&Approval> = newest.into_values().collect();
+        let yes = newest.iter().filter(|yes| {
+            !said_no(yes)
+                && !newest.iter().any(|no| said_no(no) && no.person == yes.person && no.at >= yes.at)
+        });
+        yes.map(|approval| Given::from(*approval)).fold(Self::none(), |facts, given| facts.with_given(given))
     }
 
     /// These facts as they would be if one more person with these roles approved at `at`, without a signature.
     pub fn with(&self, person: PersonId, roles: &[Role], at: Timestamp) -> Self {
+        self.with_given(Given {
+            person,
+            roles: roles.to_vec(),
+            at,
+            signed: false,
+            stage: None,
+            on_behalf_of: None,
+        })
+    }
+
+    /// These facts with one more approval. One that the same person gave before, for the same, counts no more.
+    pub fn with_given(&self, given: Given) -> Self {
         let mut more = self.clone();
-        if !more.persons.contains(&person) {
-            more.persons.push(person);
-            more.persons.sort();
+        // Facts that were recorded before approvals stood in them cannot be counted anew.
+        let known = self.distinct as usize <= self.given.len();
+        more.given.retain(|earlier| earlier.person != given.person || earlier.stage != given.stage);
+        if !known && !more.persons.contains(&given.person) {
             more.distinct += 1;
         }
-        more.roles.extend_from_slice(roles);
+        more.persons.push(given.person.clone());
+        more.persons.extend(given.on_behalf_of.clone());
+        more.roles.extend_from_slice(&given.roles);
+        more.oldest = Some(more.oldest.map_or(given.at, |oldest| oldest.min(given.at)));
+        more.given.push(given);
+        more.given.sort_by(|one, other| (&one.person, one.stage).cmp(&(&other.person, other.stage)));
+        if known {
+            more.recount();
+        }
+        more.persons.sort();
+        more.persons.dedup();
         more.roles.sort_unstable();
         more.roles.dedup();
-        more.oldest = Some(more.oldest.map_or(at, |oldest| oldest.min(at)));
         more
+    }
+
+    /// Counts the approvals that stand in these facts. Whoever approves on somebody's behalf and that somebody are one.
+    fn recount(&mut self) {
+        let distinct: BTreeSet<&PersonId> = independent(&self.given).map(|given| &given.person).collect();
+        self.distinct = count(distinct.len());
+        let newest_signed = self.given.iter().filter(|given| given.signed).map(|given| &given.person);
+        self.signed = count(newest_signed.collect::<BTreeSet<_>>().len());
+        self.persons = self
+            .given
+            .iter()
+            .flat_map(|given| [Some(given.person.clone()), given.on_behalf_of.clone()])
+            .flatten()
+            .collect();
+        self.roles = self.given.iter().flat_map(|given| given.roles.iter().copied()).collect();
+        self.oldest = self.given.iter().map(|given| given.at).min();
     }
 }
 
-fn count(many: usize) -> u32 {
+/// Those of them whose givers do not stand for each other: whoever approves on somebody's behalf and that somebody are one
+/// person. What somebody said in person outweighs what was said for them, and then the earliest counts.
+pub(crate) fn independent<'a>(given: impl IntoIterator<Item = &'a Given>) -> impl Iterator<Item = &'a Given> {
+    let mut given: Vec<&Given> = given.into_iter().collect();
+    given.sort_by(|one, other| {
+        let order = |given: &&'a Given| (given.on_behalf_of.is_some(), given.at);
+        order(one).cmp(&order(other)).then_with(|| one.person.cmp(&other.person))
+    });
+    let mut taken: BTreeSet<&PersonId> = BTreeSet::new();
+    given.into_iter().filter(move |given| {
+        let whose = [Some(&given.person), given.on_behalf_of.as_ref()];
+        let free = whose.iter().flatten().all(|person| !taken.contains(*person));
+        if free {
+            taken.extend(whose.into_iter().flatten());
+        }
+        free
+    })
+}
+
+pub(crate) fn count(many: usize) -> u32 {
     u32::try_from(many).unwrap_or(u32::MAX)
 }
 
@@ -136,6 +269,8 @@ mod tests {
             at: Timestamp::from_millis(at),
             decision: DecisionId::new(uuid(person)),
             signature: signed.then(|| SignatureId::new(uuid(person))),
+            stage: None,
+            delegation: None,
         }
     }
 

@@ -106,6 +106,14 @@ actions! {
     ApproveAccess,
     /// Read one evidence source. The principal is a plugin.
     ReadEvidence,
+    /// Say yes to one stage of a change's rollout.
+    ApproveStage,
+    /// Have somebody else use one's own roles for a while.
+    DelegateRoles,
+    /// With a second person, let a change proceed without the approvals that are missing.
+    BreakGlass,
+    /// Say what came of looking at an incident.
+    ReviewIncident,
 }
 
 impl std::fmt::Display for Action {

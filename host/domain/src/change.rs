@@ -3,6 +3,7 @@
 mod adopt;
 mod apply;
 mod command;
+mod glass;
 mod install;
 mod pipeline;
 
@@ -11,13 +12,13 @@ use std::fmt;
 use interlock_ledger::Digest;
 use serde::{Deserialize, Serialize};
 
-pub use command::Command;
+pub use command::{Borrowed, Command, SoFar, Yes};
 pub use install::Standing;
 
 use crate::{
     AccountId, Action, Approval, ApprovalFacts, ChangeId, DecisionId, DeviceId, Event, GateCounts, GateMode,
-    GateReport, GroupReport, Manifest, Outcome, Permit, PersonId, Refusal, Resource, RollbackCause, Rollout,
-    Task, TenantId, Timestamp,
+    GateReport, GlassBreak, GroupReport, Manifest, Outcome, Permit, PersonId, Refusal, Resource, Role,
+    RollbackCause, Rollout, Task, TenantId, Timestamp,
 };
 
 /// Where a change is.
@@ -104,6 +105,24 @@ pub struct Hold {
     pub reasons: Vec<String>,
 }
 
+/// A level of the approval profile waited too long.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Escalation {
+    /// The profile.
+    pub profile: String,
+    /// The level.
+    pub level: String,
+    /// The roles that may fill it, too, from then on.
+    pub to: Vec<Role>,
+    /// The digest that waits.
+    pub digest: Digest,
+    /// The stage that waits; absent when the whole change does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stage: Option<u32>,
+    /// From when on.
+    pub since: Timestamp,
+}
+
 /// A proposal to move something from one revision to another.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Change {
@@ -128,6 +147,12 @@ pub struct Change {
     pub groups: Vec<GroupReport>,
     /// What persons said, also of older digests.
     pub approvals: Vec<Approval>,
+    /// The levels of its approval profile that waited too long, so that more roles may fill them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub escalations: Vec<Escalation>,
+    /// Who broke the glass, also over older digests.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub glass: Vec<GlassBreak>,
     /// Why it is held just now.
     pub hold: Option<Hold>,
     /// The rollout, once admitted.

@@ -168,7 +168,7 @@ impl Story {
 
     fn step(&mut self, step: &str) -> Result<(), Refusal> {
         let digest = self.change.digest;
-        let yes = Command::Approve { digest, meaning: Meaning::Approval, signature: None };
+        let yes = Command::Approve(Box::new(Yes::to(digest, Meaning::Approval)));
         let words: Vec<&str> = step.split(' ').collect();
         match words.as_slice() {
             ["gates", outcome] => {
@@ -189,14 +189,12 @@ impl Story {
             [name, "approves"] => self.command(name, AccountKind::User, yes)?,
             [name, "approves", "as", "a", "program"] => self.command(name, AccountKind::Service, yes)?,
             [name, "approves", "another", "digest"] => {
-                let other = Command::Approve {
-                    digest: Digest::of(b"other"),
-                    meaning: Meaning::Approval,
-                    signature: None,
-                };
+                let other = Command::Approve(Box::new(Yes::to(Digest::of(b"other"), Meaning::Approval)));
                 self.command(name, AccountKind::User, other)?;
             }
-            [name, "rejects"] => self.command(name, AccountKind::User, Command::Reject { digest })?,
+            [name, "rejects"] => {
+                self.command(name, AccountKind::User, Command::Reject { digest, veto: true })?
+            }
             [name, "cancels"] => self.command(name, AccountKind::User, Command::Cancel)?,
             [name, "pauses"] => self.command(name, AccountKind::User, Command::Pause)?,
             [name, "resumes"] => self.command(name, AccountKind::User, Command::Resume)?,

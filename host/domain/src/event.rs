@@ -6,8 +6,8 @@ use interlock_ledger::Digest;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Approval, BundleRef, ChangeId, DecisionId, DeviceId, GateReport, GroupReport, HealthVerdict, Hold,
-    Manifest, PersonId, Progress, RosterRecord, StageRecord, Timestamp,
+    Approval, BundleRef, ChangeId, DecisionId, DeviceId, Escalation, GateReport, GlassBreak, GroupReport,
+    HealthVerdict, Hold, Manifest, PersonId, Progress, RosterRecord, StageRecord, Timestamp,
 };
 
 /// Why a rollout goes back.
@@ -116,6 +116,27 @@ pub enum Event {
     Rejected {
         /// The rejection.
         approval: Approval,
+        /// When.
+        at: Timestamp,
+    },
+    /// A person said no where one rejection does not end it. Their yes counts no more.
+    Objected {
+        /// The rejection.
+        approval: Approval,
+        /// When.
+        at: Timestamp,
+    },
+    /// A level of its approval profile waited too long.
+    Escalated {
+        /// Which, and who may fill it, too.
+        escalation: Escalation,
+        /// When.
+        at: Timestamp,
+    },
+    /// A person wants it to proceed without the approvals that are missing. It takes two.
+    GlassBroken {
+        /// Who, and why.
+        glass: GlassBreak,
         /// When.
         at: Timestamp,
     },
@@ -246,6 +267,9 @@ impl Event {
             Event::GatesRejudged { .. } => "change.gates_rejudged",
             Event::Approved { .. } => "change.approved",
             Event::Rejected { .. } => "change.rejected",
+            Event::Objected { .. } => "change.objected",
+            Event::Escalated { .. } => "change.escalated",
+            Event::GlassBroken { .. } => "change.glass_broken",
             Event::Cancelled { .. } => "change.cancelled",
             Event::Expired { .. } => "change.expired",
             Event::Admitted { .. } => "change.admitted",
@@ -274,6 +298,9 @@ impl Event {
             | Event::GatesRejudged { at, .. }
             | Event::Approved { at, .. }
             | Event::Rejected { at, .. }
+            | Event::Objected { at, .. }
+            | Event::Escalated { at, .. }
+            | Event::GlassBroken { at, .. }
             | Event::Cancelled { at, .. }
             | Event::Expired { at }
             | Event::Admitted { at, .. }

@@ -127,6 +127,8 @@ id!(/** An electronic signature of a person. */ SignatureId, "sig");
 id!(/** A request for access that an application denied. */ AccessRequestId, "acr");
 id!(/** A gate that another engine asks. */ GateEndpointId, "gte");
 id!(/** A session of somebody who logged in. */ SessionId, "ses");
+id!(/** A delegation of roles from one person to another. */ DelegationId, "del");
+id!(/** An incident. */ IncidentId, "inc");
 
 name!(/** A tenant. */ TenantId, 63, |b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-'),
     "a tenant name: 1 to 63 of a-z, 0-9 and -");

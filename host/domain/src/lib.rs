@@ -19,6 +19,7 @@ mod cohort;
 mod content;
 mod counter;
 mod decision;
+mod delegation;
 mod device;
 mod esign;
 mod event;
@@ -27,12 +28,15 @@ mod gate;
 mod gate_endpoint;
 mod group;
 mod ids;
+mod incident;
+mod iso_duration;
 mod login;
 mod manifest;
 mod network;
 mod pace;
 mod plan;
 mod policy_plan;
+mod profile;
 mod quota;
 mod refusal;
 mod rollout;
@@ -44,7 +48,7 @@ pub use access_request::{AccessAnswer, AccessClaim, AccessRequest, AccessState, 
 pub use actor::{
     Account, AccountKind, Actor, Credential, Role, RoleGrant, SIGNING_HOLD_MS, Scope, SigningHold,
 };
-pub use approval::{Approval, ApprovalFacts, Meaning};
+pub use approval::{Approval, ApprovalFacts, Given, Meaning, UsedDelegation};
 pub use artifact::{
     Artifact, ArtifactFacts, ArtifactKey, ArtifactKind, ArtifactStatement, SignatureFacts, SignatureOutcome,
     SignedStatement,
@@ -54,11 +58,14 @@ pub use assignment::{
     Finished, Offer,
 };
 pub use authz::{Action, AdmissionFacts, Answer, Determining, Effect, Facts, Principal, Question, Resource};
-pub use change::{Change, Command, Draft, Hold, Standing, State, Transition};
+pub use change::{
+    Borrowed, Change, Command, Draft, Escalation, Hold, SoFar, Standing, State, Transition, Yes,
+};
 pub use cohort::{Cohort, percent_of, rank};
 pub use content::{object_content, object_digests};
 pub use counter::{Released, release_counter_floor};
 pub use decision::{Decision, DecisionOutcome, DecisionSubject, EvidenceRead, Permit};
+pub use delegation::{Delegation, DelegationDraft};
 pub use device::{Device, DeviceHealth, DeviceState, Group, Selector};
 pub use esign::{
     Authority, Covered, Intent, PasskeyProof, Signature, SignatureBinding, SignatureRecord, SignedClock,
@@ -72,7 +79,9 @@ pub use gate::{
 pub use gate_endpoint::{Engine, GateAsk, GateEndpoint, GateFacts, GateQuestion, GateVerdict};
 pub use group::{GateGroup, GroupBinding, GroupMember, GroupReport, judge_groups};
 pub use ids::*;
+pub use incident::{GlassBreak, Incident, IncidentReview, broken};
 pub use interlock_ledger::{Digest, canonical};
+pub use iso_duration::{iso_millis, iso_text};
 pub use login::{
     Enrolled, Enrolment, Login, LoginLimits, LoginRefusal, PASSWORD_CHARS_MAX, PASSWORD_CHARS_MIN, Passkey,
     PasswordFault, Proof, Totp, password,
@@ -85,6 +94,7 @@ pub use network::{Network, NetworkError};
 pub use pace::{AtOnce, Places};
 pub use plan::{PluginPlan, PluginStep};
 pub use policy_plan::{BundleRef, PolicyPlan};
+pub use profile::{Level, LevelTally, NotNow, Order, Profile, Stages, Tally};
 pub use quota::{Quota, Taken, Used, Wait};
 pub use refusal::Refusal;
 pub use rollout::{

@@ -87,6 +87,78 @@ pub enum Refusal {
         /// When.
         at: crate::Timestamp,
     },
+    /// It is another level's turn.
+    #[error(
+        "cannot approve `{change}` for the level `{level}` yet: the level `{before}` comes before it; ask for that one first"
+    )]
+    OutOfTurn {
+        /// The change.
+        change: String,
+        /// The level that the approval would be for.
+        level: String,
+        /// The level whose turn it is.
+        before: String,
+    },
+    /// The level counts signed approvals only.
+    #[error(
+        "cannot approve `{change}` without a signature: the level `{level}` counts signed approvals only; sign it"
+    )]
+    Unsigned {
+        /// The change.
+        change: String,
+        /// The level.
+        level: String,
+    },
+    /// The stage was entered already.
+    #[error("cannot approve stage {stage} of `{change}`: the next stage is {next}")]
+    StageOver {
+        /// The change.
+        change: String,
+        /// The stage.
+        stage: u32,
+        /// The one that is next.
+        next: u32,
+    },
+    /// A delegation cannot be made so.
+    #[error("{detail}")]
+    BadDelegation {
+        /// JSON pointer to the field.
+        field: &'static str,
+        /// What does not fit, and what would.
+        detail: String,
+    },
+    /// A delegation cannot be used for this.
+    #[error("cannot approve `{change}` under `{delegation}`: {why}")]
+    DelegationNotUsable {
+        /// The change.
+        change: String,
+        /// The delegation.
+        delegation: String,
+        /// Why.
+        why: &'static str,
+    },
+    /// Breaking the glass takes two.
+    #[error("you broke the glass for `{change}` already; it takes a second person, before {until}")]
+    SecondToBreak {
+        /// The change.
+        change: String,
+        /// How long the first waits.
+        until: crate::Timestamp,
+    },
+    /// Whoever broke the glass does not review that.
+    #[error("cannot review `{incident}`: you broke the glass; ask somebody else to review it")]
+    OwnIncident {
+        /// The incident.
+        incident: String,
+    },
+    /// Somebody reviewed it.
+    #[error("cannot review `{incident}`: `{name}` reviewed it already")]
+    AlreadyReviewed {
+        /// The incident.
+        incident: String,
+        /// Who.
+        name: String,
+    },
     /// The time for approvals is over.
     #[error("cannot approve `{change}`: it expired at {at}; propose it again")]
     Expired {

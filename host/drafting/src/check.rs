@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use interlock_policy::{Bundle, BundleError, Limits};
 use serde::Serialize;
 
-use crate::lints;
+use crate::{lints, profiles};
 
 /// One thing that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -51,6 +51,9 @@ pub fn check(files: &BTreeMap<String, Vec<u8>>, limits: &Limits) -> Checked {
             None
         }
     };
+    if let (Some(bundle), Some(approvals)) = (&bundle, files.get("approvals.toml")) {
+        findings.extend(profiles::findings(bundle, &String::from_utf8_lossy(approvals)));
+    }
     if bundle.as_ref().is_some_and(Bundle::denies_all) {
         findings.push(whole(
             "denies-everything",

@@ -36,6 +36,8 @@ pub struct Difference {
     pub changed: Vec<Changed>,
     /// The schema's lines, when they differ.
     pub schema: Option<String>,
+    /// The lines of `approvals.toml`, when the profiles differ.
+    pub approvals: Option<String>,
     /// Environments that are no longer, or newly, unguarded.
     pub unguarded: Vec<String>,
     /// Invariants that come, go or say something else.
@@ -67,10 +69,11 @@ pub fn diff(old: &Files, new: &Files) -> Result<Difference, BundleError> {
         .iter()
         .filter_map(|(id, old)| changed(id, &old.policy, &new_policies.get(id)?.policy))
         .collect();
-    let schema = |files: &Files| {
-        String::from_utf8_lossy(files.get("schema.cedarschema").map_or(&[][..], Vec::as_slice)).into_owned()
+    let text = |files: &Files, path: &str| {
+        String::from_utf8_lossy(files.get(path).map_or(&[][..], Vec::as_slice)).into_owned()
     };
-    let (old_schema, new_schema) = (schema(old), schema(new));
+    let (old_schema, new_schema) = (text(old, "schema.cedarschema"), text(new, "schema.cedarschema"));
+    let (old_approvals, new_approvals) = (text(old, "approvals.toml"), text(new, "approvals.toml"));
     let unguarded =
         before.unguarded.difference(&after.unguarded).map(|name| format!("`{name}` is guarded now")).chain(
             after.unguarded.difference(&before.unguarded).map(|name| format!("`{name}` is UNGUARDED now")),
@@ -80,6 +83,8 @@ pub fn diff(old: &Files, new: &Files) -> Result<Difference, BundleError> {
         removed: only(&old_policies, &new_policies),
         changed,
         schema: (old_schema != new_schema).then(|| unified("schema.cedarschema", &old_schema, &new_schema)),
+        approvals: (before.profiles() != after.profiles())
+            .then(|| unified("approvals.toml", &old_approvals, &new_approvals)),
         unguarded: unguarded.collect(),
         invariants: invariants(&before, &after),
         old: side(&before),
@@ -138,6 +143,7 @@ impl Difference {
             && self.removed.is_empty()
             && self.changed.is_empty()
             && self.schema.is_none()
+            && self.approvals.is_none()
             && self.unguarded.is_empty()
             && self.invariants.is_empty()
     }
@@ -160,6 +166,10 @@ impl Difference {
                 text.push_str(&format!("  @{annotation}: {} -> {}\n", shown(was), shown(is)));
             }
             text.push_str(each.body.as_deref().unwrap_or_default());
+        }
+        if let Some(approvals) = &self.approvals {
+            text.push_str("the approval profiles differ\n");
+            text.push_str(approvals);
         }
         if let Some(schema) = &self.schema {
             text.push_str("the schema differs\n");

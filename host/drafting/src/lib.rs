@@ -13,6 +13,7 @@ pub mod format;
 pub mod impact;
 mod junit;
 mod lints;
+mod profiles;
 pub mod scaffold;
 mod shape;
 pub mod suite;

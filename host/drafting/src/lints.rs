@@ -23,6 +23,14 @@ pub const LINTS: &[(&str, &str)] = &[
         "unused-template",
         "a bundle has no links, so a template with `?principal` does nothing; cannot be waived",
     ),
+    (
+        "profile-without-expiry",
+        "an approval profile that does not say how long a change may wait, or how long an approval lasts; cannot be waived",
+    ),
+    (
+        "level-nobody-can-fill",
+        "a level of an approval profile that no role of it may approve for; cannot be waived",
+    ),
     ("duplicate-body", "two policies say the same"),
     ("denies-everything", "there is no policy at all; cannot be waived"),
     ("unknown-waiver", "`@allow` names no rule that can be waived, or gives no reason"),

@@ -70,7 +70,7 @@ impl Bundle {
         let schema = (!known_to_fit).then_some(&self.schema);
         let principal = translate::principal(question)?;
         let resource = translate::resource(&question.resource, &self.unguarded)?;
-        let context = translate::context(&question.facts, question.now)?;
+        let context = translate::context(&question.facts, self.levels(question), question.now)?;
         let request = Request::new(
             principal.uid(),
             WORDS.action(question.action).clone(),

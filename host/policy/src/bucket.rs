@@ -46,13 +46,15 @@ pub(crate) type Notes = HashMap<String, Determining>;
 /// One bucket per action, in the order of [`Action::ALL`], and the notes.
 ///
 /// A policy belongs to the actions that its scope can match. Cedar matches `==` with the action itself and `in` with
-/// the action or any group above it; a policy without an action in its scope belongs to all.
+/// the action or any group above it; a policy without an action in its scope belongs to all. With `profiles`, questions say
+/// what has come together of an approval profile.
 pub(crate) fn fill(
     schema: &Schema,
     policies: &[Annotated],
+    profiles: bool,
 ) -> Result<(Vec<Bucket>, Notes), crate::load::Defect> {
     let all_actions = schema.action_entities()?;
-    let samples = Samples::new(schema)?;
+    let samples = Samples::new(schema, profiles)?;
     let mut buckets = Vec::with_capacity(Action::ALL.len());
     for &action in Action::ALL {
         let uid = WORDS.action(action);

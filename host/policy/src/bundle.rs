@@ -7,7 +7,7 @@ use std::{
 };
 
 use cedar_policy::{Authorizer, Entities, Policy, Request, Schema};
-use interlock_domain::{Action, Determining, Environment, Question};
+use interlock_domain::{Action, Determining, Environment, Profile, Question};
 use interlock_ledger::Digest;
 
 use crate::{
@@ -29,6 +29,7 @@ pub struct Bundle {
     pub revision: u64,
     /// The environments that the guard rails for guarded environments leave alone. Every other one is guarded.
     pub unguarded: BTreeSet<Environment>,
+    pub(crate) profiles: Option<Vec<Profile>>,
     pub(crate) schema: Schema,
     pub(crate) buckets: Vec<Bucket>,
     pub(crate) notes: Notes,

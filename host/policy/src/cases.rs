@@ -22,8 +22,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use interlock_domain::{
-    AccountKind, Action, Actor, AdmissionFacts, ApprovalFacts, ChangeKind, Environment, Facts, Outcome,
-    Principal, Question, Resource, Role, RoleGrant, SignatureOutcome, SigningHold, TenantId, Timestamp,
+    AccountKind, Action, Actor, AdmissionFacts, ApprovalFacts, ChangeKind, Environment, Facts, Given,
+    Outcome, Principal, Question, Resource, Role, RoleGrant, SignatureOutcome, SigningHold, TenantId,
+    Timestamp,
 };
 use interlock_ledger::{Digest, parse_strict};
 use serde::{Deserialize, Serialize};
@@ -166,6 +167,10 @@ enum CaseResource {
 #[serde(default, deny_unknown_fields)]
 struct CaseFacts {
     approvals: Vec<CaseApproval>,
+    /// Since when they could be given.
+    since: Option<Timestamp>,
+    /// Whether two persons broke the glass, and its time is not over.
+    broken_glass: bool,
     gates_passed: u32,
     gates_warned: u32,
     gates_failed: u32,
@@ -185,6 +190,13 @@ struct CaseApproval {
     person: String,
     roles: Vec<Role>,
     at: Timestamp,
+    /// Whether it carries an electronic signature.
+    #[serde(default)]
+    signed: bool,
+    /// The one stage that it is for.
+    stage: Option<u32>,
+    /// Whose roles they are, where somebody approves under a delegation.
+    on_behalf_of: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -195,6 +207,8 @@ struct Expectation {
     policies: Option<Vec<String>>,
     /// The role profiles of the first smallest set; empty when no set of approvals helps.
     missing: Option<Vec<Vec<Role>>>,
+    /// The levels of the approval profile that are not complete, in order.
+    levels: Option<Vec<String>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -208,6 +222,8 @@ impl Default for CaseFacts {
     fn default() -> Self {
         Self {
             approvals: Vec::new(),
+            since: None,
+            broken_glass: false,
             gates_passed: 1,
             gates_warned: 0,
             gates_failed: 0,
@@ -254,6 +270,13 @@ impl Case {
                     .push(format!("expected the missing approvals {expected:?}, but found {missing:?}"));
             }
         }
+        if let Some(expected) = &self.expect.levels {
+            let found = bundle.missing_levels(&question).unwrap_or_default();
+            if found != *expected {
+                differences
+                    .push(format!("expected the levels {expected:?} to be missing, but {found:?} are"));
+            }
+        }
         let mut decided: Vec<String> =
             answer.determining.into_iter().chain(answer.monitored).map(|policy| policy.id).collect();
         decided.sort();
@@ -279,9 +302,9 @@ impl Case {
             },
             _ => return Err("give either `person` or `plugin`".to_owned()),
         };
-        let facts =
-            self.facts.as_ref().map_or(Ok(Facts::None), |facts| facts.facts().map(Facts::Admission))?;
         let now = self.now.unwrap_or(Timestamp::from_millis(NOON_MS));
+        let facts =
+            self.facts.as_ref().map_or(Ok(Facts::None), |facts| facts.facts(now).map(Facts::Admission))?;
         Ok(Question {
             principal,
             action: self.action,
@@ -304,6 +327,7 @@ impl Case {
                 Ok(Candidate {
                     actor: actor(&self.tenant, name, AccountKind::User, roles)?,
                     approved_at: given.map(|given| given.at).max(),
+                    on_behalf_of: None,
                 })
             })
             .collect()
@@ -339,10 +363,19 @@ impl CaseResource {
 }
 
 impl CaseFacts {
-    fn facts(&self) -> Result<Box<AdmissionFacts>, String> {
+    fn facts(&self, now: Timestamp) -> Result<Box<AdmissionFacts>, String> {
         let mut approvals = ApprovalFacts::none();
+        approvals.since = self.since;
+        approvals.glass_until = self.broken_glass.then(|| now.plus_millis(1));
         for given in &self.approvals {
-            approvals = approvals.with(made_up("per", &given.person)?, &given.roles, given.at);
+            approvals = approvals.with_given(Given {
+                person: made_up("per", &given.person)?,
+                roles: given.roles.clone(),
+                at: given.at,
+                signed: given.signed,
+                stage: given.stage,
+                on_behalf_of: given.on_behalf_of.as_deref().map(|whose| made_up("per", whose)).transpose()?,
+            });
         }
         Ok(Box::new(AdmissionFacts {
             approvals,

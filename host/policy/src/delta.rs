@@ -65,6 +65,9 @@ impl Delta {
         for environment in after.unguarded.difference(&before.unguarded) {
             delta.weakens.push(format!("environment `{environment}` is no longer guarded"));
         }
+        if before.profiles() != after.profiles() {
+            delta.weakens.push("the approval profiles say something else".to_owned());
+        }
         if schema(old) != schema(new) {
             delta.weakens.push("the schema says something else".to_owned());
         }

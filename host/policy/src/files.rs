@@ -38,6 +38,7 @@ impl Default for Limits {
 
 pub(crate) const HEADER: &str = "bundle.toml";
 pub(crate) const SCHEMA: &str = "schema.cedarschema";
+pub(crate) const APPROVALS: &str = "approvals.toml";
 const CASES: &str = "cases";
 /// In a folder, so that no misspelt file name puts an invariant in force as a policy.
 const INVARIANTS: &str = "invariants";
@@ -47,6 +48,7 @@ const INVARIANTS: &str = "invariants";
 pub(crate) enum Kind {
     Header,
     Schema,
+    Approvals,
     Policies,
     Invariants,
     Cases,
@@ -66,6 +68,7 @@ pub(crate) fn kind(path: &str) -> Result<Kind, BundleError> {
     match (folder, name, extension) {
         ("", HEADER, _) => Ok(Kind::Header),
         ("", SCHEMA, _) => Ok(Kind::Schema),
+        ("", APPROVALS, _) => Ok(Kind::Approvals),
         ("", _, "cedar") => Ok(Kind::Policies),
         (INVARIANTS, _, "cedar") => Ok(Kind::Invariants),
         (CASES, _, "json") => Ok(Kind::Cases),

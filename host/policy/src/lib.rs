@@ -19,6 +19,7 @@ mod invariants;
 mod load;
 mod missing;
 mod policies;
+mod profiles;
 mod sample;
 mod shape;
 mod source;

@@ -15,8 +15,8 @@ use crate::{
     Bundle, BundleError, Fault, Limits,
     bucket::{self, Annotated, Mode},
     cases,
-    files::{self, HEADER, Kind, SCHEMA},
-    invariants,
+    files::{self, APPROVALS, HEADER, Kind, SCHEMA},
+    invariants, profiles,
     source::{fault, offset, sentence, statements},
     words::WORDS,
 };
@@ -64,6 +64,9 @@ pub(crate) fn load(files: &BTreeMap<String, Vec<u8>>, limits: &Limits) -> Result
     let mut faults = Vec::new();
     let header = header(texts[HEADER]).map_err(|fault| faults.push(fault)).ok();
     let schema = schema(texts[SCHEMA], &mut faults);
+    let profiles = texts
+        .get(APPROVALS)
+        .and_then(|text| profiles::parse(text).map_err(|found| faults.extend(found)).ok());
     let policies = self::policies(&texts, Kind::Policies, limits, &mut faults)?;
     let invariants = self::policies(&texts, Kind::Invariants, limits, &mut faults)?;
     invariants::check(&invariants, &mut faults);
@@ -84,12 +87,13 @@ pub(crate) fn load(files: &BTreeMap<String, Vec<u8>>, limits: &Limits) -> Result
 
     let defect = |defect: Defect| faulty(vec![fault(SCHEMA, "", 0, defect.to_string())]);
     let policies: Vec<Annotated> = policies.into_iter().map(|placed| placed.annotated).collect();
-    let (buckets, notes) = bucket::fill(&schema, &policies).map_err(defect)?;
+    let (buckets, notes) = bucket::fill(&schema, &policies, profiles.is_some()).map_err(defect)?;
     Ok(Bundle {
         digest: digest(files).map_err(defect)?,
         name: header.name,
         revision: header.revision,
         unguarded: header.unguarded,
+        profiles,
         invariants: invariants::of(&schema, invariants).map_err(defect)?,
         schema,
         buckets,

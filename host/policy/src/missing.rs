@@ -5,8 +5,8 @@
 use std::collections::BTreeMap;
 
 use interlock_domain::{
-    Action, Actor, AdmissionFacts, Answer, ApprovalFacts, Facts, PersonId, Principal, Question, Role,
-    Timestamp,
+    Action, Actor, AdmissionFacts, Answer, ApprovalFacts, Facts, Given, PersonId, Principal, Question,
+    Resource, Role, Stages, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +20,8 @@ pub struct Candidate {
     /// When they gave the approval that the question already counts, if they did. They can then give it anew, which
     /// helps when it is too old.
     pub approved_at: Option<Timestamp>,
+    /// The person whose roles these are, where the candidate would approve under a delegation.
+    pub on_behalf_of: Option<PersonId>,
 }
 
 /// How far to search.
@@ -86,8 +88,17 @@ pub fn missing_approvals(
     limit: SearchLimit,
 ) -> Missing {
     let held = candidates.iter().filter_map(|each| Some((&each.actor.person, each.approved_at?))).collect();
-    let mut search = Search { bundle, question, held, asked: 0, questions_max: limit.questions_max };
+    let stage = stage_of(bundle, question);
+    let mut search = Search { bundle, question, held, stage, asked: 0, questions_max: limit.questions_max };
     search.run(candidates, limit).unwrap_or(Missing::SearchExceeded { asked: search.asked })
+}
+
+/// The one stage that further approvals have to name, where the profile asks for approvals of each.
+fn stage_of(bundle: &Bundle, question: &Question) -> Option<u32> {
+    let Facts::Admission(facts) = &question.facts else { return None };
+    let Resource::Change { environment, change_kind, .. } = &question.resource else { return None };
+    let profile = bundle.profile(*change_kind, environment)?;
+    (facts.stage > 0 && profile.stages == Stages::Each).then_some(facts.stage)
 }
 
 /// The limit on questions was reached.
@@ -98,21 +109,34 @@ struct Search<'a> {
     question: &'a Question,
     /// When each of the approvals that the question counts was given, as far as that is known.
     held: BTreeMap<&'a PersonId, Timestamp>,
+    stage: Option<u32>,
     asked: u32,
     questions_max: u32,
 }
 
-/// In what two candidates can differ: their roles; whether a new approval would replace one; when that was given.
-type Likeness = (Vec<Role>, bool, Option<Timestamp>);
+/// In what two candidates can differ: their roles; whether a new approval would replace one; when that was given; for whom
+/// they would act.
+type Likeness<'a> = (Vec<Role>, bool, Option<Timestamp>, Option<&'a PersonId>);
 
 /// Those who may approve and are alike.
 struct Group<'a> {
     roles: Vec<Role>,
     persons: Vec<&'a PersonId>,
+    on_behalf_of: Option<&'a PersonId>,
+}
+
+impl Group<'_> {
+    fn imagine<'g>(&'g self, person: &'g PersonId) -> Imagined<'g> {
+        Imagined { person, roles: &self.roles, on_behalf_of: self.on_behalf_of }
+    }
 }
 
 /// One imagined approval.
-type Imagined<'a> = (&'a PersonId, &'a [Role]);
+struct Imagined<'a> {
+    person: &'a PersonId,
+    roles: &'a [Role],
+    on_behalf_of: Option<&'a PersonId>,
+}
 
 impl<'a> Search<'a> {
     fn run(&mut self, candidates: &'a [Candidate], limit: SearchLimit) -> Result<Missing, Exceeded> {
@@ -133,7 +157,7 @@ impl<'a> Search<'a> {
         }
         let everybody: Vec<Imagined<'_>> = groups
             .iter()
-            .flat_map(|group| group.persons.iter().map(|person| (*person, group.roles.as_slice())))
+            .flat_map(|group| group.persons.iter().map(|person| group.imagine(person)))
             .collect();
         let best = self.ask_with(facts, &everybody)?;
         // Everybody together may be allowed where no small set was: then the size is what stands against it.
@@ -152,11 +176,11 @@ impl<'a> Search<'a> {
         candidates: &'a [Candidate],
     ) -> Result<Vec<Group<'a>>, Exceeded> {
         let environment = self.question.resource.environment();
-        let mut groups: BTreeMap<Likeness, Vec<&PersonId>> = BTreeMap::new();
+        let mut groups: BTreeMap<Likeness<'a>, Vec<&'a PersonId>> = BTreeMap::new();
         for candidate in candidates {
             let may_approve = Question {
                 principal: Principal::Actor(candidate.actor.clone()),
-                action: Action::ApproveChange,
+                action: if self.stage.is_some() { Action::ApproveStage } else { Action::ApproveChange },
                 resource: self.question.resource.clone(),
                 facts: Facts::None,
                 now: self.question.now,
@@ -166,17 +190,22 @@ impl<'a> Search<'a> {
                 let renews = facts.approvals.persons.contains(person);
                 let roles = candidate.actor.roles_in(environment);
                 groups
-                    .entry((roles, renews, candidate.approved_at.filter(|_| renews)))
+                    .entry((
+                        roles,
+                        renews,
+                        candidate.approved_at.filter(|_| renews),
+                        candidate.on_behalf_of.as_ref(),
+                    ))
                     .or_default()
                     .push(person);
             }
         }
         Ok(groups
             .into_iter()
-            .map(|((roles, ..), mut persons)| {
+            .map(|((roles, .., on_behalf_of), mut persons)| {
                 persons.sort_unstable();
                 persons.dedup();
-                Group { roles, persons }
+                Group { roles, persons, on_behalf_of }
             })
             .collect())
     }
@@ -225,12 +254,24 @@ impl<'a> Search<'a> {
     fn imagine(&self, facts: &ApprovalFacts, approvals: &[Imagined<'_>]) -> ApprovalFacts {
         let now = self.question.now;
         let mut more = facts.clone();
-        for (person, roles) in approvals {
-            more = more.with((*person).clone(), roles, now);
+        for imagined in approvals {
+            more = more.with_given(Given {
+                person: imagined.person.clone(),
+                roles: imagined.roles.to_vec(),
+                at: now,
+                // Whoever is asked for a signature gives one.
+                signed: true,
+                stage: self.stage,
+                on_behalf_of: imagined.on_behalf_of.cloned(),
+            });
         }
+        if more.given.len() >= more.distinct as usize {
+            return more;
+        }
+        // Facts from before approvals stood in them.
         // A person's newest approval is the one that counts, so one that is given anew takes the age of the old one
         // away. If the age of one that stays is not known, the oldest is kept: rather a hint too few than a wrong one.
-        let renewed = |person: &PersonId| approvals.iter().any(|(again, _)| *again == person);
+        let renewed = |person: &PersonId| approvals.iter().any(|again| again.person == person);
         let staying: Option<Vec<Timestamp>> = facts
             .persons
             .iter()
@@ -257,7 +298,7 @@ fn approvals<'g>(groups: &'g [Group<'_>], chosen: &[usize]) -> Option<Vec<Imagin
     (0..chosen.len())
         .map(|at| {
             let group = &groups[chosen[at]];
-            Some((*group.persons.get(nth(at))?, group.roles.as_slice()))
+            Some(group.imagine(group.persons.get(nth(at))?))
         })
         .collect()
 }

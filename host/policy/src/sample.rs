@@ -31,7 +31,10 @@ pub fn sample_question(action: Action) -> Question {
         | Action::PauseRollout
         | Action::ResumeRollout
         | Action::PromoteRollout
-        | Action::RollBackRollout => Resource::Change {
+        | Action::RollBackRollout
+        | Action::ApproveStage
+        | Action::BreakGlass
+        | Action::ReviewIncident => Resource::Change {
             id: "chg_00000000000000000000000000000001".to_owned(),
             tenant: tenant.clone(),
             environment: environment.clone(),
@@ -40,13 +43,15 @@ pub fn sample_question(action: Action) -> Question {
             paused_by_safety: false,
             back_weakens: false,
         },
-        Action::RegisterDevice | Action::UpdateDevice | Action::MoveDevice | Action::RetireDevice => {
-            Resource::Environment {
-                tenant: tenant.clone(),
-                environment: environment.clone(),
-                change_kind: None,
-            }
-        }
+        Action::RegisterDevice
+        | Action::UpdateDevice
+        | Action::MoveDevice
+        | Action::RetireDevice
+        | Action::DelegateRoles => Resource::Environment {
+            tenant: tenant.clone(),
+            environment: environment.clone(),
+            change_kind: None,
+        },
         Action::ReadLedger | Action::VerifyLedger => Resource::Ledger { tenant: tenant.clone() },
         Action::ReadEvidence => {
             Resource::EvidenceSource { tenant: tenant.clone(), name: "artifact".to_owned() }

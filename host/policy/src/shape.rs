@@ -18,7 +18,7 @@ use interlock_domain::{
 
 use crate::{
     sample_question,
-    translate::{self, Untranslatable},
+    translate::{self, Levels, Untranslatable},
     words::WORDS,
 };
 
@@ -65,7 +65,7 @@ pub(crate) struct Samples {
 }
 
 impl Samples {
-    pub(crate) fn new(schema: &Schema) -> Result<Self, Untranslatable> {
+    pub(crate) fn new(schema: &Schema, profiles: bool) -> Result<Self, Untranslatable> {
         let conforming = |entity: Entity| {
             let uid = entity.uid();
             Entities::empty().add_entities([entity], Some(schema)).ok().map(|_| uid)
@@ -81,7 +81,10 @@ impl Samples {
                 .iter()
                 .map(|resource| translate::resource(resource, &BTreeSet::new()).map(conforming))
                 .collect::<Result<_, _>>()?,
-            contexts: facts.iter().map(|facts| translate::context(facts, now)).collect::<Result<_, _>>()?,
+            contexts: facts
+                .iter()
+                .map(|facts| translate::context(facts, profiles.then(Levels::default), now))
+                .collect::<Result<_, _>>()?,
         })
     }
 

@@ -14,6 +14,7 @@ macro_rules! files {
 pub fn default_files() -> BTreeMap<String, Vec<u8>> {
     files![
         "approvals.cedar",
+        "approvals.toml",
         "bundle.toml",
         "cases/approvals.json",
         "cases/evidence.json",

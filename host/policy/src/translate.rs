@@ -11,7 +11,10 @@ use interlock_domain::{
     Timestamp,
 };
 
-use crate::words::{WORDS, uid};
+use crate::{
+    Bundle,
+    words::{WORDS, uid},
+};
 
 /// A value could not be built. Only a defect of this crate leads here; the question is then denied.
 pub(crate) type Untranslatable = Box<dyn std::error::Error + Send + Sync>;
@@ -93,13 +96,48 @@ pub(crate) fn resource(
     Ok(Entity::new(uid(type_name, &id), attributes, parents)?)
 }
 
+/// What has come together of an approval profile, as policies see it.
+#[derive(Debug, Default)]
+pub(crate) struct Levels {
+    profile: String,
+    complete: bool,
+    level: u32,
+    signed: u32,
+    broken_glass: bool,
+}
+
+impl Bundle {
+    /// What has come together of the approval profile for the change in question; `None` when this bundle has none at all. A
+    /// change that none is for has nothing complete, so that a policy which asks for a complete one denies it.
+    pub(crate) fn levels(&self, question: &Question) -> Option<Levels> {
+        self.profiles.as_ref()?;
+        let mut levels = Levels::default();
+        let Facts::Admission(facts) = &question.facts else { return Some(levels) };
+        levels.signed = facts.approvals.signed;
+        levels.broken_glass = facts.approvals.glass_until.is_some_and(|until| question.now < until);
+        if let Resource::Change { environment, change_kind, .. } = &question.resource
+            && let Some(profile) = self.profile(*change_kind, environment)
+        {
+            let tally = profile.tally(&facts.approvals, facts.stage, question.now);
+            levels.profile.clone_from(&profile.name);
+            levels.complete = tally.complete();
+            levels.level = tally.levels_complete();
+        }
+        Some(levels)
+    }
+}
+
 /// Under which circumstances.
-pub(crate) fn context(facts: &Facts, now: Timestamp) -> Result<Context, Untranslatable> {
+pub(crate) fn context(
+    facts: &Facts,
+    levels: Option<Levels>,
+    now: Timestamp,
+) -> Result<Context, Untranslatable> {
     let now = ("now".to_owned(), instant(now));
     match facts {
         Facts::None => Ok(Context::from_pairs([now])?),
         Facts::Admission(facts) => {
-            let fields = admission(facts)?;
+            let fields = admission(facts, levels)?;
             Ok(Context::from_pairs(
                 std::iter::once(now).chain(fields.into_iter().map(|(name, value)| (name.to_owned(), value))),
             )?)
@@ -107,7 +145,10 @@ pub(crate) fn context(facts: &Facts, now: Timestamp) -> Result<Context, Untransl
     }
 }
 
-fn admission(facts: &AdmissionFacts) -> Result<Vec<(&'static str, Value)>, Untranslatable> {
+fn admission(
+    facts: &AdmissionFacts,
+    levels: Option<Levels>,
+) -> Result<Vec<(&'static str, Value)>, Untranslatable> {
     let approvals = &facts.approvals;
     let mut counted = vec![
         ("distinct", long(approvals.distinct)),
@@ -121,6 +162,16 @@ fn admission(facts: &AdmissionFacts) -> Result<Vec<(&'static str, Value)>, Untra
     ];
     if let Some(oldest) = approvals.oldest {
         counted.push(("oldest", instant(oldest)));
+    }
+    if let Some(Levels { profile, complete, level, signed, broken_glass }) = levels {
+        let levels = record([
+            ("profile", Value::new_string(profile)),
+            ("complete", Value::new_bool(complete)),
+            ("level", long(level)),
+            ("signed", long(signed)),
+            ("broken_glass", Value::new_bool(broken_glass)),
+        ])?;
+        counted.push(("levels", levels));
     }
     let gates = [
         ("passed", long(facts.gates_passed)),

@@ -17,6 +17,8 @@ pub const ASSUMED: &[&str] = &[
     "(context.approvals has oldest) == (context.approvals.distinct > 0)",
     "context.approvals.persons.isEmpty() == (context.approvals.distinct == 0)",
     "context.approvals.distinct > 0 || context.approvals.roles.isEmpty()",
+    "if context.approvals has levels then context.approvals.levels.level >= 0 && \
+     context.approvals.levels.signed >= 0 && context.approvals.levels.signed <= 4294967295 else true",
     "context.gates.passed >= 0 && context.gates.passed <= 4294967295",
     "context.gates.warned >= 0 && context.gates.warned <= 4294967295",
     "context.gates.holding >= 0 && context.gates.holding <= 4294967295",

@@ -87,6 +87,8 @@ pub struct Against {
     pub kinds: Vec<Differing>,
     /// Invariants of the one before that are not promised any more.
     pub dropped: Vec<String>,
+    /// Whether the approval profiles differ, into which a proof does not look: then it is not known what differs in all.
+    pub profiles_differ: bool,
 }
 
 /// One kind of question to which an answer differs, or may.
@@ -301,6 +303,8 @@ impl Against {
                 _ => Overall::Incomparable,
             },
         );
+        let profiles_differ = old.profiles() != new.profiles();
+        let overall = if profiles_differ { Overall::Unproved } else { overall };
         let kept = |id: &str| {
             let now = new.invariants().iter();
             let was = old.invariants().iter().find(|invariant| invariant.id == id);
@@ -319,6 +323,7 @@ impl Against {
                 .map(|invariant| invariant.id.clone())
                 .filter(|id| !kept(id))
                 .collect(),
+            profiles_differ,
         }
     }
 
@@ -327,6 +332,9 @@ impl Against {
         text.push_str(&format!("{verdict} {}: {meaning}\n", self.old));
         for id in &self.dropped {
             text.push_str(&format!("! the invariant {id} is gone, or says something else\n"));
+        }
+        if self.profiles_differ {
+            text.push_str("! the approval profiles differ, and a proof does not look into them: read `interlock policy diff`\n");
         }
         let mut won: Vec<&Example> = Vec::new();
         let mut lost: Vec<&Example> = Vec::new();

@@ -144,6 +144,9 @@ fn approvals(situation: &Situation, value: &Value, when: &mut Vec<String>) {
         1 => format!("one person has approved{roles}"),
         many => format!("{many} people have approved{roles}"),
     });
+    if value["levels"]["broken_glass"] == true {
+        when.push("two people broke the glass less than an hour ago".to_owned());
+    }
     let author = situation.resource.attrs.get("author").and_then(Uid::read);
     if author.as_ref().is_some_and(|author| persons.contains(author)) {
         when.push("the author is among those who approved".to_owned());
@@ -194,6 +197,10 @@ fn deed(action: Action) -> &'static str {
         Action::EvaluateAccess => "ask the application's policies",
         Action::ApproveAccess => "answer to requests for access",
         Action::ReadEvidence => "read the evidence",
+        Action::ApproveStage => "approve a stage of a change",
+        Action::DelegateRoles => "delegate their roles",
+        Action::BreakGlass => "break the glass for a change",
+        Action::ReviewIncident => "review the incident of a change",
     }
 }
 

@@ -13,12 +13,14 @@ mod auth;
 mod bundle;
 mod changes;
 mod decisions;
+mod delegations;
 mod devices;
 mod docs;
 mod document;
 mod gates;
 mod groups;
 mod idempotency;
+mod incidents;
 mod keys;
 mod ledger;
 mod list;
@@ -87,6 +89,7 @@ fn v1() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(changes::show, changes::revise))
         .routes(routes!(changes::approve))
         .routes(routes!(changes::reject))
+        .routes(routes!(incidents::break_glass))
         .routes(routes!(changes::cancel))
         .routes(routes!(changes::pause))
         .routes(routes!(changes::resume))
@@ -120,6 +123,11 @@ fn v1() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(signatures::intend))
         .routes(routes!(signatures::sign, signatures::list))
         .routes(routes!(signatures::show))
+        .routes(routes!(delegations::create, delegations::list))
+        .routes(routes!(delegations::revoke))
+        .routes(routes!(incidents::list))
+        .routes(routes!(incidents::show))
+        .routes(routes!(incidents::review))
         .routes(routes!(decisions::list))
         .routes(routes!(decisions::show))
         .routes(routes!(decisions::replay))

@@ -2,6 +2,7 @@
 
 mod access;
 mod advisories;
+mod approvals;
 mod engines;
 mod evidence;
 mod http;
@@ -23,6 +24,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::access::Access;
 pub use self::advisories::Advisories;
+pub use self::approvals::Approvals;
 pub use self::engines::Engines;
 pub(crate) use self::evidence::{Bound, is_outside};
 pub use self::evidence::{CalendarEntry, Connector, Evidence, HeaderValue, Prometheus, SourceLimits};
@@ -80,6 +82,8 @@ pub struct Config {
     pub access: Access,
     /// Gates that other engines ask.
     pub engines: Engines,
+    /// Approvals.
+    pub approvals: Approvals,
     /// Rollouts.
     pub rollout: Rollout,
     /// How persons log in and sign.
@@ -368,6 +372,7 @@ impl Default for Config {
             policies: Policies::default(),
             access: Access::default(),
             engines: Engines::default(),
+            approvals: Approvals::default(),
             rollout: Rollout::default(),
             login: Login::default(),
             devices: Devices::default(),
@@ -491,6 +496,9 @@ impl Config {
             ("store.queue_max", self.store.queue_max as u64),
             ("identity.keys_live_max", self.identity.keys_live_max as u64),
             ("plugins.bindings_max", self.plugins.bindings_max as u64),
+            ("approvals.delegation_ms_max", self.approvals.delegation_ms_max),
+            ("approvals.break_glass_ms", self.approvals.break_glass_ms),
+            ("approvals.incident_review_ms", self.approvals.incident_review_ms),
             ("rollout.tick_ms", self.rollout.tick_ms),
             ("rollout.judge_every_ms", self.rollout.judge_every_ms),
             ("rollout.silent_after_ms", self.rollout.silent_after_ms),
@@ -522,6 +530,15 @@ impl Config {
             if value == 0 {
                 return Err(ConfigError::Senseless { key, detail: "must be at least 1".to_owned() });
             }
+        }
+        if self.approvals.break_glass_ms > Approvals::BREAK_GLASS_MS_MAX {
+            return Err(ConfigError::Senseless {
+                key: "approvals.break_glass_ms",
+                detail: format!(
+                    "the glass stays broken for an hour at most ({} ms)",
+                    Approvals::BREAK_GLASS_MS_MAX
+                ),
+            });
         }
         if self.rollout.lease_ms < 3 * self.rollout.tick_ms {
             return Err(ConfigError::Senseless {

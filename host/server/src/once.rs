@@ -42,6 +42,8 @@ fn made(write: &Write) -> Option<String> {
         Write::AccessRequest { request, .. } => format!("access request `{}`", request.id),
         Write::GateEndpoint(gate) => format!("gate `{}`", gate.name),
         Write::Credential(credential) => format!("key `{}`", credential.id),
+        Write::Delegation(delegation) => format!("delegation `{}`", delegation.id),
+        Write::Incident(incident) => format!("incident `{}`", incident.id),
         Write::Advisories(import) => format!("advisories of `{}`", import.tenant),
         Write::Note(note) => format!("{} `{}`", note.object_kind, note.object_id),
         Write::Login { login, .. } => format!("login of `{}`", login.account),

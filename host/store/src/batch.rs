@@ -10,9 +10,9 @@ use crate::{
     Committed, Lease, LedgerKeys, StoreError, Write, access_requests, accounts, advisories, artifacts,
     assignments, changes,
     db::Tx,
-    decisions, devices,
+    decisions, delegations, devices,
     draft::{Prepared, PreparedWrite, Staged},
-    floor, gate_endpoints, groups, idempotency, leases,
+    floor, gate_endpoints, groups, idempotency, incidents, leases,
     ledger::OpenLog,
     logins, signatures, tasks, telemetry,
     writer::{Done, Job, Work, Writer},
@@ -178,6 +178,8 @@ async fn apply_one(
         Write::SessionsEnd(end) => logins::end_sessions(tx, end).await?,
         Write::CeremonyUsed(id) => logins::use_ceremony(tx, id).await?,
         Write::Signature(signature) => signatures::write(tx, signature, body).await?,
+        Write::Delegation(delegation) => delegations::write(tx, delegation, body).await?,
+        Write::Incident(incident) => incidents::write(tx, incident, body).await?,
         Write::Decision(decision) => decisions::write(tx, decision, body).await?,
         Write::Advisories(import) => {
             return advisories::run(tx, &commit.scribe, import, &prepared.task_ids, keys).await;

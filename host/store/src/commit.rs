@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use interlock_domain::{
-    AccessRequest, Account, AccountId, Artifact, AssignmentTransition, Credential, Decision, Device,
-    GateEndpoint, Group, GroupName, Login, Session, Signature, TenantId, Timestamp, Transition,
+    AccessRequest, Account, AccountId, Artifact, AssignmentTransition, Credential, Decision, Delegation,
+    Device, GateEndpoint, Group, GroupName, Incident, Login, Session, Signature, TenantId, Timestamp,
+    Transition,
 };
 use uuid::Uuid;
 
@@ -148,6 +149,10 @@ pub enum Write {
     CeremonyUsed(String),
     /// A person signed. Its entry holds digests and ids.
     Signature(Box<Signature>),
+    /// Roles are lent, or taken back when it carries a time for that.
+    Delegation(Box<Delegation>),
+    /// The glass was broken, or somebody reviewed that.
+    Incident(Box<Incident>),
     /// Policies or a plugin answered.
     Decision(Box<Decision>),
     /// A part of an import of advisories. Its entry says what became of it.
@@ -211,6 +216,8 @@ impl Write {
             | Write::GateEndpoint(_)
             | Write::Login { .. }
             | Write::Signature(_)
+            | Write::Delegation(_)
+            | Write::Incident(_)
             | Write::Decision(_)
             | Write::Advisories(_)
             | Write::Note(_) => 1,

@@ -246,6 +246,17 @@ impl PreparedWrite {
                 )?;
                 vec![Happening { object_digest: Some(signature.envelope_digest()), ..made }]
             }
+            Write::Delegation(delegation) => {
+                prepared.body = serde_json::to_string(delegation)?;
+                let revoked = delegation.revoked_at.is_some();
+                let kind = if revoked { "delegation.revoked" } else { "delegation.created" };
+                vec![row(kind, "delegation", delegation.id.as_str(), &**delegation, &**delegation)?]
+            }
+            Write::Incident(incident) => {
+                prepared.body = serde_json::to_string(incident)?;
+                let kind = if incident.review.is_some() { "incident.reviewed" } else { "incident.opened" };
+                vec![row(kind, "incident", incident.id.as_str(), &**incident, &**incident)?]
+            }
             Write::Decision(decision) => {
                 prepared.body = serde_json::to_string(decision)?;
                 vec![of_decision(decision, Digest::of(&prepared.body))]
@@ -297,6 +308,8 @@ fn check_tenant(write: &Write, log: &str) -> Result<(), StoreError> {
         Write::Session(session) => &session.tenant,
         Write::SessionsEnd(end) => &end.tenant,
         Write::Signature(signature) => &signature.tenant,
+        Write::Delegation(delegation) => &delegation.tenant,
+        Write::Incident(incident) => &incident.tenant,
         Write::Decision(decision) => &decision.tenant,
         Write::Advisories(import) => &import.tenant,
         Write::ApplicationFloor { tenant, .. } | Write::LiveKeys { tenant, .. } => tenant,

@@ -1,5 +1,6 @@
 //! `interlock change`
 
+mod levels;
 pub(crate) mod sheet;
 mod sign;
 mod watch;
@@ -32,7 +33,16 @@ pub(crate) enum Change {
         id: String,
     },
     /// Say yes to a change as it is now. Shows all that it would do, and asks.
-    Approve(Answer),
+    Approve {
+        #[command(flatten)]
+        answer: Answer,
+        /// The one stage of the rollout that it is for, counted from 0; for the whole change when absent.
+        #[arg(long)]
+        stage: Option<u32>,
+        /// The delegation under which you approve; with your own roles when absent.
+        #[arg(long)]
+        delegation: Option<String>,
+    },
     /// Say no to a change as it is now. Shows all that it would do, and asks.
     Reject(Answer),
     /// Sign a change with your password and, the first time, a code; that approves or rejects it. Shows what you sign. Log in
@@ -40,6 +50,9 @@ pub(crate) enum Change {
     Sign(sign::Sign),
     /// List the electronic signatures of a change, or write them into a folder.
     Signatures(sign::Signatures),
+    /// In an emergency, and together with a second person, let a change proceed without the approvals that are missing. It opens
+    /// an incident. Shows all that the change would do, and asks.
+    BreakGlass(Answer),
     /// Withdraw a change.
     Cancel(Because),
     /// Stop a rollout where it is.
@@ -196,10 +209,20 @@ impl Change {
                     Format::Json | Format::Yaml => output::value(&change, format)?,
                 }
             }
-            Change::Approve(answer) => answer.give(&client, "approve", format).await?,
-            Change::Reject(answer) => answer.give(&client, "reject", format).await?,
             Change::Sign(sign) => sign.run(&client, format).await?,
             Change::Signatures(signatures) => signatures.run(&client, format).await?,
+            Change::Approve { answer, stage, delegation } => {
+                let mut more = json!({});
+                if let Some(stage) = stage {
+                    more["stage"] = json!(stage);
+                }
+                if let Some(delegation) = delegation {
+                    more["delegation"] = json!(delegation);
+                }
+                answer.give(&client, "approve", more, format).await?;
+            }
+            Change::Reject(answer) => answer.give(&client, "reject", json!({}), format).await?,
+            Change::BreakGlass(answer) => answer.give(&client, "break-glass", json!({}), format).await?,
             Change::Cancel(because) => because.tell(&client, "cancel", format).await?,
             Change::Pause(because) => because.tell(&client, "pause", format).await?,
             Change::Resume(because) => because.tell(&client, "resume", format).await?,
@@ -272,7 +295,7 @@ fn pace(rule: &str) -> Result<Value, Failure> {
 }
 
 impl Answer {
-    async fn give(self, client: &Client, verb: &str, format: Format) -> Result<(), Failure> {
+    async fn give(self, client: &Client, verb: &str, more: Value, format: Format) -> Result<(), Failure> {
         let digest = match self.digest {
             Some(digest) => digest,
             None => {
@@ -285,7 +308,9 @@ impl Answer {
                 output::at(&change, "/digest")
             }
         };
-        let body = json!({ "digest": digest, "reason": self.reason });
+        let mut body = more;
+        body["digest"] = json!(digest);
+        body["reason"] = json!(self.reason);
         let body = client.post(&format!("/changes/{}/{verb}", self.id), &body).await?.body;
         output::record(&body, FIELDS, format)
     }
@@ -338,6 +363,9 @@ fn explain(body: &Value, format: Format) -> Result<(), Failure> {
             output::at(&place, "/name"),
             output::at(&place, "/devices")
         );
+    }
+    for line in levels::levels(body.pointer("/approvals").unwrap_or(&Value::Null)).lines() {
+        println!("  {line}");
     }
     for (index, need) in rows("/missing/needed").iter().enumerate() {
         let persons: Vec<String> = need

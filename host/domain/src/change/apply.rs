@@ -31,6 +31,8 @@ impl Change {
             gates: Vec::new(),
             groups: Vec::new(),
             approvals: Vec::new(),
+            escalations: Vec::new(),
+            glass: Vec::new(),
             hold: None,
             rollout: None,
             rollback: None,
@@ -72,7 +74,11 @@ impl Change {
                 self.groups = groups.clone();
                 self.state = State::Rejected;
             }
-            Event::Approved { approval, .. } => self.approvals.push(approval.clone()),
+            Event::Approved { approval, .. } | Event::Objected { approval, .. } => {
+                self.approvals.push(approval.clone());
+            }
+            Event::Escalated { escalation, .. } => self.escalations.push(escalation.clone()),
+            Event::GlassBroken { glass, .. } => self.glass.push(glass.clone()),
             Event::Rejected { approval, .. } => {
                 self.note = Some(format!("{}: {}", approval.name, approval.reason));
                 self.approvals.push(approval.clone());

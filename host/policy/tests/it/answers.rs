@@ -126,7 +126,7 @@ fn a_watched_policy_that_errs_is_reported_and_denies_nothing() {
 }
 
 #[test]
-fn approvals_are_fresh_for_exactly_72_hours_and_not_a_millisecond_more() {
+fn approvals_are_fresh_for_less_than_72_hours_and_exactly_then_expired() {
     let bundle = default_bundle().unwrap();
     let ask = |action, stage, age_ms: i64| {
         bundle.ask(&admission(action, "production", |facts, now: Timestamp| {
@@ -138,9 +138,12 @@ fn approvals_are_fresh_for_exactly_72_hours_and_not_a_millisecond_more() {
         }))
     };
     for action in [Action::AdmitChange, Action::EnterStage] {
-        assert!(ask(action, 0, HOURS_72_MS).allowed, "{action}");
+        assert!(ask(action, 0, HOURS_72_MS - 1).allowed, "{action}");
+        let then = ask(action, 0, HOURS_72_MS);
+        assert_eq!((then.allowed, ids(&then)), (false, vec!["approvals.profile"]), "{action}");
         let late = ask(action, 0, HOURS_72_MS + 1);
-        assert_eq!((late.allowed, ids(&late)), (false, vec!["approvals.guarded-fresh"]), "{action}");
+        let both = vec!["approvals.guarded-fresh", "approvals.profile"];
+        assert_eq!((late.allowed, ids(&late)), (false, both), "{action}");
     }
     assert!(ask(Action::EnterStage, 1, 100 * HOURS_72_MS).allowed, "once under way, age does not count");
 }

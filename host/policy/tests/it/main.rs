@@ -9,6 +9,7 @@ mod default_bundle;
 mod faults;
 mod limits;
 mod missing;
+mod profiles;
 
 use std::collections::BTreeMap;
 
@@ -16,7 +17,7 @@ use interlock_domain::{
     Action, Actor, AdmissionFacts, ApprovalFacts, ChangeKind, Facts, PersonId, Principal, Question, Resource,
     Role, RoleGrant, Timestamp,
 };
-use interlock_policy::{Bundle, BundleError, default_files, sample_question};
+use interlock_policy::{Bundle, BundleError, Candidate, default_files, sample_question};
 
 /// The default bundle's header and schema with other policies.
 fn files_with(policies: &str) -> BTreeMap<String, Vec<u8>> {
@@ -46,6 +47,11 @@ fn asked_by(action: Action, roles: &[Role]) -> Question {
         actor.roles = grants(roles);
     }
     question
+}
+
+/// Somebody who might approve.
+fn candidate(number: u32, roles: &[Role]) -> Candidate {
+    Candidate { actor: somebody(number, roles), approved_at: None, on_behalf_of: None }
 }
 
 fn grants(roles: &[Role]) -> Vec<RoleGrant> {

@@ -55,8 +55,8 @@ async fn an_environment_that_is_listed_as_unguarded_is_looser_although_no_policy
 async fn another_way_to_say_the_same_is_equivalent() {
     let same = edited(
         "approvals.cedar",
-        "unless { context.approvals.distinct >= 2 };",
-        "when { !(context.approvals.distinct > 1) };",
+        "unless { context.approvals.distinct >= 2 }",
+        "when { !(context.approvals.distinct > 1) }",
     );
     let report = report(&same, Some(&default_files()), WAY).await;
     assert!(report.holds(), "{}", report.lines());

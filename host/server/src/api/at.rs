@@ -7,8 +7,8 @@ use axum::{
     http::request::Parts,
 };
 use interlock_domain::{
-    AccessRequestId, AccountId, ArtifactId, ChangeId, DecisionId, DeviceId, Digest, Environment, GateName,
-    GroupName, KeyId, SessionId, SignatureId,
+    AccessRequestId, AccountId, ArtifactId, ChangeId, DecisionId, DelegationId, DeviceId, Digest,
+    Environment, GateName, GroupName, IncidentId, KeyId, SessionId, SignatureId,
 };
 
 use crate::problem::Problem;
@@ -28,8 +28,8 @@ macro_rules! nouns {
 }
 
 nouns!(
-    AccessRequestId: "access request", GateName: "gate", AccountId: "account", ArtifactId: "artifact", ChangeId: "change", DecisionId: "decision", DeviceId: "device", GroupName: "group",
-    Environment: "environment", KeyId: "key", SessionId: "session", SignatureId: "signature", Digest: "plugin"
+    AccessRequestId: "access request", GateName: "gate", AccountId: "account", ArtifactId: "artifact", ChangeId: "change", DecisionId: "decision", DelegationId: "delegation", DeviceId: "device", GroupName: "group",
+    Environment: "environment", IncidentId: "incident", KeyId: "key", SessionId: "session", SignatureId: "signature", Digest: "plugin"
 );
 
 impl<T: Noun, S: Send + Sync> FromRequestParts<S> for At<T> {

@@ -24,6 +24,7 @@ use super::{
 use crate::{
     App,
     flow::{
+        approve::{self, Said},
         change, explain as explanation,
         propose::{self as proposing, Proposal},
     },
@@ -83,8 +84,8 @@ pub(super) async fn show(
     caller: Caller<Read>,
     At(id): At<ChangeId>,
 ) -> Result<Tagged<wire::ShownChange>, Problem> {
-    let (change, progress) = change::show(&app, &caller.actor, &id).await?;
-    Ok(Tagged(change.revision, wire::ShownChange { change, progress }))
+    let (change, progress, profile) = change::show(&app, &caller.actor, &id).await?;
+    Ok(Tagged(change.revision, wire::ShownChange { change, progress, profile }))
 }
 
 /// Revise a waiting change
@@ -107,20 +108,22 @@ pub(super) async fn revise(
 
 /// Say yes to a change
 ///
-/// The answer binds to the digest that was read. Nobody approves their own change, and one person counts once.
+/// The answer binds to the digest that was read. Nobody approves their own change, and one person counts once. With `stage`, it
+/// counts for entering that stage alone; with `delegation`, with the roles that somebody lent.
 #[utoipa::path(post, path = "/changes/{id}/approve", tag = "changes", security(("key" = ["write"])),
     request_body = wire::Approval, params(("id" = String, Path, description = "The change")),
     responses((status = 200, description = "The change as it is now", body = wire::change::Change)))]
 pub(super) async fn approve(
-    state: State<Arc<App>>,
+    State(app): State<Arc<App>>,
     caller: Caller<Write>,
-    id: At<ChangeId>,
-    revision: IfMatch,
+    At(id): At<ChangeId>,
+    IfMatch(revision): IfMatch,
     Payload(approval): Payload<wire::Approval>,
 ) -> Result<Tagged<Change>, Problem> {
-    let wire::Approval { digest, meaning, reason } = approval;
-    let command = Command::Approve { digest, meaning: meaning.into(), signature: None };
-    decide(state, caller, id, revision, command, &reason).await
+    let wire::Approval { digest, meaning, reason, stage, delegation } = approval;
+    let said = Said { digest, meaning: meaning.into(), reason, signature: None, stage, delegation };
+    let change = approve::approve(&app, &caller.actor, &id, revision, &said).await?;
+    Ok(Tagged(change.revision, change))
 }
 
 /// Say no to a change
@@ -134,7 +137,7 @@ pub(super) async fn reject(
     revision: IfMatch,
     Payload(wire::Rejection { digest, reason }): Payload<wire::Rejection>,
 ) -> Result<Tagged<Change>, Problem> {
-    decide(state, caller, id, revision, Command::Reject { digest }, &reason).await
+    decide(state, caller, id, revision, Command::Reject { digest, veto: true }, &reason).await
 }
 
 /// Withdraw a change before it is admitted

@@ -66,6 +66,8 @@ fn tags() -> Value {
     let tag = |name: &str, description: &str| json!({ "name": name, "description": description });
     json!([
         tag("changes", "Proposals to move devices from one revision to another, and their rollouts"),
+        tag("delegations", "Roles that somebody lends to whoever approves while they are away"),
+        tag("incidents", "Emergencies in which a change was let through, and what came of looking at them"),
         tag("artifacts", "What changes bring: content addressed by its digest, with a signed statement"),
         tag("advisories", "What is known of the weaknesses of packages, for gates that ask"),
         tag("devices", "The registry, and groups in it"),

@@ -6,6 +6,7 @@
 
 mod access;
 mod advisory;
+pub(crate) mod approval;
 pub(crate) mod change;
 pub(crate) mod decision;
 pub(crate) mod login;
@@ -23,8 +24,8 @@ pub(crate) use advisory::{Advisories, AdvisoriesImported};
 pub(crate) use registry::{Account, Device, Key, ListedKey, NewKey, Registered, ShownDevice};
 pub(crate) use roster::{ShownActive, ShownRoster};
 pub(crate) use sent::{
-    Application, Approval, Artifact, Bundle, BundleFiles, Entry, Plugin, Reason, Rejection, ShownArtifact,
-    ShownChange,
+    Application, Approval, Artifact, Bundle, BundleFiles, Entry, Plugin, Reason, Rejection, Reviewed,
+    ShownArtifact, ShownChange,
 };
 pub(crate) use status::TenantStatus;
 

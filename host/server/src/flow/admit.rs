@@ -1,17 +1,12 @@
 //! Admit: Cedar says whether a change may proceed, and asks again right before every stage.
 //!
-//! The host counts, because Cedar cannot: distinct persons, their roles, the age of their approvals. An approval
-//! counts only while its giver may still give it.
+//! The host counts, because Cedar cannot: distinct persons, their roles, the age of their approvals (`standing.rs`).
 
-use super::{
-    ask::{ask, question},
-    evidence::signature_outcome,
-    roster,
-};
+use super::{ask::ask, evidence::signature_outcome, roster, standing};
 use crate::{App, FlowError};
 use interlock_domain::{
-    Action, Actor, AdmissionFacts, Approval, ApprovalFacts, Change, Decision, Facts, Meaning, Outcome,
-    Principal, Question, SignatureOutcome, Timestamp,
+    Action, Actor, AdmissionFacts, Change, Decision, Facts, Outcome, Principal, Question, SignatureOutcome,
+    Timestamp,
 };
 
 /// Asks whether a change may proceed.
@@ -56,8 +51,9 @@ pub(crate) async fn admission(
 ) -> Result<Question, FlowError> {
     let author = author(app, change).await?;
     let gates = change.gate_counts();
+    let asked_for = (action == Action::EnterStage).then_some(stage.index);
     let facts = AdmissionFacts {
-        approvals: ApprovalFacts::count(&standing(app, change, now).await?, &change.digest),
+        approvals: standing::facts(app, change, asked_for, now).await?,
         gates_passed: gates.passed,
         gates_warned: gates.warned,
         gates_failed: gates.failed,
@@ -88,29 +84,6 @@ async fn weakens(app: &App, change: &Change) -> Result<bool, FlowError> {
         return Ok(before.apply(plan).map_or(true, |after| before.is_weakened_by(&after)));
     }
     Ok(change.manifest.policies.as_ref().is_some_and(|plan| !plan.weakens.is_empty()))
-}
-
-/// The approvals whose givers are still active and may still approve this change.
-async fn standing(app: &App, change: &Change, now: Timestamp) -> Result<Vec<Approval>, FlowError> {
-    let mut standing = Vec::new();
-    for approval in &change.approvals {
-        if approval.meaning == Meaning::Rejection || approval.digest != change.digest {
-            continue;
-        }
-        let Some(account) = app.store.account(change.tenant(), &approval.account).await? else { continue };
-        if !account.active {
-            continue;
-        }
-        let actor = account.actor("standing".to_owned());
-        let decision =
-            ask(app, Some(&change.id), question(&actor, Action::ApproveChange, change.resource(), now));
-        if decision.permit().is_some() {
-            // The roles of today count, not those of the day of the approval.
-            let roles = actor.roles_in(Some(&change.manifest.environment));
-            standing.push(Approval { roles, ..approval.clone() });
-        }
-    }
-    Ok(standing)
 }
 
 /// The author as of today: without an active account there are no roles left, and the policies deny.

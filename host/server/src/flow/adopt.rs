@@ -14,6 +14,7 @@ use super::{
     ask::may_read,
     bundle::{self, BundleRefusal, Files, packed},
     change::tenant,
+    levels,
     propose::{self, Proposal},
     roster,
 };
@@ -49,7 +50,7 @@ pub(crate) async fn draft(app: &Arc<App>, who: &Actor, proposal: Proposal) -> Re
         bundle: before.digest,
         ..propose::without_targets(app, who, &proposal, judges)
     };
-    let expires_after_ms = app.config.rollout.expires_after_ms;
+    let expires_after_ms = levels::expires_after_ms(app, manifest.kind, &manifest.environment);
     Ok(Draft { manifest, targets: Vec::new(), author: who.clone(), expires_after_ms })
 }
 

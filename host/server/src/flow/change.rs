@@ -4,7 +4,9 @@ use interlock_domain::{Action, Actor, Assignment, Change, ChangeId, Command, Pro
 use interlock_store::{AssignmentFilter, ChangeFilter, Page, StoreError, Write};
 
 use super::{
+    approve::one_rejection_ends,
     ask::{may_read, permit},
+    levels::{self, ProfileShown},
     roster,
     sight::Sight,
 };
@@ -13,13 +15,13 @@ use crate::{App, FlowError};
 /// How often a decision is tried anew when somebody else was faster.
 pub(crate) const TRIES: usize = 5;
 
-/// A person approves, rejects, cancels, pauses, resumes, promotes or rolls back.
+/// A person rejects, cancels, pauses, resumes, promotes or rolls back.
 pub async fn decide(
     app: &App,
     who: &Actor,
     id: &ChangeId,
     revision: Option<u64>,
-    command: Command,
+    mut command: Command,
     reason: &str,
 ) -> Result<Change, FlowError> {
     let mut tries = 0;
@@ -27,6 +29,9 @@ pub async fn decide(
         let now = app.clock.now();
         let change = load(app, &who.tenant, id).await?;
         expect_revision(&change, revision)?;
+        if let Command::Reject { veto, .. } = &mut command {
+            *veto = one_rejection_ends(app, &change);
+        }
         let (resource, in_use) = match (&command, &change.manifest.plugins) {
             (Command::RollBack, Some(plan)) => {
                 let in_use = roster::in_use(app, &who.tenant, &change.manifest.environment).await?;
@@ -64,12 +69,17 @@ pub async fn decide(
     Ok(change)
 }
 
-/// A change, for somebody who may read it.
-pub async fn show(app: &App, who: &Actor, id: &ChangeId) -> Result<(Change, Progress), FlowError> {
+/// A change, for somebody who may read it, with what has come together of its approval profile.
+pub async fn show(
+    app: &App,
+    who: &Actor,
+    id: &ChangeId,
+) -> Result<(Change, Progress, Option<ProfileShown>), FlowError> {
     let change = load(app, &who.tenant, id).await?;
     may_read(app, who, Action::ReadChange, change.resource()).await?;
     let progress = app.store.progress(&who.tenant, id).await?;
-    Ok((change, progress))
+    let profile = levels::show(app, &change, app.clock.now()).await?;
+    Ok((change, progress, profile))
 }
 
 /// The changes of the tenant, newest first. What is in environments of which the reader may not read is left out.

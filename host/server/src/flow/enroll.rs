@@ -16,6 +16,7 @@ use planning::{Planned, plan};
 
 use super::{
     acquire::still_vouched,
+    levels,
     plugin::check_settings,
     propose::{self, Proposal},
     roster::{self, InUse, is_passing},
@@ -134,7 +135,7 @@ pub(crate) async fn draft(
         plugins: Some(plan),
         ..propose::without_targets(app, who, &proposal, (gates, groups))
     };
-    let expires_after_ms = app.config.rollout.expires_after_ms;
+    let expires_after_ms = levels::expires_after_ms(app, manifest.kind, &manifest.environment);
     let draft = Draft { manifest, targets: Vec::new(), author: who.clone(), expires_after_ms };
     Ok((draft, pulled.into_iter().map(Write::Note).collect()))
 }

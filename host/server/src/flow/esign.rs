@@ -8,7 +8,7 @@ mod record;
 
 use interlock_domain::{
     Action, Actor, Change, ChangeId, Command, Digest, Intent, Login, Meaning, Session, Signature,
-    SignatureId, SignedRecord, Timestamp, sentence, view,
+    SignatureId, SignedRecord, Timestamp, Yes, sentence, view,
 };
 use interlock_store::{StoreError, Write};
 use interlock_vault::login::passkey::Assertion;
@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use self::{prove::Given, record::Sealing};
 use super::{
+    approve::{one_rejection_ends, so_far},
     ask::{may_read, permit},
     change::{TRIES, load},
     login::{expires, keep},
@@ -108,7 +109,7 @@ pub async fn intend(
     let zone = request.zone.map(checked_zone).transpose()?;
     let change = load(app, &who.tenant, id).await?;
     let sig_id = SignatureId::new(app.clock.uuid());
-    let command = command(request.digest, request.meaning, &sig_id);
+    let command = command(app, &change, request.digest, request.meaning, &sig_id, now).await?;
     // Whoever may not is told before they sign.
     let (permit, _) = permit(app, who, command.action(), change.resource(), Some(id), now).await?;
     change.decide(&command, who, &reason, &permit, now)?;
@@ -216,7 +217,7 @@ async fn commit(
     let Attempt { place, id, waiting, given, proved, complete } = attempt;
     let intent = &waiting.intent;
     let change = load(app, &who.tenant, id).await?;
-    let command = command(intent.record.digest, intent.meaning, &intent.sig_id);
+    let command = command(app, &change, intent.record.digest, intent.meaning, &intent.sig_id, now).await?;
     let (permit, decision) = permit(app, who, command.action(), change.resource(), Some(id), now).await?;
     let transition = change.decide(&command, who, &intent.reason, &permit, now)?;
     let signer = record::signer(who, &change);
@@ -267,13 +268,23 @@ pub async fn show(app: &App, who: &Actor, id: &SignatureId) -> Result<Signature,
     Ok(signature)
 }
 
-fn command(digest: Digest, meaning: Meaning, signature: &SignatureId) -> Command {
-    match meaning {
-        Meaning::Rejection => Command::Reject { digest },
+/// What the signature does: the same as an answer without one, with the same rules.
+async fn command(
+    app: &App,
+    change: &Change,
+    digest: Digest,
+    meaning: Meaning,
+    signature: &SignatureId,
+    now: Timestamp,
+) -> Result<Command, FlowError> {
+    Ok(match meaning {
+        Meaning::Rejection => Command::Reject { digest, veto: one_rejection_ends(app, change) },
         Meaning::Review | Meaning::Approval | Meaning::Responsibility => {
-            Command::Approve { digest, meaning, signature: Some(signature.clone()) }
+            let so_far = so_far(app, change, None, now).await?;
+            let signature = Some(signature.clone());
+            Command::Approve(Box::new(Yes { signature, so_far, ..Yes::to(digest, meaning) }))
         }
-    }
+    })
 }
 
 fn checked_reason(reason: &str) -> Result<String, FlowError> {

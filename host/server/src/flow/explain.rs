@@ -2,8 +2,8 @@
 //! approvals that would let the change proceed.
 
 use interlock_domain::{
-    AccountKind, Action, Actor, Answer, Change, ChangeId, DecisionId, DecisionSubject, Determining, DeviceId,
-    Finding, GateMode, GroupReport, Meaning, Outcome, PersonId, Role, State, Timestamp,
+    Account, AccountId, Action, Actor, Answer, Change, ChangeId, DecisionId, DecisionSubject, Determining,
+    DeviceId, Finding, GateMode, GroupReport, Meaning, Outcome, PersonId, Role, State, Timestamp,
 };
 use interlock_policy::{Candidate, Missing, SearchLimit, missing_approvals};
 use serde::Serialize;
@@ -14,6 +14,8 @@ use super::{
     back::WayBack,
     change::load,
     lead::silent_before,
+    levels::{self, ProfileShown, named},
+    standing::acting_with,
 };
 use crate::{App, FlowError};
 
@@ -39,6 +41,8 @@ pub struct Explanation {
     pub health: Vec<HealthFindings>,
     /// The sites and groups for which targets wait, since as many as may be are on their way there.
     pub full: Vec<FullPlace>,
+    /// What has come together of its approval profile; absent when none is for it, or nothing waits any more.
+    pub approvals: Option<ProfileShown>,
     /// What is missing; absent when approvals are not what it waits for.
     pub missing: Option<MissingApprovals>,
 }
@@ -161,6 +165,7 @@ pub async fn explain(app: &App, who: &Actor, id: &ChangeId) -> Result<Explanatio
         State::RollingOut => (entering(app, &change).await?, None),
         _ => (None, None),
     };
+    let approvals = levels::show(app, &change, app.clock.now()).await?;
     let summary = summary(&change, next.as_ref(), missing.as_ref(), waiting, &full);
     let groups = change.groups.iter().filter(|group| group.outcome != Outcome::Pass).cloned().collect();
     Ok(Explanation {
@@ -172,6 +177,7 @@ pub async fn explain(app: &App, who: &Actor, id: &ChangeId) -> Result<Explanatio
         groups,
         health,
         full,
+        approvals,
         missing,
     })
 }
@@ -201,16 +207,12 @@ async fn approvals(app: &App, change: &Change) -> Result<(Answer, MissingApprova
         .filter(|account| account.active)
         .map(|account| Candidate {
             approved_at: approved_at(change, &account.person),
+            on_behalf_of: None,
             actor: account.actor("candidate".to_owned()),
         })
+        .chain(delegates(app, change, &accounts, now).await?)
         .collect();
-    let name_of = |person: &PersonId| NamedPerson {
-        person: person.clone(),
-        name: accounts
-            .iter()
-            .find(|account| account.person == *person && account.kind == AccountKind::User)
-            .map_or_else(String::new, |account| account.name.clone()),
-    };
+    let name_of = |person: &PersonId| named(&accounts, person);
     let missing = match missing_approvals(&bundle, &question, &candidates, SearchLimit::default()) {
         Missing::AlreadyAllowed => {
             MissingApprovals { would_proceed: true, needed: Vec::new(), obstacles: Vec::new() }
@@ -236,6 +238,31 @@ async fn approvals(app: &App, change: &Change) -> Result<(Answer, MissingApprova
         },
     };
     Ok((answer, missing))
+}
+
+/// Those who could approve with roles that were lent to them.
+async fn delegates(
+    app: &App,
+    change: &Change,
+    accounts: &[Account],
+    now: Timestamp,
+) -> Result<Vec<Candidate>, FlowError> {
+    let delegations = app.store.live_delegations(change.tenant(), 1_000).await?;
+    let environment = &change.manifest.environment;
+    let candidates =
+        delegations.iter().filter(|delegation| delegation.is_in_force(now)).filter_map(|delegation| {
+            let account = |id: &AccountId| {
+                accounts.iter().find(|account: &&Account| account.id == *id && account.active)
+            };
+            let (lender, delegate) = (account(&delegation.from_account)?, account(&delegation.to_account)?);
+            let roles = delegation.lent_there(lender, environment);
+            (!roles.is_empty() && delegation.from_person != change.author).then(|| Candidate {
+                actor: acting_with(&delegate.actor("candidate".to_owned()), &roles, environment),
+                approved_at: approved_at(change, &delegate.person),
+                on_behalf_of: Some(delegation.from_person.clone()),
+            })
+        });
+    Ok(candidates.collect())
 }
 
 /// When this person gave the approval that counts now, if they did.

@@ -17,6 +17,7 @@ use super::{
     back::WayBack,
     bundle, convert, enroll,
     health::{self, Judged},
+    levels,
     plugin::{Answered, Asking, Failed, call},
     review::{ask_gates, review},
 };
@@ -43,6 +44,9 @@ pub(crate) async fn lead(app: &Arc<App>, change: &Change, lease: &Lease) -> Resu
             Ok(Led::Stepped)
         }
         State::Approving => {
+            if let Some(transition) = levels::escalate(app, change, None, now).await? {
+                return step(app, lease, now, vec![], transition).await;
+            }
             let asked = may_admit(app, change, now).await?;
             let mut decisions = match gates_again(app, change, &asked, now).await? {
                 Again::News(decisions, transition) => {
@@ -144,6 +148,11 @@ async fn roll_out(app: &Arc<App>, change: &Change, lease: &Lease, now: Timestamp
                 }
             };
             let asked = may_enter(app, change, stage, now).await?;
+            if asked.permit().is_none()
+                && let Some(transition) = levels::escalate(app, change, Some(*index), now).await?
+            {
+                return step(app, lease, now, vec![], transition).await;
+            }
             let mut decisions = match gates_again(app, change, &asked, now).await? {
                 Again::News(decisions, transition) => {
                     return step(app, lease, now, decisions, *transition).await;

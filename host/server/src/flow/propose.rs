@@ -20,6 +20,7 @@ use super::{
     convert, document, enroll,
     enroll::RosterWish,
     evidence::verified_way_back,
+    levels,
     plugin::{Answered, Asking, Failed, call, check_settings, named, reference},
     roster::{self, InUse},
 };
@@ -267,11 +268,12 @@ async fn draft(
     let (plan, planned) = plan(app, who, id, &manifest, &binding, now).await?;
     binding.plan = plan;
     manifest.strategy = Some(binding);
+    let expires_after_ms = levels::expires_after_ms(app, manifest.kind, &manifest.environment);
     let draft = Draft {
         targets: interlock_domain::rank(id, targets),
         manifest,
         author: who.clone(),
-        expires_after_ms: app.config.rollout.expires_after_ms,
+        expires_after_ms,
     };
     Ok((draft, vec![Write::Decision(Box::new(planned))]))
 }

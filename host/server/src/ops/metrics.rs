@@ -81,6 +81,13 @@ pub(super) async fn render(app: &App) -> String {
         }
         Err(error) => warn!(%error, "the age of the advisories could not be read for a scrape"),
     }
+    match app.store.incidents_to_review(app.clock.now()).await {
+        Ok((to_review, overdue)) => {
+            gauge!("incidents_to_review").set(to_review as f64);
+            gauge!("incidents_overdue").set(overdue as f64);
+        }
+        Err(error) => warn!(%error, "incidents could not be counted for a scrape"),
+    }
     let bundle = app.policies.bundle();
     gauge!("policy_bundle_revision").set(bundle.revision as f64);
     gauge!("plugins_loaded").set(app.sandbox.shelf().all_bound().len() as f64);
@@ -102,6 +109,9 @@ fn describe() {
     describe_counter!("policy_decisions_total", "Questions that the policies answered");
     describe_counter!("plugin_calls_total", "Calls of plugins");
     describe_histogram!("plugin_call_duration_seconds", "Time that plugins took");
+    describe_counter!("break_glass_total", "Times that two persons let a change proceed without approvals");
+    describe_gauge!("incidents_to_review", "Incidents that nobody has reviewed");
+    describe_gauge!("incidents_overdue", "Incidents that nobody reviewed in time");
     describe_counter!("assignment_transitions_total", "Steps of targets");
     describe_gauge!("policy_bundle_revision", "Revision of the policies in force");
     describe_gauge!("plugins_loaded", "Plugins that are installed");

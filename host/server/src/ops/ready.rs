@@ -40,6 +40,7 @@ struct Checks {
     applications: Applications,
     evidence: Evidence,
     plugins: Plugins,
+    incidents: Incidents,
     trusted_keys: TrustedKeys,
     trusted_signers: TrustedKeys,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -77,6 +78,15 @@ struct Evidence {
     status: Status,
     /// How many sources failed a tenant that asked lately.
     failing: usize,
+}
+
+#[derive(Debug, Serialize)]
+struct Incidents {
+    status: Status,
+    /// How many nobody has reviewed.
+    to_review: u64,
+    /// How many of these had to be reviewed by now.
+    overdue: u64,
 }
 
 #[derive(Debug, Serialize)]
@@ -130,6 +140,7 @@ pub(super) async fn look(app: &App) -> Readiness {
         applications: applications(app),
         evidence: evidence(app),
         plugins: plugins(app),
+        incidents: incidents(app).await,
         trusted_keys: trusted_keys(app),
         trusted_signers: trusted_signers(app),
         bus: app.bus.connected().map(bus),
@@ -141,6 +152,7 @@ pub(super) async fn look(app: &App) -> Readiness {
         checks.applications.status,
         checks.evidence.status,
         checks.plugins.status,
+        checks.incidents.status,
         checks.trusted_keys.status,
         checks.trusted_signers.status,
         checks.bus.as_ref().map_or(Status::Ok, |bus| bus.status),
@@ -214,6 +226,14 @@ fn applications(app: &App) -> Applications {
 fn evidence(app: &App) -> Evidence {
     let failing = app.evidence.failing(app.clock.now());
     Evidence { status: if failing == 0 { Status::Ok } else { Status::Degraded }, failing }
+}
+
+/// An emergency that nobody looked at in time is for people to mend; requests go on.
+async fn incidents(app: &App) -> Incidents {
+    // A database that does not answer is said where the database is.
+    let counted = tokio::time::timeout(PATIENCE, app.store.incidents_to_review(app.clock.now())).await;
+    let (to_review, overdue) = counted.ok().and_then(Result::ok).unwrap_or_default();
+    Incidents { status: if overdue == 0 { Status::Ok } else { Status::Degraded }, to_review, overdue }
 }
 
 fn plugins(app: &App) -> Plugins {

@@ -62,6 +62,16 @@ impl From<Refusal> for Problem {
             Refusal::SecondPersonNeeded { .. } => Problem::new(Kind::SecondPersonNeeded, detail),
             Refusal::AlreadyApproved { .. } => Problem::new(Kind::AlreadyApproved, detail),
             Refusal::Expired { .. } => Problem::new(Kind::Expired, detail),
+            Refusal::OutOfTurn { level, before, .. } => {
+                Problem::new(Kind::OutOfTurn, detail).with("level", level).with("before", before)
+            }
+            Refusal::Unsigned { level, .. } => Problem::new(Kind::Unsigned, detail).with("level", level),
+            Refusal::StageOver { .. } => Problem::new(Kind::StageOver, detail).with("field", "/stage"),
+            Refusal::BadDelegation { field, .. } => Problem::invalid(field, detail),
+            Refusal::DelegationNotUsable { .. } => Problem::new(Kind::DelegationNotUsable, detail),
+            Refusal::SecondToBreak { .. } => Problem::new(Kind::SecondToBreak, detail),
+            Refusal::OwnIncident { .. } => Problem::new(Kind::OwnIncident, detail),
+            Refusal::AlreadyReviewed { .. } => Problem::new(Kind::AlreadyReviewed, detail),
             Refusal::NoReason { .. } => Problem::new(Kind::NoReason, detail).with("field", "/reason"),
             Refusal::SkippedStage { .. } => Problem::new(Kind::SkippedStage, detail),
             Refusal::NotSettled { .. } => Problem::new(Kind::NotSettled, detail),

@@ -116,7 +116,7 @@ kinds! {
         "A change goes one way: gates, approvals, rollout. `detail` says where it is.";
     OtherDigest = 409 "other-digest", "You answered to another digest",
         "Approvals bind to the exact content that was read. The change was revised since: read it again.";
-    OwnChange = 409 "own-change", "Nobody approves their own change",
+    OwnChange = 403 "own-change", "Nobody approves their own change",
         "The author of a change cannot approve it, whatever their roles are. Ask somebody else.";
     OwnRequest = 409 "own-request", "Nobody answers to their own request",
         "Whoever makes a request for access, answers for the program that made it, or is the one whom it is about, cannot \
@@ -130,8 +130,24 @@ kinds! {
          administrator who is neither.";
     AlreadyApproved = 409 "already-approved", "You approved this already",
         "One person counts once for a digest. Another person has to approve.";
-    Expired = 409 "expired", "Its time is over",
-        "The change was not admitted in time. Propose it again.";
+    Expired = 409 "approval-expired", "Its time is over",
+        "The change was not admitted in time, by the clock of the server. Propose it again.";
+    OutOfTurn = 409 "out-of-turn", "Another level comes before",
+        "The levels of the approval profile are ordered. `before` names the one whose turn it is; `GET …/changes/{id}/explain` \
+         says who could fill it.";
+    Unsigned = 409 "signature-needed", "The level counts signed approvals only",
+        "Approve with an electronic signature. `level` names the level of the approval profile that asks for it.";
+    StageOver = 409 "stage-over", "The stage was entered already",
+        "An approval for one stage is given before the rollout enters it.";
+    DelegationNotUsable = 409 "delegation-not-usable", "The delegation is not for this",
+        "`detail` says why: it is for somebody else, for another environment, revoked or over, or whoever made it does not hold \
+         the roles any more.";
+    SecondToBreak = 409 "second-to-break", "It takes a second person",
+        "You broke the glass already. It is broken when somebody else, who is not the author either, does so too.";
+    OwnIncident = 403 "own-incident", "Whoever broke the glass does not review that",
+        "Ask somebody who was not one of the two.";
+    AlreadyReviewed = 409 "already-reviewed", "Somebody reviewed it already",
+        "An incident is reviewed once. `detail` says by whom.";
     NoReason = 422 "no-reason", "A reason is missing",
         "Why somebody did something belongs to the record. Say it in `reason`.";
     SkippedStage = 409 "skipped-stage", "A stage would be skipped",

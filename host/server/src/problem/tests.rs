@@ -40,12 +40,28 @@ fn every_refusal_of_the_domain_has_its_own_problem() {
             json!({ "current": Digest::of(b"new").to_string(), "field": "/digest" })
         ),
     );
-    check(Refusal::OwnChange { change: change() }, "409 own-change {}");
+    check(Refusal::OwnChange { change: change() }, "403 own-change {}");
     check(Refusal::NotAPerson { change: change() }, "409 not-a-person {}");
     let second = Refusal::SecondPersonNeeded { account: "acc_1".into(), name: "Ben".into() };
     check(second, "409 second-person-needed {}");
     check(Refusal::AlreadyApproved { change: change(), name: "Ben".into(), at }, "409 already-approved {}");
-    check(Refusal::Expired { change: change(), at }, "409 expired {}");
+    check(Refusal::Expired { change: change(), at }, "409 approval-expired {}");
+    let (level, before) = ("regulatory".to_owned(), "clinic".to_owned());
+    let turn = Refusal::OutOfTurn { change: change(), level: level.clone(), before };
+    check(turn, r#"409 out-of-turn {"before":"clinic","level":"regulatory"}"#);
+    check(Refusal::Unsigned { change: change(), level }, r#"409 signature-needed {"level":"regulatory"}"#);
+    check(Refusal::StageOver { change: change(), stage: 1, next: 2 }, r#"409 stage-over {"field":"/stage"}"#);
+    let bad = Refusal::BadDelegation { field: "/to", detail: "to oneself".to_owned() };
+    check(bad, r#"422 invalid {"field":"/to"}"#);
+    let unusable =
+        Refusal::DelegationNotUsable { change: change(), delegation: "del_1".into(), why: "it was revoked" };
+    check(unusable, "409 delegation-not-usable {}");
+    check(Refusal::SecondToBreak { change: change(), until: at }, "409 second-to-break {}");
+    check(Refusal::OwnIncident { incident: "inc_1".into() }, "403 own-incident {}");
+    check(
+        Refusal::AlreadyReviewed { incident: "inc_1".into(), name: "Ben".into() },
+        "409 already-reviewed {}",
+    );
     check(Refusal::NoReason { verb: "pause", change: change() }, r#"422 no-reason {"field":"/reason"}"#);
     check(Refusal::SkippedStage { asked: 3, next: 1 }, "409 skipped-stage {}");
     check(Refusal::NotSettled { open: 1, targets: 2 }, "409 not-settled {}");

@@ -4,18 +4,22 @@
 
 mod accounts;
 mod advisories;
+mod approvals;
 mod artifacts;
 mod auth;
 mod authzen;
 mod bodies;
+mod break_glass;
 mod bundle;
 mod changes;
 mod decisions;
+mod delegations;
 mod devices;
 mod document;
 mod engines;
 mod esign;
 mod gates;
+mod house;
 mod idempotency;
 mod keys;
 mod ledger;

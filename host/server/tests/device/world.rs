@@ -145,6 +145,8 @@ impl World {
             gates: vec![],
             groups: vec![],
             approvals: vec![],
+            escalations: vec![],
+            glass: vec![],
             hold: None,
             rollout: None,
             rollback: None,

@@ -49,7 +49,7 @@ pub(super) struct Recorded {
     columns: Vec<Option<String>>,
 }
 
-pub(super) static TABLES: [Table; 12] = [
+pub(super) static TABLES: [Table; 14] = [
     Table {
         object: "change",
         name: "changes",
@@ -139,7 +139,7 @@ pub(super) static TABLES: [Table; 12] = [
             TENANT,
             // A key acts for the account that this column names.
             Column { name: "account", sql: "r.account", says: |b, _| word(b, "/account") },
-            Column { name: "revoked_ms", sql: "r.revoked_ms", says: |b, _| revoked(b) },
+            Column { name: "revoked_ms", sql: "r.revoked_ms", says: |b, _| millis(b, "/revoked_at") },
         ],
     },
     Table {
@@ -193,7 +193,7 @@ pub(super) static TABLES: [Table; 12] = [
             Column { name: "evaluation", sql: "r.evaluation", says: |b, _| word(b, "/evaluation") },
             Column { name: "subject", sql: "r.subject", says: |b, _| word(b, "/subject") },
             Column { name: "state", sql: "r.state", says: |b, _| word(b, "/state") },
-            Column { name: "expires_ms", sql: "r.expires_ms", says: |b, _| millis(b, "expires_at") },
+            Column { name: "expires_ms", sql: "r.expires_ms", says: |b, _| millis(b, "/expires_at") },
             Column { name: "revision", sql: "r.revision", says: |b, _| word(b, "/revision") },
         ],
     },
@@ -207,7 +207,7 @@ pub(super) static TABLES: [Table; 12] = [
         columns: &[
             TENANT,
             Column { name: "name", sql: "r.name", says: |b, _| word(b, "/name") },
-            Column { name: "revoked_ms", sql: "r.revoked_ms", says: |b, _| revoked(b) },
+            Column { name: "revoked_ms", sql: "r.revoked_ms", says: |b, _| millis(b, "/revoked_at") },
         ],
     },
     Table {
@@ -235,6 +235,33 @@ pub(super) static TABLES: [Table; 12] = [
                 sql: "r.plugin_digest",
                 says: |b, _| Some(of_plugin(b, "/subject/digest")),
             },
+        ],
+    },
+    Table {
+        object: "delegation",
+        name: "delegations",
+        id: "id",
+        of_tenant: false,
+        kinds: ["delegation.created", "delegation.revoked"],
+        exact: false,
+        columns: &[
+            TENANT,
+            Column { name: "to_account", sql: "r.to_account", says: |b, _| word(b, "/to_account") },
+            Column { name: "revoked_ms", sql: "r.revoked_ms", says: |b, _| millis(b, "/revoked_at") },
+        ],
+    },
+    Table {
+        object: "incident",
+        name: "incidents",
+        id: "id",
+        of_tenant: false,
+        kinds: ["incident.opened", "incident.reviewed"],
+        exact: false,
+        columns: &[
+            TENANT,
+            Column { name: "change_id", sql: "r.change_id", says: |b, _| word(b, "/change") },
+            Column { name: "review_due_ms", sql: "r.review_due_ms", says: |b, _| millis(b, "/review_due") },
+            Column { name: "reviewed_ms", sql: "r.reviewed_ms", says: |b, _| millis(b, "/review/at") },
         ],
     },
 ];
@@ -446,12 +473,10 @@ fn is_final(change: &Value) -> Option<String> {
     typed::<State>(change, "state").map(|state| u8::from(state.is_final()).to_string())
 }
 
-fn revoked(key: &Value) -> Option<String> {
-    millis(key, "revoked_at")
-}
-
-fn millis(body: &Value, field: &str) -> Option<String> {
-    typed::<Timestamp>(body, field).map(|at| at.as_millis().to_string())
+/// The instant under a pointer, as a column holds it.
+fn millis(body: &Value, pointer: &str) -> Option<String> {
+    let at: Timestamp = body.pointer(pointer)?.as_str()?.parse().ok()?;
+    Some(at.as_millis().to_string())
 }
 
 fn artifacts(change: &Value) -> Option<String> {

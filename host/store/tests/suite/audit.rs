@@ -3,8 +3,8 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use interlock_domain::{
-    AccountId, Action, Change, Credential, Facts, Group, KeyId, Login, Resource, Scope, Signature, State,
-    Task, Timestamp,
+    AccountId, Action, Change, ChangeId, Credential, DecisionId, Delegation, DelegationId, Facts, Group,
+    Incident, IncidentId, KeyId, Login, PersonId, Resource, Role, Scope, Signature, State, Task, Timestamp,
 };
 use interlock_ledger::{Remembered, Verdict};
 use interlock_store::{Audit, Note, Store, StoreError, Write, testing};
@@ -75,6 +75,35 @@ async fn hospital(world: &World) -> Change {
         revoked_at: None,
         networks: Vec::new(),
     };
+    let delegation = Delegation {
+        id: DelegationId::new(Uuid::from_u128(8)),
+        tenant: mercy(),
+        from_person: PersonId::new(Uuid::from_u128(1)),
+        from_account: AccountId::new(Uuid::from_u128(1)),
+        from_name: "Ana".to_owned(),
+        to_person: PersonId::new(Uuid::from_u128(2)),
+        to_account: AccountId::new(Uuid::from_u128(2)),
+        to_name: "Ben".to_owned(),
+        roles: vec![Role::Regulatory],
+        environment: None,
+        starts_at: at(0),
+        ends_at: at(1_000_000),
+        reason: "away".to_owned(),
+        created_at: at(0),
+        decision: DecisionId::new(Uuid::from_u128(1)),
+        revoked_at: None,
+    };
+    let incident = Incident {
+        id: IncidentId::new(Uuid::from_u128(9)),
+        tenant: mercy(),
+        change: ChangeId::new(Uuid::from_u128(1)),
+        environment: "production".parse().unwrap(),
+        broken_by: Vec::new(),
+        opened_at: at(0),
+        glass_until: at(1),
+        review_due: at(2),
+        review: None,
+    };
     let decision = world.decision(Action::ReadLedger, Resource::Ledger { tenant: mercy() }, Facts::None);
     let mut device = pump("p1");
     device.groups = vec!["lab".parse().unwrap()];
@@ -88,6 +117,8 @@ async fn hospital(world: &World) -> Change {
         Write::Decision(Box::new(decision)),
         Write::Login { login: Box::new(invited()), event: "login.invited" },
         Write::Signature(Box::new(signature())),
+        Write::Delegation(Box::new(delegation)),
+        Write::Incident(Box::new(incident)),
     ];
     world.commit(writes).await.unwrap();
     world.push("2.0").await;
@@ -122,7 +153,7 @@ fn signature() -> Signature {
 }
 
 /// The table, what its row is called, and the type of the entry that last recorded it.
-const TABLES: [(&str, &str, &str); 12] = [
+const TABLES: [(&str, &str, &str); 14] = [
     ("changes", "change", "change.admitted"),
     ("devices", "device", "device.registered"),
     ("groups", "group", "group.created"),
@@ -135,6 +166,8 @@ const TABLES: [(&str, &str, &str); 12] = [
     ("access_requests", "access_request", "access.requested"),
     ("gate_endpoints", "gate", "gate.created"),
     ("decisions", "decision", "decision.policy"),
+    ("delegations", "delegation", "delegation.created"),
+    ("incidents", "incident", "incident.opened"),
 ];
 
 /// Asserts that exactly this was found of one row of a table, whatever the row's id.
@@ -158,7 +191,7 @@ async fn what_nobody_touched_is_sound(world: World) {
         (audit.report.verdict(), audit.report.entries, audit.report.root),
         (Verdict::Sound, head.size, head.root)
     );
-    assert_eq!((audit.rows_compared, audit.changes_rebuilt, audit.checkpoint), (12, 1, head.checkpoint));
+    assert_eq!((audit.rows_compared, audit.changes_rebuilt, audit.checkpoint), (14, 1, head.checkpoint));
     assert_eq!(steps.len(), 1 + TABLES.len(), "{steps:?}");
 }
 
@@ -258,6 +291,8 @@ fn removed(table: &str) -> &'static str {
         "rosters" => "DELETE FROM rosters",
         "access_requests" => "DELETE FROM access_requests",
         "gate_endpoints" => "DELETE FROM gate_endpoints",
+        "delegations" => "DELETE FROM delegations",
+        "incidents" => "DELETE FROM incidents",
         _ => "DELETE FROM decisions",
     }
 }
@@ -284,6 +319,8 @@ fn set_aside(table: &str) -> (&'static str, &'static str) {
         "rosters" => aside!("rosters"),
         "access_requests" => aside!("access_requests"),
         "gate_endpoints" => aside!("gate_endpoints"),
+        "delegations" => aside!("delegations"),
+        "incidents" => aside!("incidents"),
         _ => aside!("decisions"),
     }
 }
@@ -335,6 +372,14 @@ async fn a_row_that_no_entry_names_is_found_in_every_table(world: World) {
             "INSERT INTO decisions SELECT 'dec_x', tenant, change_id, outcome, body, plugin, plugin_digest FROM decisions",
             "DELETE FROM decisions WHERE id = 'dec_x'",
         ),
+        (
+            "INSERT INTO delegations SELECT 'del_x', tenant, to_account, revoked_ms, body FROM delegations",
+            "DELETE FROM delegations WHERE id = 'del_x'",
+        ),
+        (
+            "INSERT INTO incidents SELECT 'inc_x', tenant, change_id, review_due_ms, reviewed_ms, body FROM incidents",
+            "DELETE FROM incidents WHERE id = 'inc_x'",
+        ),
     ]) {
         world.tamper(add).await.unwrap();
         one_row(&found(&world).await, None, object, "has no entry");
@@ -357,6 +402,8 @@ async fn an_altered_row_is_found_in_every_table(world: World) {
         "UPDATE access_requests SET body = replace(body, '\"salt\":\"ab\"', '\"salt\":\"cd\"')",
         "UPDATE gate_endpoints SET body = replace(body, '\"secret_sha256\":\"00\"', '\"secret_sha256\":\"01\"')",
         "UPDATE decisions SET body = replace(body, '\"elapsed_us\":7', '\"elapsed_us\":8')",
+        "UPDATE delegations SET body = replace(body, '\"to_name\":\"Ben\"', '\"to_name\":\"Bob\"')",
+        "UPDATE incidents SET body = replace(body, '\"environment\":\"production\"', '\"environment\":\"staging\"')",
     ]) {
         world.tamper(alter).await.unwrap();
         let idx = last(&world, kind).await;
@@ -455,6 +502,37 @@ async fn an_altered_column_is_found_in_every_table(world: World) {
             "UPDATE decisions SET plugin_digest = 'x'",
         ),
         ("decisions", "decision", "decision.policy", "tenant", "UPDATE decisions SET tenant = 'grace'"),
+        (
+            "delegations",
+            "delegation",
+            "delegation.created",
+            "tenant",
+            "UPDATE delegations SET tenant = 'grace'",
+        ),
+        (
+            "delegations",
+            "delegation",
+            "delegation.created",
+            "to_account",
+            "UPDATE delegations SET to_account = 'acc_x'",
+        ),
+        (
+            "delegations",
+            "delegation",
+            "delegation.created",
+            "revoked_ms",
+            "UPDATE delegations SET revoked_ms = 1",
+        ),
+        ("incidents", "incident", "incident.opened", "tenant", "UPDATE incidents SET tenant = 'grace'"),
+        ("incidents", "incident", "incident.opened", "change_id", "UPDATE incidents SET change_id = 'chg_x'"),
+        (
+            "incidents",
+            "incident",
+            "incident.opened",
+            "review_due_ms",
+            "UPDATE incidents SET review_due_ms = 1",
+        ),
+        ("incidents", "incident", "incident.opened", "reviewed_ms", "UPDATE incidents SET reviewed_ms = 1"),
     ] {
         let (aside, restore) = set_aside(table);
         // It is there from the column before, when this is not the table's first.

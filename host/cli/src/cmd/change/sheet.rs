@@ -23,6 +23,7 @@ pub(crate) fn sheet(change: &Value) -> String {
         if reaches { health(change) } else { String::new() },
         way_back(change),
         approvals(change),
+        super::levels::levels(&change["profile"]),
         if reaches { format!("progress: {}\n", progress_line(change)) } else { String::new() },
     ];
     let parts: Vec<String> = parts.into_iter().filter(|part| !part.is_empty()).collect();

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{
+    approval::{Escalation, GlassBreak, UsedDelegation},
     names,
     rollout::{Outcome, Rollout, Stage, Verdict},
     shape,
@@ -53,6 +54,12 @@ shape! {
         groups: Vec<GroupReport>,
         /// What persons said, also of older digests.
         approvals: Vec<Approval>,
+        /// The levels of its approval profile that waited too long; absent when none did.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        escalations: Vec<Escalation>,
+        /// Who broke the glass; absent when nobody did.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        glass: Vec<GlassBreak>,
         /// Why the policies hold it just now.
         hold: Option<Hold>,
         /// The rollout, once admitted.
@@ -388,6 +395,15 @@ shape! {
         at: String,
         /// The policy decision that let them.
         decision: String,
+        /// The electronic signature that they gave with it; absent when they did not sign.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        signature: Option<String>,
+        /// The one stage that it is for; absent when it is for the whole change.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        stage: Option<u32>,
+        /// The delegation under which it was given; absent when its giver's own roles count.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        delegation: Option<UsedDelegation>,
     }
     /// Why the policies do not let a change go on just now.
     Hold {

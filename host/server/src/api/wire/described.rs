@@ -7,7 +7,7 @@ use interlock_domain as domain;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
-use super::{change, decision, rollout};
+use super::{approval, change, decision, rollout};
 
 const CHANGE: &str = "chg_00000000000000000000000000000001";
 const DECISION: &str = "dec_00000000000000000000000000000001";
@@ -66,7 +66,12 @@ fn full_change() -> Value {
         "gates": [{ "plugin": plugin(), "mode": "monitor", "decision": DECISION, "at": AT,
             "verdict": { "outcome": "warn", "findings": [finding()] } }],
         "approvals": [{ "person": PERSON, "account": ACCOUNT, "name": "Ben", "roles": ["regulatory", "clinical_safety"],
-            "meaning": "responsibility", "reason": "read it", "digest": digest(), "at": AT, "decision": DECISION }],
+            "meaning": "responsibility", "reason": "read it", "digest": digest(), "at": AT, "decision": DECISION,
+            "signature": "sig_00000000000000000000000000000001", "stage": 1,
+            "delegation": { "id": "del_00000000000000000000000000000001", "on_behalf_of": PERSON, "name": "Ana" } }],
+        "escalations": [{ "profile": "guarded", "level": "regulatory", "to": ["operator"], "digest": digest(), "stage": 1,
+            "since": AT }],
+        "glass": [glass()],
         "hold": { "action": "EnterStage", "decision": DECISION, "reasons": ["frozen"] },
         "rollout": {
             "admitted_at": AT, "settled_at": AT, "promoted": false,
@@ -76,6 +81,30 @@ fn full_change() -> Value {
         "rollback": { "type": "person", "person": PERSON, "name": "Eva", "reason": "alarms" },
         "note": "alarms", "created_at": AT, "expires_at": AT, "updated_at": AT, "revision": 9,
     })
+}
+
+fn glass() -> Value {
+    json!({ "person": PERSON, "account": ACCOUNT, "name": "Ben", "reason": "alarms", "digest": digest(),
+        "decision": DECISION, "at": AT, "lasts_ms": 1 })
+}
+
+#[test]
+fn delegations_and_incidents_are_what_the_document_says() {
+    let mut delegation = json!({ "id": "del_00000000000000000000000000000001", "tenant": "mercy", "from_person": PERSON,
+        "from_account": ACCOUNT, "from_name": "Ana", "to_person": PERSON, "to_account": ACCOUNT, "to_name": "Ben",
+        "roles": ["regulatory"], "environment": "production", "starts_at": AT, "ends_at": AT, "reason": "on leave",
+        "created_at": AT, "decision": DECISION, "revoked_at": AT });
+    check::<domain::Delegation, approval::Delegation>(delegation.clone());
+    for absent in ["environment", "revoked_at"] {
+        delegation.as_object_mut().unwrap().remove(absent);
+    }
+    check::<domain::Delegation, approval::Delegation>(delegation);
+    let mut incident = json!({ "id": "inc_00000000000000000000000000000001", "tenant": "mercy", "change": CHANGE,
+        "environment": "production", "broken_by": [glass()], "opened_at": AT, "glass_until": AT, "review_due": AT,
+        "review": { "person": PERSON, "name": "Eva", "findings": "fine", "decision": DECISION, "at": AT } });
+    check::<domain::Incident, approval::Incident>(incident.clone());
+    incident.as_object_mut().unwrap().remove("review");
+    check::<domain::Incident, approval::Incident>(incident);
 }
 
 #[test]

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{change, rollout};
+use crate::flow::levels::ProfileShown;
 
 /// A yes to a digest.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -26,6 +27,13 @@ pub(crate) struct Approval {
     /// Why, in one's own words.
     #[schema(example = "Hazard analysis HA-112 reviewed; residual risk acceptable")]
     pub(crate) reason: String,
+    /// The one stage of the rollout that it is for, counted from 0; for the whole change when absent.
+    #[serde(default)]
+    pub(crate) stage: Option<u32>,
+    /// The delegation under which it is given; with one's own roles when absent.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    pub(crate) delegation: Option<domain::DelegationId>,
 }
 
 /// What a person means by a yes (21 CFR 11.50).
@@ -65,6 +73,16 @@ pub(crate) struct Rejection {
     pub(crate) reason: String,
 }
 
+/// What came of looking at an incident.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = IncidentReviewRequest)]
+pub(crate) struct Reviewed {
+    /// What was found, in one's own words.
+    #[schema(example = "the alarm was real; both people acted within their duty")]
+    pub(crate) findings: String,
+}
+
 /// Why something is done.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -83,6 +101,9 @@ pub(crate) struct ShownChange {
     /// How many targets are in which state.
     #[schema(value_type = rollout::Progress)]
     pub(crate) progress: domain::Progress,
+    /// What has come together of its approval profile; absent where none is for it, or nothing waits any more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) profile: Option<ProfileShown>,
 }
 
 /// A stored artifact.

@@ -1,0 +1,93 @@
+//! The approvals that hold, counted for the next question.
+//!
+//! An approval counts only while its giver may still give it, with the roles of today; one that was given under a delegation
+//! only while nobody revoked that, with the roles that the delegator still holds.
+
+use interlock_domain::{
+    Action, Actor, Approval, ApprovalFacts, Change, Environment, GlassBreak, Meaning, Profile, Role,
+    RoleGrant, Timestamp, broken,
+};
+use interlock_policy::Bundle;
+
+use super::ask::{ask, question};
+use crate::{App, FlowError};
+
+/// What the approvals of a change come to: for its admission, or for one stage.
+pub(crate) async fn facts(
+    app: &App,
+    change: &Change,
+    stage: Option<u32>,
+    now: Timestamp,
+) -> Result<ApprovalFacts, FlowError> {
+    let mut standing = Vec::new();
+    for approval in change.approvals.iter().filter(|approval| approval.digest == change.digest) {
+        // A no stays a no, whoever its giver is by now.
+        if approval.meaning == Meaning::Rejection {
+            standing.push(approval.clone());
+        } else if let Some(roles) = roles_today(app, change, approval, now).await? {
+            standing.push(Approval { roles, ..approval.clone() });
+        }
+    }
+    let entered = change.rollout.as_ref().and_then(interlock_domain::Rollout::entered_at);
+    Ok(ApprovalFacts {
+        since: Some(entered.filter(|_| stage.is_some_and(|stage| stage > 0)).unwrap_or(change.created_at)),
+        glass_until: glass_until(app, change, now).await?,
+        ..ApprovalFacts::count_for(&standing, &change.digest, stage)
+    })
+}
+
+/// The profile for a change, in the policies that are in force.
+pub(crate) fn profile<'b>(bundle: &'b Bundle, change: &Change) -> Option<&'b Profile> {
+    bundle.profile(change.manifest.kind, &change.manifest.environment)
+}
+
+/// The roles that an approval counts for today; `None` when it counts no more.
+async fn roles_today(
+    app: &App,
+    change: &Change,
+    approval: &Approval,
+    now: Timestamp,
+) -> Result<Option<Vec<Role>>, FlowError> {
+    let environment = &change.manifest.environment;
+    let Some(account) = app.store.account(change.tenant(), &approval.account).await? else { return Ok(None) };
+    if !account.active {
+        return Ok(None);
+    }
+    let mut actor = account.actor("standing".to_owned());
+    if let Some(used) = &approval.delegation {
+        let Some(delegation) = app.store.delegation(change.tenant(), &used.id).await? else {
+            return Ok(None);
+        };
+        let lender = app.store.account(change.tenant(), &delegation.from_account).await?;
+        // It may be over by now: it held when it was used.
+        let Some(lender) = lender.filter(|_| delegation.revoked_at.is_none()) else { return Ok(None) };
+        if lender.hold.as_ref().is_some_and(|hold| hold.lasts(now)) {
+            return Ok(None);
+        }
+        actor = acting_with(&actor, &delegation.lent_there(&lender, environment), environment);
+    }
+    let action = if approval.stage.is_some() { Action::ApproveStage } else { Action::ApproveChange };
+    let decision = ask(app, Some(&change.id), question(&actor, action, change.resource(), now));
+    Ok(decision.permit().is_some().then(|| actor.roles_in(Some(environment))))
+}
+
+/// Somebody with other roles there than their own.
+pub(crate) fn acting_with(actor: &Actor, roles: &[Role], environment: &Environment) -> Actor {
+    let grant = |role: &Role| RoleGrant { role: *role, environment: Some(environment.clone()) };
+    Actor { roles: roles.iter().map(grant).collect(), ..actor.clone() }
+}
+
+/// Until when the glass is broken: for as long as both who broke it may still do so.
+async fn glass_until(app: &App, change: &Change, now: Timestamp) -> Result<Option<Timestamp>, FlowError> {
+    let mut standing: Vec<GlassBreak> = Vec::new();
+    for each in change.glass.iter().filter(|each| each.digest == change.digest) {
+        let Some(account) = app.store.account(change.tenant(), &each.account).await? else { continue };
+        let actor = account.actor("standing".to_owned());
+        let asked = question(&actor, Action::BreakGlass, change.resource(), now);
+        if account.active && ask(app, Some(&change.id), asked).permit().is_some() {
+            standing.push(each.clone());
+        }
+    }
+    let until = broken(&standing, &change.digest).last().map(|[_, second]| second.ends_at());
+    Ok(until.filter(|until| now < *until))
+}

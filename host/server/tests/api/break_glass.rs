@@ -1,0 +1,132 @@
+//! Emergencies, through the API.
+
+use interlock_domain::Role;
+use interlock_server::testing::{Answer, Client};
+use serde_json::{Value, json};
+
+use crate::house::{HOUR_MS, House, path};
+
+async fn break_glass(who: &Client, change: &Value) -> Answer {
+    let body = json!({ "digest": change["digest"], "reason": "ward 3 has no working pump" });
+    who.post(&path(change, "/break-glass"), body).await
+}
+
+async fn ready(house: &House) -> Value {
+    house.ana.get("//ready").await.json()["checks"]["incidents"].clone()
+}
+
+#[tokio::test]
+async fn two_people_let_a_change_proceed_and_an_incident_is_opened() {
+    let house = House::with(None).await;
+    let change = house.propose().await;
+    break_glass(&house.otto, &change).await.ok();
+    assert_eq!(house.looked_at(&change).await["state"], "approving", "one alone does nothing");
+    assert_eq!(house.ana.get("/incidents").await.ok()["items"], json!([]));
+    break_glass(&house.ben, &change).await.ok();
+    let incident = house.ana.get("/incidents").await.ok()["items"][0].clone();
+    assert_eq!(incident["change"], change["id"]);
+    assert_eq!(incident["broken_by"][1]["name"], "Ben");
+    let change = house.looked_at(&change).await;
+    assert_eq!(change["state"], "rolling_out");
+    assert_eq!(change["glass"].as_array().unwrap().len(), 2);
+    house.is_sound().await;
+}
+
+#[tokio::test]
+async fn it_takes_two_different_people_and_never_the_author() {
+    let house = House::with(None).await;
+    let change = house.propose().await;
+    break_glass(&house.otto, &change).await.ok();
+    break_glass(&house.otto, &change).await.problem("second-to-break");
+    let refused = break_glass(&house.ana, &change).await;
+    assert_eq!(refused.status, 403);
+    let vera = house.app.person("Vera", &[Role::Viewer]).await;
+    break_glass(&vera, &change).await.problem("denied");
+    let silent = json!({ "digest": change["digest"], "reason": "  " });
+    house.ben.post(&path(&change, "/break-glass"), silent).await.problem("no-reason");
+    let other = json!({ "digest": format!("sha256:{}", "0".repeat(64)), "reason": "alarm" });
+    house.ben.post(&path(&change, "/break-glass"), other).await.problem("other-digest");
+    assert_eq!(house.looked_at(&change).await["state"], "approving");
+}
+
+#[tokio::test]
+async fn the_second_person_comes_within_the_hour() {
+    let house = House::with(None).await;
+    let change = house.propose().await;
+    break_glass(&house.otto, &change).await.ok();
+    house.app.clock.advance(HOUR_MS);
+    break_glass(&house.ben, &change).await.ok();
+    assert_eq!(house.looked_at(&change).await["state"], "approving", "exactly an hour later is too late");
+    house.app.clock.advance(HOUR_MS - 1);
+    break_glass(&house.otto, &change).await.ok();
+    assert_eq!(house.looked_at(&change).await["state"], "rolling_out");
+}
+
+#[tokio::test]
+async fn after_the_hour_the_missing_approvals_are_missing_again() {
+    let house = House::loosened(None, &["guardrails.guarded-way-back"]).await;
+    let change = house.propose().await;
+    break_glass(&house.otto, &change).await.ok();
+    break_glass(&house.ben, &change).await.ok();
+    let held = house.looked_at(&change).await;
+    assert_eq!(held["state"], "approving", "never past a signature that is missing");
+    let reasons = held["hold"]["reasons"].to_string();
+    assert!(reasons.contains("guardrails.guarded-signature") && !reasons.contains("approvals."), "{reasons}");
+    assert!(held["profile"]["broken_glass_until"].is_string());
+    house.app.clock.advance(HOUR_MS);
+    let over = house.looked_at(&change).await;
+    assert!(over["hold"]["reasons"].to_string().contains("approvals.profile"), "{over:#}");
+    assert_eq!(over["profile"]["broken_glass_until"], Value::Null);
+}
+
+#[tokio::test]
+async fn whoever_lost_the_role_holds_no_glass_open() {
+    let house = House::loosened(None, &["guardrails.guarded-way-back"]).await;
+    let change = house.propose().await;
+    break_glass(&house.otto, &change).await.ok();
+    break_glass(&house.ben, &change).await.ok();
+    let ben = house.account("Ben").await;
+    let path = format!("/accounts/{}/deactivate", ben["id"].as_str().unwrap());
+    house.admin.post(&path, json!({})).await.ok();
+    assert_eq!(house.looked_at(&change).await["profile"]["broken_glass_until"], Value::Null);
+}
+
+#[tokio::test]
+async fn an_incident_is_reviewed_by_a_third_person_and_is_overdue_after_a_day() {
+    let house = House::with(None).await;
+    let change = house.propose().await;
+    break_glass(&house.otto, &change).await.ok();
+    break_glass(&house.ben, &change).await.ok();
+    let incident = house.ana.get("/incidents").await.ok()["items"][0].clone();
+    let at = format!("/incidents/{}", incident["id"].as_str().unwrap());
+    assert_eq!(ready(&house).await, json!({ "status": "ok", "to_review": 1, "overdue": 0 }));
+    house.app.clock.advance(24 * HOUR_MS - 1);
+    assert_eq!(ready(&house).await["overdue"], 0);
+    house.app.clock.advance(1);
+    assert_eq!(ready(&house).await, json!({ "status": "degraded", "to_review": 1, "overdue": 1 }));
+    let fresh = house.app.person("Nina", &[Role::Regulatory]).await;
+    let findings = json!({ "findings": "the alarm was real" });
+    let review = format!("{at}/review");
+    fresh.post(&review, json!({ "findings": "" })).await.problem("no-reason");
+    let reviewed = fresh.post(&review, findings.clone()).await.ok();
+    assert_eq!(reviewed["review"]["name"], "Nina");
+    assert_eq!(fresh.get(&at).await.ok(), reviewed);
+    fresh.post(&review, findings).await.problem("already-reviewed");
+    assert_eq!(ready(&house).await, json!({ "status": "ok", "to_review": 0, "overdue": 0 }));
+}
+
+#[tokio::test]
+async fn whoever_broke_the_glass_does_not_review_it() {
+    let house = House::with(None).await;
+    let change = house.propose().await;
+    break_glass(&house.cleo, &change).await.ok();
+    break_glass(&house.ben, &change).await.ok();
+    let incident = house.ana.get("/incidents").await.ok()["items"][0].clone();
+    let review = format!("/incidents/{}/review", incident["id"].as_str().unwrap());
+    let refused = house.ben.post(&review, json!({ "findings": "fine" })).await;
+    assert_eq!(refused.status, 403);
+    refused.problem("own-incident");
+    house.otto.post(&review, json!({ "findings": "fine" })).await.problem("denied");
+    house.rolf.post(&review, json!({ "findings": "fine" })).await.ok();
+    house.is_sound().await;
+}

@@ -1,0 +1,11 @@
+-- Where two persons let a change proceed without the approvals that were missing.
+CREATE TABLE incidents (
+    id TEXT NOT NULL PRIMARY KEY,
+    tenant TEXT NOT NULL,
+    change_id TEXT NOT NULL,
+    review_due_ms INTEGER NOT NULL,
+    reviewed_ms INTEGER,
+    body TEXT NOT NULL
+) STRICT;
+CREATE INDEX incidents_by_tenant ON incidents (tenant, id);
+CREATE INDEX incidents_to_review ON incidents (review_due_ms) WHERE reviewed_ms IS NULL;
