@@ -187,7 +187,11 @@ fn recorded_answers_that_would_change_are_grouped_by_the_policy_that_turns_them(
     lasting.insert("approvals.toml".to_owned(), profiles.into_bytes());
     let looser = changed(&lasting, &then);
     let freed = looser.by_policy.iter().find(|(by, _)| by.contains("approvals.guarded-fresh"));
-    assert!(freed.is_some_and(|(by, turned)| by.contains("no longer forbids") && turned[0].allowed), "{}", looser.lines());
+    assert!(
+        freed.is_some_and(|(by, turned)| by.contains("no longer forbids") && turned[0].allowed),
+        "{}",
+        looser.lines()
+    );
 }
 
 #[test]
