@@ -3,10 +3,10 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use interlock_policy::{Written, body, waivers, written};
+use interlock_policy::{Written, body, clause, waivers, written};
 use serde_json::Value;
 
-use crate::{Finding, shape};
+use crate::Finding;
 
 /// Every rule by name, with what it is about. `bundle` stands for everything that a server refuses.
 pub const LINTS: &[(&str, &str)] = &[
@@ -66,7 +66,7 @@ struct Looked<'a> {
 pub(crate) fn findings(files: &BTreeMap<String, Vec<u8>>) -> Vec<Finding> {
     let all = written(files);
     let looked: Vec<Looked<'_>> =
-        all.iter().map(|written| Looked { written, json: shape::json_of(&written.policy) }).collect();
+        all.iter().map(|written| Looked { written, json: clause::json_of(&written.policy) }).collect();
     let dated = Dated::by(&looked);
     let mut bodies: HashMap<String, &Written> = HashMap::new();
     let mut findings = Vec::new();
@@ -131,7 +131,7 @@ impl Looked<'_> {
     }
 
     fn reads(&self, is: &dyn Fn(&serde_json::Map<String, Value>) -> bool) -> bool {
-        shape::any(&self.json["conditions"], is)
+        clause::any(&self.json["conditions"], is)
     }
 
     fn everybody_everything(&self) -> bool {
@@ -177,7 +177,7 @@ impl Looked<'_> {
         if !self.reads_approvals(&["distinct", "roles"]) {
             return None;
         }
-        let actions = shape::actions(&self.json).unwrap_or_else(|| vec!["every action".to_owned()]);
+        let actions = clause::actions(&self.json).unwrap_or_else(|| vec!["every action".to_owned()]);
         let open: Vec<String> = actions.into_iter().filter(|action| !dated.covers(action)).collect();
         (!open.is_empty()).then(|| {
             format!(
@@ -200,7 +200,7 @@ impl Dated {
         let bounds = looked.iter().filter(|each| {
             each.is("forbid") && !each.written.monitored() && each.reads_approvals(&["oldest"])
         });
-        let scopes: Vec<Option<Vec<String>>> = bounds.map(|each| shape::actions(&each.json)).collect();
+        let scopes: Vec<Option<Vec<String>>> = bounds.map(|each| clause::actions(&each.json)).collect();
         Self { all: scopes.contains(&None), actions: scopes.into_iter().flatten().flatten().collect() }
     }
 

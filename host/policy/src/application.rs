@@ -15,7 +15,7 @@ mod schema;
 mod search;
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     fmt,
     path::Path,
 };
@@ -62,6 +62,11 @@ struct Bucket {
     enforced: PolicySet,
     monitored: PolicySet,
     action: Entities,
+    /// Subjects and resources of which types the action applies to. A question about such needs no validation beyond that of
+    /// its entities and context: it takes longer than the policies.
+    applies_to: HashSet<(EntityTypeName, EntityTypeName)>,
+    /// What its context may hold.
+    context: Option<schema::Shape>,
 }
 
 impl Application {
@@ -88,6 +93,12 @@ impl Application {
     /// How many policies it has.
     pub fn policy_count(&self) -> usize {
         self.notes.len()
+    }
+
+    /// How many policies a question about this action asks, by the name that questions use.
+    pub fn policies_asked(&self, action: &str) -> usize {
+        let bucket = self.actions.get(action).and_then(|action| self.buckets.get(action));
+        bucket.map_or(0, |bucket| bucket.enforced.num_of_policies() + bucket.monitored.num_of_policies())
     }
 
     /// How many entities it keeps.

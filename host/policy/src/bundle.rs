@@ -14,7 +14,7 @@ use crate::{
     BundleError, Limits,
     bucket::{Bucket, Notes},
     cases::CaseFile,
-    files,
+    clause, files,
     invariants::Invariant,
     load, sample_question,
 };
@@ -126,6 +126,18 @@ impl Bundle {
     pub fn policy_count(&self) -> usize {
         self.notes.len()
     }
+
+    /// Whether an answer about this action may depend on anything besides who asks and about what: on the time, above all.
+    pub fn reads_context(&self, action: Action) -> bool {
+        let bucket = &self.buckets[action as usize];
+        bucket.enforced.policies().chain(bucket.monitored.policies()).any(reads_context)
+    }
+}
+
+/// Whether a policy names the context. One that cannot be looked into may.
+fn reads_context(policy: &Policy) -> bool {
+    let json = clause::json_of(policy);
+    json.is_null() || clause::any(&json, &|fields| fields.get("Var").is_some_and(|var| var == "context"))
 }
 
 /// Without its policies, which are pages of Cedar's inner types.

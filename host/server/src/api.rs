@@ -130,6 +130,7 @@ fn v1() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(incidents::review))
         .routes(routes!(decisions::list))
         .routes(routes!(decisions::show))
+        .routes(routes!(decisions::explain))
         .routes(routes!(decisions::replay))
         .routes(routes!(access_requests::list))
         .routes(routes!(access_requests::show))

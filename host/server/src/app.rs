@@ -8,13 +8,16 @@ use interlock_ledger::{KeyError, SigningKey};
 use interlock_policy::Policies;
 use interlock_registry::{Credentials, Registry};
 use interlock_sandbox::{Compiler, Sandbox};
-use interlock_store::{By, Commit, Committed, Lease, LedgerKeys, Options, Store, Write};
+use interlock_store::{
+    By, Commit, Committed, Journal, JournalOptions, Lease, LedgerKeys, Options, Store, Write,
+};
 use interlock_vault::{Kek, Vault};
 use tokio::sync::{Mutex, Notify, Semaphore, SemaphorePermit};
 
 use crate::{
     Clock, Config, FlowError, StartError,
     applications::Applications,
+    asking::Asking,
     bus::{Bus, Note},
     config::Plugins,
     flow::{application, bundle, poll::Proof, roster},
@@ -62,6 +65,12 @@ pub struct App {
     pub registry: Registry,
     /// The line to the other replicas.
     pub(crate) bus: Bus,
+    /// Where answers to other programs' questions are before they are in the database.
+    pub(crate) journal: Option<Journal>,
+    /// Held while they are brought there.
+    pub(crate) shipping: Mutex<()>,
+    /// Who may ask their tenant's application, as far as it was asked lately.
+    pub(crate) asking: Asking,
     /// What authenticated lately.
     pub(crate) keys: KeyCache,
     /// Who used how much of what.
@@ -99,6 +108,7 @@ impl App {
         let store = Store::open(store_options(&config), keys).await?;
         let secrets = Kek::load_or_create(&config.artifacts.wrapping_key_file)?;
         let hashing = Hashing::new(config.login.cost(), config.login.passwords_at_once);
+        let journal = journal(&config, &clock)?;
         let kek = Kek::load_or_create(&config.artifacts.wrapping_key_file)?;
         let vault = Vault::on_disk(&config.artifacts.dir, kek, config.artifacts.chunk_bytes)?;
         let trusted_keys = TrustedKeys::open(config.artifacts.trusted_keys_dir.clone())?;
@@ -129,6 +139,9 @@ impl App {
             trusted_keys,
             registry,
             bus,
+            journal,
+            shipping: Mutex::default(),
+            asking: Asking::default(),
             keys: KeyCache::default(),
             limits,
             seen: Seen::default(),
@@ -265,6 +278,20 @@ fn ledger_keys(path: &Path, origin: &str) -> Result<(LedgerKeys, SigningKey), St
 /// The keys that a key file holds.
 pub(crate) fn ledger_keys_of(pkcs8: Vec<u8>) -> Result<LedgerKeys, KeyError> {
     Ok(LedgerKeys::new(SigningKey::from_pkcs8("interlock", &pkcs8)?, pkcs8))
+}
+
+fn journal(config: &Config, clock: &Arc<dyn Clock>) -> Result<Option<Journal>, StartError> {
+    let decisions = &config.decisions;
+    if !decisions.journal {
+        return Ok(None);
+    }
+    let options = JournalOptions {
+        dir: decisions.dir.clone(),
+        file_bytes_max: decisions.file_bytes_max,
+        backlog_bytes_max: decisions.backlog_bytes_max,
+    };
+    let clock = Arc::clone(clock);
+    Ok(Some(Journal::open(options, move || clock.uuid())?))
 }
 
 /// Only what is listed is ever asked.

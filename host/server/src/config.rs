@@ -3,6 +3,7 @@
 mod access;
 mod advisories;
 mod approvals;
+mod decisions;
 mod engines;
 mod evidence;
 mod http;
@@ -25,6 +26,7 @@ use serde::{Deserialize, Serialize};
 pub use self::access::Access;
 pub use self::advisories::Advisories;
 pub use self::approvals::Approvals;
+pub use self::decisions::Decisions;
 pub use self::engines::Engines;
 pub(crate) use self::evidence::{Bound, is_outside};
 pub use self::evidence::{CalendarEntry, Connector, Evidence, HeaderValue, Prometheus, SourceLimits};
@@ -84,6 +86,8 @@ pub struct Config {
     pub engines: Engines,
     /// Approvals.
     pub approvals: Approvals,
+    /// How answers to other programs' questions are recorded.
+    pub decisions: Decisions,
     /// Rollouts.
     pub rollout: Rollout,
     /// How persons log in and sign.
@@ -373,6 +377,7 @@ impl Default for Config {
             access: Access::default(),
             engines: Engines::default(),
             approvals: Approvals::default(),
+            decisions: Decisions::default(),
             rollout: Rollout::default(),
             login: Login::default(),
             devices: Devices::default(),
@@ -486,6 +491,7 @@ impl Config {
         within(&mut self.plugins.cache_dir, "compiled-plugins");
         within(&mut self.plugins.trusted_signers_dir, "trusted-signers");
         within(&mut self.plugins.registry.cache_dir, "pulled-plugins");
+        within(&mut self.decisions.dir, "decisions");
         if self.store.url.is_empty() {
             self.store.url = format!("sqlite:{}", data.join("interlock.db").display());
         }
@@ -524,6 +530,9 @@ impl Config {
             ("engines.token_life_ms_max", self.engines.token_life_ms_max),
             ("engines.body_bytes_max", self.engines.body_bytes_max as u64),
             ("engines.timeout_ms", self.engines.timeout_ms),
+            ("decisions.file_bytes_max", self.decisions.file_bytes_max),
+            ("decisions.backlog_bytes_max", self.decisions.backlog_bytes_max),
+            ("decisions.seal_after_ms", self.decisions.seal_after_ms),
             ("plugins.registry.timeout_ms", self.plugins.registry.timeout_ms),
         ];
         for (key, value) in positive {

@@ -44,13 +44,28 @@ pub(crate) mod judge;
 mod lead;
 pub(crate) mod levels;
 mod plugin;
+pub(crate) mod record;
 mod review;
 mod shared;
 mod sight;
 mod standing;
 pub(crate) mod status;
 
+use interlock_store::StoreError;
+
 pub(crate) use ask::may_read;
 pub(crate) use change::tenant;
 pub(crate) use device::token_text;
 pub(crate) use lead::{Led, lead};
+
+use crate::FlowError;
+
+/// Does what may take a while where it holds up no other request.
+async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, FlowError> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => Ok(done),
+        Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+        // Only a runtime that stops gives up work.
+        Err(_) => Err(StoreError::Closed.into()),
+    }
+}

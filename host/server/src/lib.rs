@@ -6,6 +6,7 @@
 pub mod api;
 mod app;
 mod applications;
+mod asking;
 mod authzen;
 mod bus;
 mod clock;

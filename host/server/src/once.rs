@@ -53,6 +53,7 @@ fn made(write: &Write) -> Option<String> {
         | Write::SessionsEnd(_)
         | Write::CeremonyUsed(_)
         | Write::Decision(_)
+        | Write::Segment(_)
         | Write::BundleFloor(_)
         | Write::ApplicationFloor { .. }
         | Write::Done { .. } => {

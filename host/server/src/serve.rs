@@ -11,7 +11,9 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 use tracing_subscriber::{EnvFilter, layer::SubscriberExt as _, util::SubscriberInitExt as _};
 
-use crate::{App, StartError, api, authzen, bus, device, gates, ops, problem, reconcile::Reconciler};
+use crate::{
+    App, StartError, api, authzen, bus, device, flow::record, gates, ops, problem, reconcile::Reconciler,
+};
 
 /// How long requests that are under way may take once the server is told to stop.
 const FAREWELL: Duration = Duration::from_secs(10);
@@ -37,6 +39,7 @@ pub async fn serve(app: Arc<App>, listener: TcpListener, stop: CancellationToken
     let reconciler = tokio::spawn(Reconciler::new(app.clone(), holder).run(stop.clone()));
     let upkeep = tokio::spawn(ops::upkeep(stop.clone()));
     let bus = tokio::spawn(bus::run(app.clone(), stop.clone()));
+    let shipping = tokio::spawn(record::run(app.clone(), stop.clone()));
     let seen = device::spawn_seen_flush(app.clone(), stop.clone());
     let listener = listener.tap_io(|stream| {
         // Answers are small and waited for: there is nothing to be gained by holding them back.
@@ -60,7 +63,7 @@ pub async fn serve(app: Arc<App>, listener: TcpListener, stop: CancellationToken
         }
     };
     stop.cancel();
-    for task in [reconciler, upkeep, bus, seen] {
+    for task in [reconciler, upkeep, bus, seen, shipping] {
         if let Err(error) = task.await {
             warn!(%error, "a task did not end as it should");
         }

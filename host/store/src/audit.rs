@@ -18,6 +18,7 @@
 mod advisories;
 mod end;
 mod fold;
+mod segments;
 mod table;
 
 use std::{num::NonZeroUsize, panic::resume_unwind, thread};
@@ -89,6 +90,7 @@ impl Store {
         reading = self.read(log, before.entries, reading, &mut progress).await?;
         let mut compared = self.compare_rows(log, &mut reading.verifier, &mut progress).await?;
         compared.0 += self.compare_advisories(log, &mut reading.verifier, &mut progress).await?;
+        compared.0 += self.compare_segments(log, &mut reading.verifier, &mut progress).await?;
         let after = self.end(log).await?;
         if after != before {
             checkpoint = expect(&mut reading.verifier, &after);

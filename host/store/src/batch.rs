@@ -14,7 +14,7 @@ use crate::{
     draft::{Prepared, PreparedWrite, Staged},
     floor, gate_endpoints, groups, idempotency, incidents, leases,
     ledger::OpenLog,
-    logins, signatures, tasks, telemetry,
+    logins, segments, signatures, tasks, telemetry,
     writer::{Done, Job, Work, Writer},
 };
 
@@ -181,6 +181,7 @@ async fn apply_one(
         Write::Delegation(delegation) => delegations::write(tx, delegation, body).await?,
         Write::Incident(incident) => incidents::write(tx, incident, body).await?,
         Write::Decision(decision) => decisions::write(tx, decision, body).await?,
+        Write::Segment(segment) => segments::write(tx, segment).await?,
         Write::Advisories(import) => {
             return advisories::run(tx, &commit.scribe, import, &prepared.task_ids, keys).await;
         }

@@ -9,7 +9,7 @@ use interlock_domain::{
 };
 use uuid::Uuid;
 
-use crate::{AdvisoryImport, BundleFloor, Lease, PendingLimits, SessionsEnd};
+use crate::{AdvisoryImport, BundleFloor, Lease, PendingLimits, Segment, SessionsEnd};
 
 /// The tenant under whose log stands what belongs to no tenant: the server's own life.
 pub const SYSTEM: &str = "system";
@@ -155,6 +155,8 @@ pub enum Write {
     Incident(Box<Incident>),
     /// Policies or a plugin answered.
     Decision(Box<Decision>),
+    /// Answers that were in the journal, packed together. One entry is over all of them.
+    Segment(Box<Segment>),
     /// A part of an import of advisories. Its entry says what became of it.
     Advisories(Box<AdvisoryImport>),
     /// Anything else worth an entry.
@@ -219,6 +221,7 @@ impl Write {
             | Write::Delegation(_)
             | Write::Incident(_)
             | Write::Decision(_)
+            | Write::Segment(_)
             | Write::Advisories(_)
             | Write::Note(_) => 1,
         }

@@ -9,7 +9,7 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
-use crate::{Options, StoreError};
+use crate::{Options, StoreError, decisions::tag_older};
 
 /// One thing for each database.
 #[derive(Debug, Clone)]
@@ -142,7 +142,9 @@ impl Db {
         let writers = pool(1).connect_with(connect.clone()).await?;
         sqlx::migrate!("migrations/sqlite").run(&writers).await?;
         let readers = pool(options.pool_max.max(1)).connect_with(connect.read_only(true)).await?;
-        Ok(Self { readers: Each::Sqlite(readers), writers: Each::Sqlite(writers) })
+        let db = Self { readers: Each::Sqlite(readers), writers: Each::Sqlite(writers) };
+        tag_older(&db).await?;
+        Ok(db)
     }
 
     /// Connects to read what is there. Makes no file, no table and no row, also where there is no database.
@@ -198,7 +200,9 @@ impl Db {
             .connect_with(connect)
             .await?;
         sqlx::migrate!("migrations/postgres").run(&pool).await?;
-        Ok(Self { readers: Each::Postgres(pool.clone()), writers: Each::Postgres(pool) })
+        let db = Self { readers: Each::Postgres(pool.clone()), writers: Each::Postgres(pool) };
+        tag_older(&db).await?;
+        Ok(db)
     }
 
     /// For statements that only read.

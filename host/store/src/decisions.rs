@@ -1,12 +1,17 @@
 //! Table `decisions`. The exact text of a row has the digest that its ledger entry names.
 
-use interlock_domain::{ChangeId, Decision, DecisionId, DecisionOutcome, DecisionSubject, Digest, TenantId};
+use interlock_domain::{
+    ChangeId, Decision, DecisionId, DecisionOutcome, DecisionSubject, Digest, Tag, TenantId,
+};
 
 use crate::{
     DecisionFilter, Page, Store, StoreError,
-    db::{Tx, execute, fetch_all, fetch_optional},
+    db::{Db, Tx, execute, execute_rows, fetch_all, fetch_optional, values},
     row,
 };
+
+/// Rows tagged in one transaction when an older store is opened.
+const TAGGED_AT_ONCE: i64 = 500;
 
 /// Records a decision.
 pub(crate) async fn write(tx: &mut Tx, decision: &Decision, body: &str) -> Result<(), StoreError> {
@@ -18,8 +23,8 @@ pub(crate) async fn write(tx: &mut Tx, decision: &Decision, body: &str) -> Resul
     };
     let made = execute!(
         tx.conn(),
-        "INSERT INTO decisions (id, tenant, change_id, outcome, body, plugin, plugin_digest)
-         VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING",
+        "INSERT INTO decisions (id, tenant, change_id, outcome, body, plugin, plugin_digest, tagged)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, 1) ON CONFLICT DO NOTHING",
         decision.id.as_str(),
         decision.tenant.as_str(),
         decision.change.as_ref().map_or("", ChangeId::as_str),
@@ -31,7 +36,45 @@ pub(crate) async fn write(tx: &mut Tx, decision: &Decision, body: &str) -> Resul
     if made == 0 {
         return Err(StoreError::exists("decision", &decision.id));
     }
+    tag(tx, decision).await
+}
+
+/// Notes by what a decision is found.
+async fn tag(tx: &mut Tx, decision: &Decision) -> Result<(), StoreError> {
+    let tags: Vec<String> = decision.tags().iter().map(Tag::as_text).collect();
+    if tags.is_empty() {
+        return Ok(());
+    }
+    let sql = format!(
+        "INSERT INTO decision_tags (tenant, id, tag) VALUES {} ON CONFLICT DO NOTHING",
+        values(tags.len(), 3, 1)
+    );
+    execute_rows!(tx.conn(), sql, [], &tags, |tag| [decision.tenant.as_str(), decision.id.as_str(), tag])?;
     Ok(())
+}
+
+/// Tags the decisions that were recorded before there were tags.
+pub(crate) async fn tag_older(db: &Db) -> Result<(), StoreError> {
+    loop {
+        let mut tx = db.begin().await?;
+        let rows = fetch_all!(
+            tx.conn(),
+            (String, String),
+            "SELECT id, body FROM decisions WHERE tagged = 0 ORDER BY id LIMIT $1",
+            TAGGED_AT_ONCE
+        )?;
+        if rows.is_empty() {
+            return Ok(());
+        }
+        for (id, body) in rows {
+            // One that cannot be read is found by its id alone, and by whoever verifies the ledger.
+            if let Ok(decision) = row::body::<Decision>("decision", &id, &body) {
+                tag(&mut tx, &decision).await?;
+            }
+            execute!(tx.conn(), "UPDATE decisions SET tagged = 1 WHERE id = $1", &id)?;
+        }
+        tx.commit().await?;
+    }
 }
 
 impl Store {
@@ -54,7 +97,10 @@ impl Store {
             id.as_str(),
             tenant.as_str()
         )?;
-        Ok(found.map(|(body,)| body))
+        match found {
+            Some((body,)) => Ok(Some(body)),
+            None => self.packed_text(tenant, id).await,
+        }
     }
 
     /// Whether this component ever answered a question of the tenant.
@@ -76,11 +122,58 @@ impl Store {
         filter: &DecisionFilter,
         page: &Page,
     ) -> Result<Vec<Decision>, StoreError> {
+        let mut found = self.decision_rows(tenant, filter, page).await?;
+        let limit = usize::try_from(page.limit).unwrap_or(usize::MAX);
+        found.extend(self.packed_decisions(tenant, filter, page.below(), limit).await?);
+        found.sort_by(|one, other| other.id.cmp(&one.id));
+        found.truncate(limit);
+        if let Some(since) = filter.since {
+            // Ids rise with time, so that what follows the last one that is new enough need not be looked at.
+            let kept = found.iter().rposition(|decision| decision.at >= since).map_or(0, |last| last + 1);
+            found.truncate(kept);
+        }
+        Ok(found)
+    }
+
+    /// Those that have a row.
+    async fn decision_rows(
+        &self,
+        tenant: &TenantId,
+        filter: &DecisionFilter,
+        page: &Page,
+    ) -> Result<Vec<Decision>, StoreError> {
         let outcome = filter.outcome.map_or("", DecisionOutcome::as_str);
         let plugin = filter.plugin.as_deref().unwrap_or_default();
+        let mut tags = filter.tags().into_iter().map(|tag| tag.as_text());
         // One statement for each index that fits.
-        let rows = match (&filter.change, &filter.plugin) {
-            (Some(change), _) => fetch_all!(
+        let rows = match (tags.next(), &filter.change, &filter.plugin) {
+            (Some(tag), change, _) => {
+                let mut more = || tags.next().unwrap_or_default();
+                fetch_all!(
+                    self.db().reader(),
+                    (String, String),
+                    "SELECT d.id, d.body FROM decision_tags t JOIN decisions d ON d.id = t.id
+                     WHERE t.tenant = $1 AND t.tag = $2 AND t.id < $3 AND ($4 = '' OR d.outcome = $4)
+                     AND ($5 = '' OR d.plugin = $5) AND ($6 = '' OR d.change_id = $6)
+                     AND ($7 = '' OR EXISTS (SELECT 1 FROM decision_tags x WHERE x.tenant = $1 AND x.tag = $7 AND x.id = t.id))
+                     AND ($8 = '' OR EXISTS (SELECT 1 FROM decision_tags x WHERE x.tenant = $1 AND x.tag = $8 AND x.id = t.id))
+                     AND ($9 = '' OR EXISTS (SELECT 1 FROM decision_tags x WHERE x.tenant = $1 AND x.tag = $9 AND x.id = t.id))
+                     AND ($10 = '' OR EXISTS (SELECT 1 FROM decision_tags x WHERE x.tenant = $1 AND x.tag = $10 AND x.id = t.id))
+                     ORDER BY t.id DESC LIMIT $11",
+                    tenant.as_str(),
+                    &tag,
+                    page.below(),
+                    outcome,
+                    plugin,
+                    change.as_ref().map_or("", ChangeId::as_str),
+                    more(),
+                    more(),
+                    more(),
+                    more(),
+                    page.limit()
+                )?
+            }
+            (None, Some(change), _) => fetch_all!(
                 self.db().reader(),
                 (String, String),
                 "SELECT id, body FROM decisions
@@ -93,7 +186,7 @@ impl Store {
                 plugin,
                 page.limit()
             )?,
-            (None, Some(plugin)) => fetch_all!(
+            (None, None, Some(plugin)) => fetch_all!(
                 self.db().reader(),
                 (String, String),
                 "SELECT id, body FROM decisions
@@ -105,7 +198,7 @@ impl Store {
                 outcome,
                 page.limit()
             )?,
-            (None, None) => fetch_all!(
+            (None, None, None) => fetch_all!(
                 self.db().reader(),
                 (String, String),
                 "SELECT id, body FROM decisions
@@ -116,12 +209,6 @@ impl Store {
                 page.limit()
             )?,
         };
-        let mut found: Vec<Decision> = row::bodies("decision", rows)?;
-        if let Some(since) = filter.since {
-            // Ids rise with time, so that what follows the last one that is new enough need not be looked at.
-            let kept = found.iter().rposition(|decision| decision.at >= since).map_or(0, |last| last + 1);
-            found.truncate(kept);
-        }
-        Ok(found)
+        row::bodies("decision", rows)
     }
 }

@@ -6,7 +6,7 @@ use interlock_ledger::{Actor, Digest, EntryDraft, Object, PolicyRef, SignedEntry
 use serde::Serialize;
 use uuid::Uuid;
 
-use crate::{By, Commit, Lease, LedgerKeys, Options, StoreError, Write};
+use crate::{By, Commit, Lease, LedgerKeys, Options, StoreError, Write, segments};
 
 /// A commit that is ready to be written.
 #[derive(Debug)]
@@ -261,6 +261,15 @@ impl PreparedWrite {
                 prepared.body = serde_json::to_string(decision)?;
                 vec![of_decision(decision, Digest::of(&prepared.body))]
             }
+            Write::Segment(segment) => vec![Happening {
+                kind: segments::SEALED,
+                object_kind: segments::OBJECT,
+                object_id: segment.id.clone(),
+                object_digest: Some(segment.digest),
+                after: Some(segment.digest),
+                payload: Some(to_canonical(&segment.summary())?),
+                ..Happening::default()
+            }],
             Write::Note(note) => vec![Happening {
                 kind: note.kind,
                 object_kind: note.object_kind,
@@ -311,6 +320,7 @@ fn check_tenant(write: &Write, log: &str) -> Result<(), StoreError> {
         Write::Delegation(delegation) => &delegation.tenant,
         Write::Incident(incident) => &incident.tenant,
         Write::Decision(decision) => &decision.tenant,
+        Write::Segment(segment) => &segment.tenant,
         Write::Advisories(import) => &import.tenant,
         Write::ApplicationFloor { tenant, .. } | Write::LiveKeys { tenant, .. } => tenant,
         // A challenge may be of somebody who has yet to say where they belong.

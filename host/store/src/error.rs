@@ -61,6 +61,12 @@ pub enum StoreError {
         /// Whose.
         tenant: String,
     },
+    /// Answering would mean to look at too much.
+    #[error("{looked_at} parts of the log were looked at without finding enough; say since when")]
+    TooWide {
+        /// How much was looked at.
+        looked_at: usize,
+    },
     /// The commit does not hold together: a defect of the caller.
     #[error("the commit does not hold together: {detail}")]
     Malformed {
@@ -103,6 +109,12 @@ pub enum StoreError {
     /// The database cannot be brought to this program's tables.
     #[error("the database cannot be migrated: {0}")]
     Migrate(Arc<sqlx::migrate::MigrateError>),
+    /// The journal on the local disk cannot be used.
+    #[error("{detail}")]
+    Journal {
+        /// Where, and what is wrong.
+        detail: String,
+    },
     /// The address names no database that this program knows.
     #[error("`{scheme}` is no database; use `sqlite:PATH` or `postgres://USER@HOST/NAME`")]
     Url {
@@ -134,7 +146,18 @@ impl StoreError {
             | StoreError::Unknown(_)
             | StoreError::Database(_)
             | StoreError::Migrate(_)
+            | StoreError::Journal { .. }
+            | StoreError::TooWide { .. }
             | StoreError::Url { .. } => false,
+        }
+    }
+
+    pub(crate) fn journal(path: &std::path::Path, error: impl std::fmt::Display) -> Self {
+        let path = path.display();
+        Self::Journal {
+            detail: format!(
+                "the journal of answers at `{path}` cannot be used: {error}; see to the disk, then start the server again"
+            ),
         }
     }
 

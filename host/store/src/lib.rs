@@ -9,6 +9,10 @@
 //! its own. Several processes may share one PostgreSQL: a log's head is locked first, so that entries of one log
 //! follow each other whoever writes them.
 //!
+//! **The journal.** Answers to questions of other programs are on the local disk before they are given ([`Journal`]), and
+//! come into the database by the file, as a [`Segment`] with one entry: a transaction for each would be the limit of how
+//! fast they may ask.
+//!
 //! One file a table: its writes take the transaction, its reads are methods of [`Store`].
 
 mod access_requests;
@@ -31,6 +35,7 @@ mod gate_endpoints;
 mod groups;
 mod idempotency;
 mod incidents;
+mod journal;
 mod kept;
 mod leases;
 mod ledger;
@@ -41,6 +46,7 @@ mod page;
 mod places;
 mod rosters;
 mod row;
+mod segments;
 mod signatures;
 mod store;
 mod tasks;
@@ -57,6 +63,7 @@ pub use devices::DeviceCount;
 pub use error::StoreError;
 pub use floor::BundleFloor;
 pub use idempotency::Begin;
+pub use journal::{Frames, Journal, JournalOptions, Journaled, SealedFile};
 pub use kept::Kept;
 pub use leases::Lease;
 pub use ledger::Head;
@@ -64,5 +71,6 @@ pub use logins::SessionsEnd;
 pub use options::{LedgerKeys, Options};
 pub use page::{AssignmentFilter, ChangeFilter, DecisionFilter, DeviceFilter, Page};
 pub use places::Full;
+pub use segments::Segment;
 pub use store::Store;
 pub use telemetry::{Sample, Summary, Window};

@@ -1,8 +1,8 @@
 //! Pages and filters of what is listed.
 
 use interlock_domain::{
-    AssignmentState, ChangeId, DecisionOutcome, DeviceHealth, DeviceState, Environment, GroupName, State,
-    Timestamp,
+    AssignmentState, ChangeId, Decision, DecisionOutcome, DeviceHealth, DeviceState, Environment, GroupName,
+    State, Tag, Timestamp,
 };
 
 /// A part of a list, by keyset: what comes after the last id that the caller saw.
@@ -85,4 +85,41 @@ pub struct DecisionFilter {
     pub plugin: Option<String>,
     /// Made at this instant or later.
     pub since: Option<Timestamp>,
+    /// About this account, person or plugin; of an application's questions, about this subject, as `type:id`.
+    pub principal: Option<String>,
+    /// About the resource with this id; of an application's questions, as `type:id`.
+    pub resource: Option<String>,
+    /// Whether this may be done.
+    pub action: Option<String>,
+    /// Decided by the policy with this id.
+    pub policy: Option<String>,
+    /// Answers of the bundle or application with this digest.
+    pub bundle: Option<String>,
+}
+
+impl DecisionFilter {
+    /// What a decision has to be found by.
+    pub(crate) fn tags(&self) -> Vec<Tag> {
+        let tag = |name: &Option<String>, of: fn(String) -> Tag| name.clone().map(of);
+        [
+            tag(&self.principal, Tag::Principal),
+            tag(&self.resource, Tag::Resource),
+            tag(&self.policy, Tag::Policy),
+            tag(&self.action, Tag::Action),
+            tag(&self.bundle, Tag::Bundle),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
+    }
+
+    /// Whether a decision that is in a segment fits; `tags` are this filter's.
+    pub(crate) fn fits(&self, decision: &Decision, tags: &[Tag]) -> bool {
+        self.outcome.is_none_or(|outcome| decision.outcome == outcome)
+            && self.since.is_none_or(|since| decision.at >= since)
+            && (tags.is_empty() || {
+                let found_by = decision.tags();
+                tags.iter().all(|tag| found_by.contains(tag))
+            })
+    }
 }

@@ -2,6 +2,7 @@
 
 use clap::Subcommand;
 use interlock_domain::Timestamp;
+use interlock_policy::Explanation;
 use serde_json::{Value, json};
 
 use super::plugin::decisions::since;
@@ -23,6 +24,21 @@ pub(crate) enum Decision {
         /// Only the answers of this plugin.
         #[arg(long, value_name = "NAME", value_parser = plugin_name)]
         plugin: Option<String>,
+        /// Only about this account, person or plugin; of an application's questions, this subject, as `type:id`.
+        #[arg(long, value_name = "ID")]
+        principal: Option<String>,
+        /// Only about the resource with this id; of an application's questions, as `type:id`.
+        #[arg(long, value_name = "ID")]
+        resource: Option<String>,
+        /// Only about this action, such as `AdmitChange`.
+        #[arg(long, value_name = "NAME")]
+        action: Option<String>,
+        /// Only those that the policy with this `@id` decided.
+        #[arg(long, value_name = "ID")]
+        policy: Option<String>,
+        /// Only the answers of the bundle or application with this digest.
+        #[arg(long, value_name = "DIGEST")]
+        bundle: Option<String>,
         /// Only those since then: `7d`, `12h`, or a time.
         #[arg(long, value_name = "TIME", value_parser = since)]
         since: Option<Timestamp>,
@@ -32,6 +48,11 @@ pub(crate) enum Decision {
     },
     /// Show a decision with all that led to it.
     Show {
+        /// Its id.
+        id: String,
+    },
+    /// Say why a decision of policies is what it is: every policy of the action, clause by clause, with what came of each.
+    Explain {
         /// Its id.
         id: String,
     },
@@ -49,16 +70,51 @@ pub(crate) fn plugin_name(text: &str) -> Result<String, String> {
     if fits { Ok(text.to_owned()) } else { Err("a plugin's name is lower-case with dashes".to_owned()) }
 }
 
+/// A value as it stands in an address (RFC 3986): only what is unreserved stays as it is.
+fn in_address(value: &str) -> String {
+    let mut text = String::with_capacity(value.len());
+    for byte in value.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                text.push(char::from(byte))
+            }
+            _ => text.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    text
+}
+
 impl Decision {
     pub(crate) async fn run(self, connection: &Connection, format: Format) -> Result<Outcome, Failure> {
         let client = connection.client()?;
         match self {
-            Decision::List { change, outcome, plugin, since, limit } => {
+            Decision::List {
+                change,
+                outcome,
+                plugin,
+                principal,
+                resource,
+                action,
+                policy,
+                bundle,
+                since,
+                limit,
+            } => {
                 let since = since.map(|since| since.to_string());
-                let filters =
-                    [("change", change), ("outcome", outcome), ("plugin", plugin), ("since", since)];
-                let given =
-                    filters.into_iter().filter_map(|(name, value)| Some(format!("{name}={}", value?)));
+                let filters = [
+                    ("change", change),
+                    ("outcome", outcome),
+                    ("plugin", plugin),
+                    ("principal", principal),
+                    ("resource", resource),
+                    ("action", action),
+                    ("policy", policy),
+                    ("bundle", bundle),
+                    ("since", since),
+                ];
+                let given = filters
+                    .into_iter()
+                    .filter_map(|(name, value)| Some(format!("{name}={}", in_address(&value?))));
                 let path = format!("/decisions?{}", given.collect::<Vec<_>>().join("&"));
                 let items = client.list(path.trim_end_matches('?'), limit as usize).await?;
                 let columns = [
@@ -76,6 +132,17 @@ impl Decision {
             Decision::Show { id } => {
                 let body = client.get(&format!("/decisions/{id}")).await?.body;
                 output::value(&body, format)?;
+            }
+            Decision::Explain { id } => {
+                let body = client.get(&format!("/decisions/{id}/explain")).await?.body;
+                match format {
+                    Format::Table => {
+                        let explanation: Explanation =
+                            serde_json::from_value(body).map_err(Failure::local)?;
+                        print!("{}", explanation.tree());
+                    }
+                    Format::Json | Format::Yaml => output::value(&body, format)?,
+                }
             }
             Decision::Replay { id } => {
                 let body = client.post(&format!("/decisions/{id}/replay"), &json!({})).await?.body;

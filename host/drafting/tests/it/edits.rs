@@ -1,12 +1,12 @@
 //! What `explain`, `diff` and `impact` say.
 
 use interlock_domain::{Decision, DecisionId, DecisionSubject, Facts, Question, Timestamp};
-use interlock_drafting::{
-    diff, explain,
+use interlock_drafting::{diff, impact, recorded};
+use interlock_policy::{
+    default_files, explain,
     explain::{Looked, Truth},
-    impact, recorded,
+    question_of,
 };
-use interlock_policy::{default_files, question_of};
 use serde_json::{Value, json};
 
 use crate::{Files, bundle, edited, files_with};

@@ -1,6 +1,6 @@
 //! From files to an application: parse, validate, keep entities, and have the cases hold.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use cedar_policy::{Authorizer, Entities, EntityTypeName, EntityUid, PolicySet, Schema, SchemaFragment};
 use interlock_domain::Timestamp;
@@ -118,15 +118,15 @@ pub(super) fn load(files: &BTreeMap<String, Vec<u8>>, limits: &Limits) -> Result
         name: header.name,
         revision: header.revision,
         masked: header.mask,
-        declared,
         claims: header.claims,
         types,
         actions,
-        buckets: buckets(&schema, &policies).map_err(defect)?,
+        buckets: buckets(&schema, &declared, &policies).map_err(defect)?,
         notes: policies.iter().map(|each| (each.note.id.clone(), each.note.clone())).collect(),
         kept,
         written,
         by_type,
+        declared,
         authorizer: Authorizer::new(),
         schema,
     };
@@ -252,9 +252,18 @@ fn declared(schema: &str) -> Result<Declared, Defect> {
 
 fn buckets(
     schema: &Schema,
+    declared: &Declared,
     policies: &[crate::bucket::Annotated],
 ) -> Result<HashMap<EntityUid, Bucket>, Defect> {
     let all = schema.action_entities()?;
+    let mut applies_to: HashMap<EntityUid, HashSet<(EntityTypeName, EntityTypeName)>> = HashMap::new();
+    for asked in schema.request_envs() {
+        let types = (asked.principal().clone(), asked.resource().clone());
+        // Of an enumerated type, whether an id is one of it is asked each time.
+        if ![&types.0, &types.1].into_iter().any(|kind| declared.enumerated.contains(&kind.to_string())) {
+            applies_to.entry(asked.action().clone()).or_default().insert(types);
+        }
+    }
     let mut buckets = HashMap::new();
     for action in schema.actions() {
         let groups = all.ancestors(action).into_iter().flatten().collect();
@@ -269,7 +278,9 @@ fn buckets(
             }
         }
         let own = Entities::from_entities(all.get(action).cloned(), None)?;
-        buckets.insert(action.clone(), Bucket { enforced, monitored, action: own });
+        let applies_to = applies_to.remove(action).unwrap_or_default();
+        let context = declared.contexts.get(&action.to_string()).cloned();
+        buckets.insert(action.clone(), Bucket { enforced, monitored, action: own, applies_to, context });
     }
     Ok(buckets)
 }

@@ -3,7 +3,7 @@
 //! Cedar refuses an attribute that its schema does not know. AuthZEN wants unknown fields to be ignored. So a question is
 //! cut to what is declared before Cedar sees it; a policy cannot read the rest anyway.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use cedar_policy::EntityTypeName;
 use serde_json::{Map, Value};
@@ -13,6 +13,8 @@ use serde_json::{Map, Value};
 pub(super) struct Declared {
     /// By the type's full name.
     pub(super) entities: HashMap<String, Shape>,
+    /// The types whose ids are listed.
+    pub(super) enumerated: BTreeSet<String>,
     /// By the action's full name, `App::Action::"view"`.
     pub(super) contexts: HashMap<String, Shape>,
 }
@@ -43,6 +45,9 @@ impl Declared {
             let reader = Reader { namespace, common: &common };
             for (name, written) in fields(content, "entityTypes") {
                 let shape = written.get("shape").map_or(Shape::none(), |shape| reader.shape(shape, 0));
+                if written.get("enum").is_some() {
+                    declared.enumerated.insert(full(namespace, name));
+                }
                 declared.entities.insert(full(namespace, name), shape);
             }
             for (name, written) in fields(content, "actions") {
@@ -100,6 +105,11 @@ impl Reader<'_> {
 impl Shape {
     fn none() -> Self {
         Shape::Record(BTreeMap::new())
+    }
+
+    /// Whether there is nothing that it may hold.
+    pub(super) fn is_empty(&self) -> bool {
+        matches!(self, Shape::Record(fields) if fields.is_empty())
     }
 
     /// Whether it has a field of this name.

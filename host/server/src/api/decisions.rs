@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::{Json, extract::State};
 use interlock_domain::{ChangeId, Decision, DecisionId, DecisionOutcome, Timestamp};
+use interlock_policy::Explanation;
 use interlock_store::DecisionFilter;
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -21,7 +22,7 @@ use crate::{
 };
 
 /// Which decisions.
-#[derive(Debug, Deserialize, IntoParams)]
+#[derive(Debug, Clone, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct WhichDecisions {
@@ -37,6 +38,20 @@ pub(super) struct WhichDecisions {
     /// Only those made at this instant or later.
     #[param(value_type = Option<String>, format = DateTime)]
     since: Option<Timestamp>,
+    /// Only those about this account, person or plugin; of an application's questions, about this subject, as `type:id`.
+    #[param(example = "acc_0193470d5c5a7f3e8a6b2f8d9c1e4a72")]
+    principal: Option<String>,
+    /// Only those about the resource with this id; of an application's questions, as `type:id`.
+    #[param(example = "chg_0193470d5c5a7f3e8a6b2f8d9c1e4a72")]
+    resource: Option<String>,
+    /// Only those about this action.
+    #[param(example = "AdmitChange")]
+    action: Option<String>,
+    /// Only those that the policy with this `@id` decided.
+    #[param(example = "approvals.guarded-two-people")]
+    policy: Option<String>,
+    /// Only the answers of the bundle or application with this digest.
+    bundle: Option<String>,
 }
 
 /// List decisions, newest first
@@ -47,9 +62,10 @@ pub(super) async fn list(
     caller: Caller<Read>,
     listing: Listing<WhichDecisions>,
 ) -> Result<Json<Items<Decision>>, Problem> {
-    let WhichDecisions { change, outcome, plugin, since } = &listing.filter;
-    let (change, plugin) = (change.clone(), plugin.clone());
-    let filter = DecisionFilter { change, outcome: *outcome, plugin, since: *since };
+    let WhichDecisions { change, outcome, plugin, since, principal, resource, action, policy, bundle } =
+        listing.filter.clone();
+    let filter =
+        DecisionFilter { change, outcome, plugin, since, principal, resource, action, policy, bundle };
     let found = decision::list(&app, &caller.actor, &filter, &listing.page()).await?;
     Ok(listing.answer(found, |decision| decision.id.to_string()))
 }
@@ -64,6 +80,21 @@ pub(super) async fn show(
     At(id): At<DecisionId>,
 ) -> Result<Json<Decision>, Problem> {
     Ok(Json(decision::show(&app, &caller.actor, &id).await?))
+}
+
+/// Why a decision of policies is what it is
+///
+/// Every policy of the action, part by part: each part of its scope and each clause that is joined by `&&`, with what came of
+/// it, by the bundle or application that decided then.
+#[utoipa::path(get, path = "/decisions/{id}/explain", tag = "decisions", security(("key" = ["read"])),
+    params(("id" = String, Path, description = "The decision")),
+    responses((status = 200, description = "The policies and their clauses", body = wire::explanation::Explanation)))]
+pub(super) async fn explain(
+    State(app): State<Arc<App>>,
+    caller: Caller<Read>,
+    At(id): At<DecisionId>,
+) -> Result<Json<Explanation>, Problem> {
+    Ok(Json(decision::explain(&app, &caller.actor, &id).await?))
 }
 
 /// Make a decision again and compare

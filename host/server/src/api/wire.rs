@@ -9,6 +9,7 @@ mod advisory;
 pub(crate) mod approval;
 pub(crate) mod change;
 pub(crate) mod decision;
+pub(crate) mod explanation;
 pub(crate) mod login;
 mod registry;
 pub(crate) mod rollout;

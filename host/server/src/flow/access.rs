@@ -5,21 +5,24 @@
 use std::{sync::Arc, time::Instant};
 
 use interlock_domain::{
-    AccessRequestId, Action, Actor, Answer, Decision, DecisionId, DecisionOutcome, DecisionSubject, PersonId,
+    AccessRequestId, Actor, Answer, Decision, DecisionId, DecisionOutcome, DecisionSubject, Digest, PersonId,
     Timestamp, Unapproved,
 };
-use interlock_policy::{Access, Application, Approved, Found, Part, Search};
-use interlock_store::{StoreError, Write};
+use interlock_policy::{Access, Application, Approved, Explanation, Found, Part, Search};
 use serde_json::{Value, json};
 
 use super::{
     application,
     approvals::{self, Approvals, CLAIMED},
-    ask::may_read,
-    change::tenant,
+    aside,
+    ask::may_ask,
+    record::record,
     shared::{self, Shared},
 };
 use crate::{App, FlowError};
+
+/// A question to so many policies takes a fraction of a millisecond.
+const QUICK_POLICIES_MAX: usize = 64;
 
 /// When a batch ends early.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,8 +80,10 @@ pub(crate) async fn evaluate(
     let now = app.clock.now();
     let name = application.name.clone();
     let approvals = Approvals::of(app, who, &application, &questions).await?;
+    let quick = is_quick(&application, &questions);
     let judging = Judging { application, approvals, until, offering, now };
-    let (judged, shared) = aside(move || judging.judge(questions)).await?;
+    let (judged, shared) =
+        if quick { judging.judge(questions) } else { aside(move || judging.judge(questions)).await? };
     shared.keep(app).await?;
     let (mut answers, mut decisions) = (Vec::new(), Vec::new());
     for judged in judged {
@@ -86,14 +91,20 @@ pub(crate) async fn evaluate(
             let (answer, approval, approvable) = (judged.answer.clone(), judged.approval, judged.approvable);
             let decision = recorded(app, who, &name, judged, now);
             let id = decision.id.clone();
-            decisions.push(Write::Decision(Box::new(decision)));
+            decisions.push(decision);
             Given { decision: id, answer, approval, approvable }
         }));
     }
-    if !decisions.is_empty() {
-        app.commit(who, now, decisions).await?;
-    }
+    record(app, who, now, decisions).await?;
     Ok(answers)
+}
+
+/// Whether it is answered before another thread could begin with it.
+fn is_quick(application: &Application, questions: &[Option<Asked>]) -> bool {
+    match questions {
+        [Some(one)] => application.policies_asked(&one.access.action.name) <= QUICK_POLICIES_MAX,
+        _ => false,
+    }
 }
 
 /// All that answers need, where they are made.
@@ -198,18 +209,8 @@ pub(crate) async fn search(
     })
     .await?;
     let decision = recorded(app, who, &name, judged, now);
-    app.commit(who, now, vec![Write::Decision(Box::new(decision))]).await?;
+    record(app, who, now, vec![decision]).await?;
     Ok(found)
-}
-
-/// Does what may take a while where it holds up no other request.
-async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, FlowError> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(done) => Ok(done),
-        Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-        // Only a runtime that stops gives up work.
-        Err(_) => Err(StoreError::Closed.into()),
-    }
 }
 
 fn since(started: Instant) -> u64 {
@@ -218,7 +219,7 @@ fn since(started: Instant) -> u64 {
 
 /// The tenant's application, if this program may ask it.
 async fn asked(app: &App, who: &Actor) -> Result<Arc<Application>, FlowError> {
-    may_read(app, who, Action::EvaluateAccess, tenant(who)).await?;
+    may_ask(app, who).await?;
     app.applications
         .of(&who.tenant)
         .ok_or_else(|| FlowError::NotFound { what: "application of tenant", id: who.tenant.to_string() })
@@ -244,6 +245,31 @@ fn recorded(app: &App, who: &Actor, application: &str, judged: Judged, now: Time
         },
         elapsed_us,
     }
+}
+
+/// Why an answer is what it is, clause by clause, by the application that gave it. The inner error says why that cannot be
+/// told.
+pub(crate) async fn explain(
+    app: &App,
+    request: &Value,
+    application: &Digest,
+    then: Timestamp,
+) -> Result<Result<Explanation, String>, FlowError> {
+    let application = match application::kept(app, application).await? {
+        Ok(application) => application,
+        Err(reason) => return Ok(Err(reason)),
+    };
+    let request = match shared::put_back(app, request.clone()).await? {
+        Ok(request) => request,
+        Err(reason) => return Ok(Err(reason)),
+    };
+    if application.masked(request.clone()).1 {
+        return Ok(Err("something is masked in the record".to_owned()));
+    }
+    Ok(match serde_json::from_value::<Access>(request) {
+        Ok(access) => Ok(interlock_policy::explain_access(&application, &access, then)),
+        Err(_) => Err("a search has no single answer; ask about one of its results".to_owned()),
+    })
 }
 
 /// What differs when a recorded question is asked again.

@@ -8,6 +8,7 @@ use interlock_domain::{
 };
 use interlock_store::Write;
 
+use super::change::tenant;
 use crate::{App, FlowError};
 
 /// Asks one question. Nothing is recorded yet.
@@ -52,6 +53,18 @@ pub(crate) async fn may_read(
     resource: Resource,
 ) -> Result<(), FlowError> {
     permit(app, who, action, resource, None, app.clock.now()).await.map(|_| ())
+}
+
+/// Asks whether `who` may ask the tenant's application. A busy program asks thousands of times a second, so that a yes is
+/// remembered for as long as nothing changes on which it depends: who asks and what they hold, and the bundle.
+pub(crate) async fn may_ask(app: &App, who: &Actor) -> Result<(), FlowError> {
+    let (bundle, now) = (app.policies.bundle(), app.clock.now());
+    if app.asking.knows(who, &bundle, now) {
+        return Ok(());
+    }
+    may_read(app, who, Action::EvaluateAccess, tenant(who)).await?;
+    app.asking.note(who, &bundle, now);
+    Ok(())
 }
 
 /// Records a denial and says it.

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use interlock_domain::{Action, Actor, ChangeId, Decision, DecisionId, DecisionSubject, Digest, Resource};
+use interlock_policy::Explanation;
 use interlock_sandbox::{InstallError, Plugin, Record};
 use interlock_store::{DecisionFilter, Kept, Page};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{access, ask::may_read, bundle, change::tenant, shared};
+use super::{access, ask::may_read, bundle, change::tenant, record::settle, shared};
 use crate::{App, FlowError};
 
 /// What came of executing a decision again.
@@ -47,7 +48,32 @@ pub async fn list(
     page: &Page,
 ) -> Result<Vec<Decision>, FlowError> {
     may_read(app, who, Action::ReadDecision, about(app, who, filter.change.as_ref()).await?).await?;
+    settle(app).await?;
     Ok(app.store.decisions(&who.tenant, filter, page).await?)
+}
+
+/// Why the policies decided as they did, clause by clause, by the bundle or application that decided.
+pub async fn explain(app: &App, who: &Actor, id: &DecisionId) -> Result<Explanation, FlowError> {
+    let decision = load(app, who, id).await?;
+    may_read(app, who, Action::ReadDecision, about(app, who, decision.change.as_ref()).await?).await?;
+    let gone =
+        |reason: String| FlowError::invalid("/id", format!("decision `{id}` cannot be explained: {reason}"));
+    match &decision.subject {
+        DecisionSubject::Policy { question, answer } => {
+            let current = app.policies.bundle();
+            if current.digest == answer.bundle {
+                return Ok(interlock_policy::explain(&current, question));
+            }
+            let bundle = bundle::kept(app, &answer.bundle).await?.map_err(gone)?;
+            Ok(interlock_policy::explain(&bundle, question))
+        }
+        DecisionSubject::Access { request, answer, .. } => {
+            access::explain(app, request, &answer.bundle, decision.at).await?.map_err(gone)
+        }
+        DecisionSubject::Plugin { .. } => Err(gone(
+            "a plugin gave it; `GET /decisions/{id}` has its findings and all that it saw".to_owned(),
+        )),
+    }
 }
 
 /// Executes a decision again: the same plugin digest or bundle, also one that is gone from its folder, the recorded
@@ -147,6 +173,10 @@ async fn about(app: &App, who: &Actor, change: Option<&ChangeId>) -> Result<Reso
 }
 
 async fn load(app: &App, who: &Actor, id: &DecisionId) -> Result<Decision, FlowError> {
-    let decision = app.store.decision(&who.tenant, id).await?;
+    let mut decision = app.store.decision(&who.tenant, id).await?;
+    if decision.is_none() {
+        settle(app).await?;
+        decision = app.store.decision(&who.tenant, id).await?;
+    }
     decision.ok_or_else(|| FlowError::NotFound { what: "decision", id: id.to_string() })
 }

@@ -1,6 +1,6 @@
 //! The tables whose rows entries record, and how a row is compared with the newest entry that names it.
 
-use interlock_domain::{State, Timestamp};
+use interlock_domain::{Decision, State, Tag, Timestamp};
 use interlock_ledger::{CanonicalError, Digest, Entry, Finding, parse_strict};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -234,6 +234,12 @@ pub(super) static TABLES: [Table; 14] = [
                 name: "plugin_digest",
                 sql: "r.plugin_digest",
                 says: |b, _| Some(of_plugin(b, "/subject/digest")),
+            },
+            Column {
+                name: "decision_tags",
+                sql: "(SELECT string_agg(t.tenant || ' ' || t.tag, ',' ORDER BY t.tenant, t.tag)
+                       FROM decision_tags t WHERE t.id = r.id)",
+                says: |b, _| tags(b),
             },
         ],
     },
@@ -489,6 +495,14 @@ fn artifacts(change: &Value) -> Option<String> {
     pairs.dedup();
     let tenant = word(change, "/manifest/tenant")?;
     joined(pairs.into_iter().map(|(name, digest)| format!("{tenant} {name} {digest}")))
+}
+
+/// By what a decision is found; of one that cannot be read, nothing.
+fn tags(decision: &Value) -> Option<String> {
+    let decision: Decision = serde_json::from_value(decision.clone()).ok()?;
+    let mut tags: Vec<String> = decision.tags().iter().map(Tag::as_text).collect();
+    tags.sort();
+    joined(tags.into_iter().map(|tag| format!("{} {tag}", decision.tenant)))
 }
 
 fn words(list: &Value) -> impl Iterator<Item = String> {

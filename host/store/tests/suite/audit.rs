@@ -321,6 +321,7 @@ fn set_aside(table: &str) -> (&'static str, &'static str) {
         "gate_endpoints" => aside!("gate_endpoints"),
         "delegations" => aside!("delegations"),
         "incidents" => aside!("incidents"),
+        "decision_tags" => aside!("decision_tags"),
         _ => aside!("decisions"),
     }
 }
@@ -370,6 +371,7 @@ async fn a_row_that_no_entry_names_is_found_in_every_table(world: World) {
         ),
         (
             "INSERT INTO decisions SELECT 'dec_x', tenant, change_id, outcome, body, plugin, plugin_digest FROM decisions",
+            "INSERT INTO decisions SELECT 'dec_x', tenant, change_id, outcome, body, plugin, plugin_digest, tagged FROM decisions",
             "DELETE FROM decisions WHERE id = 'dec_x'",
         ),
         (
@@ -533,6 +535,13 @@ async fn an_altered_column_is_found_in_every_table(world: World) {
             "UPDATE incidents SET review_due_ms = 1",
         ),
         ("incidents", "incident", "incident.opened", "reviewed_ms", "UPDATE incidents SET reviewed_ms = 1"),
+        (
+            "decision_tags",
+            "decision",
+            "decision.policy",
+            "decision_tags",
+            "UPDATE decision_tags SET tag = 'action=x' WHERE tag LIKE 'action=%'",
+        ),
     ] {
         let (aside, restore) = set_aside(table);
         // It is there from the column before, when this is not the table's first.

@@ -13,6 +13,7 @@ mod migrations;
 mod places;
 mod reads;
 mod rosters;
+mod segments;
 mod side;
 mod tasks;
 

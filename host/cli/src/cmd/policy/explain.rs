@@ -7,8 +7,8 @@ use std::{
 
 use clap::Args;
 use interlock_domain::{DecisionId, Question};
-use interlock_drafting::{explain, recorded};
-use interlock_policy::question_of;
+use interlock_drafting::recorded;
+use interlock_policy::{explain, question_of};
 use serde_json::{Value, json};
 
 use super::load;

@@ -7,7 +7,7 @@ use interlock_domain as domain;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
-use super::{approval, change, decision, rollout};
+use super::{approval, change, decision, explanation, rollout};
 
 const CHANGE: &str = "chg_00000000000000000000000000000001";
 const DECISION: &str = "dec_00000000000000000000000000000001";
@@ -213,4 +213,20 @@ fn every_name_of_the_domain_is_in_the_document() {
     check::<decision::DecisionOutcome>([D::Allow, D::Deny, D::Answered, D::Failed].map(D::as_str));
     use domain::Outcome as O;
     check::<rollout::Outcome>([O::Pass, O::Warn, O::Fail].map(O::as_str));
+}
+
+#[test]
+fn an_explanation_is_described_as_it_is_sent() {
+    let clause = |of: &str, value: Value| json!({ "of": of, "text": "true", "value": value });
+    check::<interlock_policy::Explanation, explanation::Explanation>(json!({
+        "principal": "a", "action": "b", "resource": "c", "allowed": false, "errors": ["late"],
+        "determining": [{ "id": "p", "reason": "r", "effect": "forbid" }],
+        "policies": [{
+            "id": "p", "reason": "r", "effect": "permit", "monitored": true, "applies": "not_reached",
+            "clauses": [
+                clause("scope", json!("true")), clause("when", json!("false")),
+                clause("unless", json!({ "error": "overflow" })),
+            ],
+        }],
+    }));
 }

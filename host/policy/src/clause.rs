@@ -1,21 +1,21 @@
-//! Policies as Cedar's own JSON, which is where their parts can be reached.
+//! Policies as Cedar's own JSON, which is where their parts can be reached: scope, conditions, and what is joined in them.
 
 use cedar_policy::Policy;
 use serde_json::{Map, Value, json};
 
 /// The policy as JSON; null when it cannot be written so, which a parsed policy always can.
-pub(crate) fn json_of(policy: &Policy) -> Value {
+pub fn json_of(policy: &Policy) -> Value {
     policy.to_json().unwrap_or_default()
 }
 
 /// The conditions: `when` or `unless`, and what must hold.
-pub(crate) fn conditions(json: &Value) -> Vec<(&str, &Value)> {
+pub fn conditions(json: &Value) -> Vec<(&str, &Value)> {
     let conditions = json["conditions"].as_array().into_iter().flatten();
     conditions.filter_map(|each| Some((each["kind"].as_str()?, each.get("body")?))).collect()
 }
 
 /// What is joined by `&&`, left to right.
-pub(crate) fn conjuncts(expression: &Value) -> Vec<&Value> {
+pub fn conjuncts(expression: &Value) -> Vec<&Value> {
     match expression.get("&&") {
         Some(both) => [conjuncts(&both["left"]), conjuncts(&both["right"])].concat(),
         None => vec![expression],
@@ -23,7 +23,7 @@ pub(crate) fn conjuncts(expression: &Value) -> Vec<&Value> {
 }
 
 /// True when any part of the expression is one of these.
-pub(crate) fn any(expression: &Value, is: &dyn Fn(&Map<String, Value>) -> bool) -> bool {
+pub fn any(expression: &Value, is: &dyn Fn(&Map<String, Value>) -> bool) -> bool {
     match expression {
         Value::Object(fields) => is(fields) || fields.values().any(|part| any(part, is)),
         Value::Array(parts) => parts.iter().any(|part| any(part, is)),
@@ -32,12 +32,12 @@ pub(crate) fn any(expression: &Value, is: &dyn Fn(&Map<String, Value>) -> bool) 
 }
 
 /// A policy of one condition: what Cedar needs to evaluate an expression.
-pub(crate) fn alone(expression: &Value) -> Option<Policy> {
+pub fn alone(expression: &Value) -> Option<Policy> {
     with(&json!({}), &[("when", expression)])
 }
 
 /// A policy of the scope of another, and these conditions.
-pub(crate) fn with(scope: &Value, conditions: &[(&str, &Value)]) -> Option<Policy> {
+pub fn with(scope: &Value, conditions: &[(&str, &Value)]) -> Option<Policy> {
     let part = |name: &str| scope.get(name).cloned().unwrap_or_else(|| json!({ "op": "All" }));
     let conditions: Vec<Value> =
         conditions.iter().map(|(kind, body)| json!({ "kind": kind, "body": body })).collect();
@@ -50,7 +50,7 @@ pub(crate) fn with(scope: &Value, conditions: &[(&str, &Value)]) -> Option<Polic
 }
 
 /// An expression as an author would write it, on one line.
-pub(crate) fn text(expression: &Value) -> String {
+pub fn text(expression: &Value) -> String {
     let whole = alone(expression).and_then(|policy| policy.to_cedar()).unwrap_or_default();
     let inner = whole.split_once("when {").map_or("", |(_, rest)| rest);
     let inner = inner.rsplit_once('}').map_or(inner, |(inner, _)| inner);
@@ -58,7 +58,7 @@ pub(crate) fn text(expression: &Value) -> String {
 }
 
 /// One part of a scope as an author would write it: `principal in Interlock::Role::"qa"`.
-pub(crate) fn scope_text(name: &str, part: &Value) -> String {
+pub fn scope_text(name: &str, part: &Value) -> String {
     let entity = |value: &Value| {
         format!(
             "{}::{}",
@@ -84,7 +84,7 @@ pub(crate) fn scope_text(name: &str, part: &Value) -> String {
 }
 
 /// The ids of the actions that the scope names; nothing when it takes every action.
-pub(crate) fn actions(json: &Value) -> Option<Vec<String>> {
+pub fn actions(json: &Value) -> Option<Vec<String>> {
     let scope = &json["action"];
     let one = scope.get("entity").into_iter();
     let many = scope["entities"].as_array().into_iter().flatten();

@@ -1,15 +1,14 @@
 //! Why an answer is what it is: every policy that was asked, part by part.
 
 use cedar_policy::{Authorizer, Decision, Entities, Policy, PolicySet, Request};
-use interlock_domain::{Determining, Effect, Question};
-use interlock_policy::Bundle;
-use serde::Serialize;
+use interlock_domain::{Answer, Determining, Effect, Question, Timestamp};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::shape;
+use crate::{Access, Application, Bundle, bucket::Notes, clause};
 
 /// An answer with the reasons down to each clause.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Explanation {
     /// Who.
     pub principal: String,
@@ -28,7 +27,7 @@ pub struct Explanation {
 }
 
 /// One policy, part by part.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Looked {
     /// Its `@id`.
     pub id: String,
@@ -45,18 +44,30 @@ pub struct Looked {
 }
 
 /// One part of a scope or one conjunct of a condition.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Clause {
-    /// `scope`, `when` or `unless`.
-    pub of: &'static str,
+    /// Where it stands.
+    pub of: Place,
     /// As an author would write it.
     pub text: String,
     /// What came of it.
     pub value: Truth,
 }
 
+/// Where a part of a policy stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Place {
+    /// In the scope.
+    Scope,
+    /// In a `when` clause.
+    When,
+    /// In an `unless` clause.
+    Unless,
+}
+
 /// What came of a part.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Truth {
     /// It holds.
@@ -72,28 +83,52 @@ pub enum Truth {
 /// Asks a bundle, and looks at every policy of the action.
 pub fn explain(bundle: &Bundle, question: &Question) -> Explanation {
     let answer = bundle.ask(question);
-    let (principal, resource, policies) = match bundle.posed(question) {
-        // The answer's errors say why.
-        Err(_) => (String::new(), question.resource.id(), Vec::new()),
-        Ok((request, entities)) => {
-            let eye = Eye { request: &request, entities: &entities };
-            let looked = bundle.policies_of(question.action).into_iter();
-            let mut policies: Vec<Looked> =
-                looked.filter_map(|(policy, monitored)| eye.look(bundle, policy, monitored)).collect();
-            policies.sort_by_key(|policy| (policy.distance(answer.allowed), policy.id.clone()));
-            let name =
-                |uid: Option<&cedar_policy::EntityUid>| uid.map(ToString::to_string).unwrap_or_default();
-            (name(request.principal()), name(request.resource()), policies)
+    let posed = bundle.posed(question).ok();
+    let policies = bundle.policies_of(question.action);
+    let asked = Asked { action: question.action.as_str(), resource: question.resource.id(), posed, policies };
+    asked.explained(&bundle.notes, answer)
+}
+
+/// Asks an application, and looks at every policy of the action. `now` is the time of the question.
+pub fn explain_access(application: &Application, access: &Access, now: Timestamp) -> Explanation {
+    let answer = application.evaluate(access, now);
+    let (posed, policies) = application.posed(access, now);
+    let resource = format!("{}:{}", access.resource.kind, access.resource.id);
+    Asked { action: &access.action.name, resource, posed, policies }.explained(application.notes(), answer)
+}
+
+/// What was asked; nothing was posed where it does not fit the schema, and the answer's errors say why.
+struct Asked<'a> {
+    action: &'a str,
+    resource: String,
+    posed: Option<(Request, Entities)>,
+    policies: Vec<(&'a Policy, bool)>,
+}
+
+impl Asked<'_> {
+    fn explained(self, notes: &Notes, answer: Answer) -> Explanation {
+        let (principal, resource, policies) = match self.posed {
+            None => (String::new(), self.resource, Vec::new()),
+            Some((request, entities)) => {
+                let eye = Eye { request: &request, entities: &entities };
+                let looked = self.policies.into_iter();
+                let mut policies: Vec<Looked> =
+                    looked.filter_map(|(policy, monitored)| eye.look(notes, policy, monitored)).collect();
+                policies.sort_by_key(|policy| (policy.distance(answer.allowed), policy.id.clone()));
+                let name =
+                    |uid: Option<&cedar_policy::EntityUid>| uid.map(ToString::to_string).unwrap_or_default();
+                (name(request.principal()), name(request.resource()), policies)
+            }
+        };
+        Explanation {
+            principal,
+            action: self.action.to_owned(),
+            resource,
+            allowed: answer.allowed,
+            determining: answer.determining,
+            errors: answer.errors,
+            policies,
         }
-    };
-    Explanation {
-        principal,
-        action: question.action.as_str().to_owned(),
-        resource,
-        allowed: answer.allowed,
-        determining: answer.determining,
-        errors: answer.errors,
-        policies,
     }
 }
 
@@ -103,10 +138,10 @@ struct Eye<'a> {
 }
 
 impl Eye<'_> {
-    fn look(&self, bundle: &Bundle, policy: &Policy, monitored: bool) -> Option<Looked> {
+    fn look(&self, notes: &Notes, policy: &Policy, monitored: bool) -> Option<Looked> {
         let id = policy.id().to_string();
-        let note = bundle.note(&id)?;
-        let json = shape::json_of(policy);
+        let note = notes.get(&id)?;
+        let json = clause::json_of(policy);
         let mut clauses = Vec::new();
         let mut applies = Truth::True;
         for name in ["principal", "action", "resource"] {
@@ -115,21 +150,21 @@ impl Eye<'_> {
                 continue;
             }
             let value = match applies {
-                Truth::True => self.truth(shape::with(&json!({ name: part }), &[])),
+                Truth::True => self.truth(clause::with(&json!({ name: part }), &[])),
                 _ => Truth::NotReached,
             };
             if value != Truth::NotReached {
                 applies = value.clone();
             }
-            clauses.push(Clause { of: "scope", text: shape::scope_text(name, part), value });
+            clauses.push(Clause { of: Place::Scope, text: clause::scope_text(name, part), value });
         }
-        for (kind, body) in shape::conditions(&json) {
-            let of = if kind == "unless" { "unless" } else { "when" };
+        for (kind, body) in clause::conditions(&json) {
+            let of = if kind == "unless" { Place::Unless } else { Place::When };
             let values = self.conjuncts(of, body, applies == Truth::True, &mut clauses);
             if applies == Truth::True {
                 applies = match (of, values) {
-                    ("unless", Truth::True) => Truth::False,
-                    ("unless", Truth::False) => Truth::True,
+                    (Place::Unless, Truth::True) => Truth::False,
+                    (Place::Unless, Truth::False) => Truth::True,
                     (_, value) => value,
                 };
             }
@@ -138,17 +173,17 @@ impl Eye<'_> {
     }
 
     /// Each conjunct of a condition; gives back what all of them together come to.
-    fn conjuncts(&self, of: &'static str, body: &Value, reached: bool, clauses: &mut Vec<Clause>) -> Truth {
+    fn conjuncts(&self, of: Place, body: &Value, reached: bool, clauses: &mut Vec<Clause>) -> Truth {
         let mut so_far = if reached { Truth::True } else { Truth::NotReached };
-        for part in shape::conjuncts(body) {
+        for part in clause::conjuncts(body) {
             let value = match so_far {
-                Truth::True => self.truth(shape::alone(part)),
+                Truth::True => self.truth(clause::alone(part)),
                 _ => Truth::NotReached,
             };
             if value != Truth::NotReached {
                 so_far = value.clone();
             }
-            clauses.push(Clause { of, text: shape::text(part), value });
+            clauses.push(Clause { of, text: clause::text(part), value });
         }
         so_far
     }
@@ -182,8 +217,8 @@ impl Looked {
         self.clauses
             .iter()
             .filter(|clause| match clause.of {
-                "unless" => clause.value == Truth::NotReached,
-                _ => clause.value != Truth::True,
+                Place::Unless => clause.value == Truth::NotReached,
+                Place::Scope | Place::When => clause.value != Truth::True,
             })
             .count()
     }
@@ -228,7 +263,7 @@ impl Explanation {
             lines.push("  because no policy permits it; closest came".to_owned());
         }
         for policy in closest {
-            let stopped = policy.stopped_at().map(|clause| format!("{} {}", clause.of, clause.text));
+            let stopped = policy.stopped_at().map(|clause| format!("{} {}", clause.of.as_str(), clause.text));
             lines.push(format!("    {} stopped at `{}`", policy.id, stopped.unwrap_or_default()));
         }
         for policy in &self.policies {
@@ -243,11 +278,26 @@ impl Explanation {
                     Truth::Error(error) => format!("  <- {error}"),
                     _ => String::new(),
                 };
-                lines.push(format!("    {} {} {}{why}", clause.value.sign(), clause.of, clause.text));
+                lines.push(format!(
+                    "    {} {} {}{why}",
+                    clause.value.sign(),
+                    clause.of.as_str(),
+                    clause.text
+                ));
             }
         }
         lines.push(String::new());
         lines.join("\n")
+    }
+}
+
+impl Place {
+    fn as_str(self) -> &'static str {
+        match self {
+            Place::Scope => "scope",
+            Place::When => "when",
+            Place::Unless => "unless",
+        }
     }
 }
 

@@ -1,0 +1,126 @@
+//! What a journal file looks like: frames, one after the other.
+//!
+//! A frame is the length of what follows the check (32 bits, little-endian), the first 8 bytes of its SHA-256, then the
+//! length of the tenant's name (8 bits), the name, and the exact text of the decision.
+
+use std::{
+    fs::{self, File, TryLockError},
+    io,
+    path::Path,
+};
+
+use interlock_ledger::Digest;
+
+use super::SealedFile;
+
+/// How the file ends that is appended to. Whoever appends holds its lock.
+pub(super) const OPEN: &str = "open";
+/// How a file ends that waits for the database.
+pub(super) const SEALED: &str = "sealed";
+
+const LENGTH: usize = 4;
+const CHECK: usize = 8;
+
+/// Decisions, ready to be appended.
+#[derive(Debug, Default)]
+pub struct Frames(Vec<u8>);
+
+impl Frames {
+    /// Adds a tenant's decision. Names of tenants are short; a longer one than a frame can hold is a defect of the caller, and
+    /// is cut.
+    pub fn push(&mut self, tenant: &str, decision: &str) {
+        let name = &tenant.as_bytes()[..tenant.len().min(usize::from(u8::MAX))];
+        let start = self.0.len();
+        self.0.extend_from_slice(&[0; LENGTH + CHECK]);
+        self.0.push(u8::try_from(name.len()).unwrap_or(u8::MAX));
+        self.0.extend_from_slice(name);
+        self.0.extend_from_slice(decision.as_bytes());
+        let content = start + LENGTH + CHECK;
+        let length = u32::try_from(self.0.len() - content).unwrap_or(u32::MAX);
+        let check = check(&self.0[content..]);
+        self.0[start..start + LENGTH].copy_from_slice(&length.to_le_bytes());
+        self.0[start + LENGTH..content].copy_from_slice(&check);
+    }
+
+    /// How many bytes they are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(super) fn into_bytes(self) -> Vec<u8> {
+        self.0
+    }
+}
+
+/// What was found in a file.
+pub(super) struct Found {
+    pub(super) decisions: Vec<(String, String)>,
+    pub(super) unread_bytes: u64,
+}
+
+/// Reads frames up to the first that is not whole.
+pub(super) fn parse(mut bytes: &[u8]) -> Found {
+    let mut decisions = Vec::new();
+    while let Some((decision, rest)) = frame(bytes) {
+        decisions.push(decision);
+        bytes = rest;
+    }
+    Found { decisions, unread_bytes: bytes.len() as u64 }
+}
+
+fn frame(bytes: &[u8]) -> Option<((String, String), &[u8])> {
+    let (length, rest) = bytes.split_first_chunk::<LENGTH>()?;
+    let (expected, rest) = rest.split_first_chunk::<CHECK>()?;
+    let (content, rest) = rest.split_at_checked(usize::try_from(u32::from_le_bytes(*length)).ok()?)?;
+    if check(content) != *expected {
+        return None;
+    }
+    let (length, named) = content.split_first()?;
+    let (tenant, decision) = named.split_at_checked(usize::from(*length))?;
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).ok();
+    Some(((text(tenant)?, text(decision)?), rest))
+}
+
+fn check(content: &[u8]) -> [u8; CHECK] {
+    let mut check = [0; CHECK];
+    check.copy_from_slice(&Digest::of(content).as_bytes()[..CHECK]);
+    check
+}
+
+/// The files that earlier processes left in a folder, sealed, oldest first: names rise with time. What another process
+/// appends to stays.
+pub(super) fn left_behind(dir: &Path) -> io::Result<Vec<SealedFile>> {
+    let mut left = Vec::new();
+    for entry in fs::read_dir(dir)? {
+        let mut path = entry?.path();
+        match path.extension().and_then(|ending| ending.to_str()) {
+            Some(SEALED) => {}
+            Some(OPEN) => {
+                let file = match File::open(&path) {
+                    Ok(file) => file,
+                    // Sealed or shipped by whoever wrote it, since the folder was read.
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                    Err(error) => return Err(error),
+                };
+                match file.try_lock() {
+                    Ok(()) => {}
+                    Err(TryLockError::WouldBlock) => continue,
+                    Err(TryLockError::Error(error)) => return Err(error),
+                }
+                let sealed = path.with_extension(SEALED);
+                fs::rename(&path, &sealed)?;
+                path = sealed;
+            }
+            _ => continue,
+        }
+        let bytes = fs::metadata(&path)?.len();
+        left.push(SealedFile { path, bytes });
+    }
+    left.sort_by(|one, other| one.path.cmp(&other.path));
+    Ok(left)
+}

@@ -1,0 +1,132 @@
+use super::*;
+
+fn options(dir: &Path) -> JournalOptions {
+    JournalOptions { dir: dir.to_owned(), file_bytes_max: 1 << 20, backlog_bytes_max: 1 << 20 }
+}
+
+fn opened(options: JournalOptions) -> Journal {
+    let mut drawn = 0;
+    Journal::open(options, move || {
+        drawn += 1;
+        Uuid::from_u128(drawn)
+    })
+    .unwrap()
+}
+
+fn frames(texts: &[&str]) -> Frames {
+    let mut frames = Frames::default();
+    texts.iter().for_each(|text| frames.push("mercy", text));
+    frames
+}
+
+fn texts(file: &SealedFile) -> Vec<String> {
+    file.read().unwrap().decisions.into_iter().map(|(_, text)| text).collect()
+}
+
+#[tokio::test]
+async fn what_was_confirmed_is_in_the_file_in_order() {
+    let dir = tempfile::tempdir().unwrap();
+    let journal = opened(options(dir.path()));
+    journal.append(frames(&["one", "two"])).await.unwrap();
+    journal.append(frames(&["three"])).await.unwrap();
+    assert_eq!(journal.oldest(), None, "nothing is sealed yet");
+    journal.seal().await.unwrap();
+    let file = journal.oldest().unwrap();
+    assert_eq!(texts(&file), ["one", "two", "three"]);
+    assert_eq!(file.segment(), format!("seg_{:032x}", 1));
+    assert_eq!(journal.backlog_bytes(), file.bytes);
+    journal.shipped(&file).unwrap();
+    assert_eq!((journal.oldest(), journal.backlog_bytes()), (None, 0));
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+}
+
+#[tokio::test]
+async fn an_empty_file_is_never_sealed() {
+    let dir = tempfile::tempdir().unwrap();
+    let journal = opened(options(dir.path()));
+    journal.seal().await.unwrap();
+    assert_eq!(journal.oldest(), None);
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+}
+
+#[tokio::test]
+async fn a_file_is_sealed_at_its_size() {
+    let dir = tempfile::tempdir().unwrap();
+    let one = frames(&["one"]).len() as u64;
+    let journal = opened(JournalOptions { file_bytes_max: 2 * one, ..options(dir.path()) });
+    journal.append(frames(&["one"])).await.unwrap();
+    assert_eq!(journal.oldest(), None, "one byte short of it");
+    journal.append(frames(&["two"])).await.unwrap();
+    journal.append(frames(&["six"])).await.unwrap();
+    assert_eq!(texts(&journal.oldest().unwrap()), ["one", "two"]);
+}
+
+#[tokio::test]
+async fn beyond_the_backlog_nothing_is_confirmed_until_the_database_has_caught_up() {
+    let dir = tempfile::tempdir().unwrap();
+    let one = frames(&["one"]).len() as u64;
+    let journal = opened(JournalOptions { backlog_bytes_max: one, ..options(dir.path()) });
+    journal.append(frames(&["one"])).await.unwrap();
+    assert!(matches!(journal.append(frames(&["two"])).await, Err(StoreError::Busy)));
+    journal.seal().await.unwrap();
+    journal.shipped(&journal.oldest().unwrap()).unwrap();
+    journal.append(frames(&["two"])).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_a_killed_process_left_is_sealed_by_the_next_one() {
+    let dir = tempfile::tempdir().unwrap();
+    // As a process leaves it that was killed: open, unlocked, with half a frame at the end.
+    let mut bytes = frames(&["one", "two"]).into_bytes();
+    let half = frames(&["half"]).into_bytes();
+    bytes.extend_from_slice(&half[..half.len() - 1]);
+    fs::write(dir.path().join("0a.open"), bytes).unwrap();
+    let journal = opened(options(dir.path()));
+    let left = journal.oldest().unwrap();
+    let read = left.read().unwrap();
+    assert_eq!(texts(&left), ["one", "two"]);
+    assert_eq!(read.unread_bytes, half.len() as u64 - 1);
+}
+
+#[tokio::test]
+async fn what_another_process_appends_to_is_left_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let first = opened(options(dir.path()));
+    first.append(frames(&["one"])).await.unwrap();
+    let mut drawn = 100;
+    let second = Journal::open(options(dir.path()), move || {
+        drawn += 1;
+        Uuid::from_u128(drawn)
+    })
+    .unwrap();
+    assert_eq!(second.oldest(), None);
+    first.append(frames(&["two"])).await.unwrap();
+    first.seal().await.unwrap();
+    assert_eq!(texts(&first.oldest().unwrap()), ["one", "two"]);
+}
+
+#[tokio::test]
+async fn once_the_disk_has_refused_nothing_is_confirmed_any_more() {
+    let dir = tempfile::tempdir().unwrap();
+    let journal = opened(options(dir.path()));
+    // A file of the name that the first append takes: the journal never appends to what it did not make.
+    fs::write(dir.path().join(format!("{:032x}.open", 1)), "").unwrap();
+    let refused = journal.append(frames(&["one"])).await.unwrap_err();
+    assert!(matches!(&refused, StoreError::Journal { .. }), "{refused}");
+    let again = journal.append(frames(&["two"])).await.unwrap_err();
+    assert_eq!(again.to_string(), refused.to_string());
+    assert!(journal.broken().is_some());
+}
+
+#[test]
+fn a_damaged_frame_ends_what_is_read() {
+    let mut bytes = frames(&["one", "two", "three"]).into_bytes();
+    let one = frames(&["one"]).len();
+    bytes[one + LENGTH_AND_CHECK + 3] ^= 1;
+    let found = file::parse(&bytes);
+    assert_eq!(found.decisions, [("mercy".to_owned(), "one".to_owned())]);
+    assert_eq!(found.unread_bytes, (bytes.len() - one) as u64);
+}
+
+/// Before the content of a frame.
+const LENGTH_AND_CHECK: usize = 12;
