@@ -32,6 +32,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let plugins = workspace::target_dir().join("interlock-plugins");
     build()?;
     let extism = Extism::build()?;
+    let rego = build_rego()?;
     let release = workspace::target_dir().join("release");
     let example = |name: &str| {
         let mut example = Command::new(release.join("examples").join(name));
@@ -58,6 +59,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     figures.extend(measure(example("warm_start").arg(&gate))?);
     figures.extend(measure(&mut example("ask_cost"))?);
     figures.extend(measure(&mut server)?);
+    let mut access = Command::new(release.join("interlock-access-bench"));
+    figures.extend(measure(access.arg(release.join("interlock")).arg(&plugins).arg(&rego))?);
     figures.finish()
 }
 
@@ -127,7 +130,7 @@ fn build() -> Result<()> {
     for package in ["interlock-cli", "interlock-tests", "interlock-sandbox", "interlock-policy"] {
         build.args(["-p", package]);
     }
-    for bin in ["interlock", "interlock-bench"] {
+    for bin in ["interlock", "interlock-bench", "interlock-access-bench"] {
         build.args(["--bin", bin]);
     }
     for example in ["call_cost", "crowd_cost", "warm_start", "ask_cost"] {
@@ -135,6 +138,15 @@ fn build() -> Result<()> {
     }
     ensure!(build.status().context("cannot run cargo")?.success(), "the build failed");
     Ok(())
+}
+
+/// The server of `tests/rego`, a workspace of its own: with its features our dependencies would be others.
+fn build_rego() -> Result<PathBuf> {
+    let target = workspace::target_dir().join("rego");
+    let mut build = workspace::cargo("tests/rego");
+    build.env("CARGO_TARGET_DIR", &target).args(["build", "--release", "--quiet", "--locked"]);
+    ensure!(build.status().context("cannot run cargo")?.success(), "the server with Rego does not compile");
+    Ok(target.join("release/interlock-rego"))
 }
 
 /// Extism with the logic of `size-limit`, from `tests/extism`: a workspace of its own, because Extism pins another wasmtime.

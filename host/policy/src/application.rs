@@ -20,16 +20,17 @@ use std::{
     path::Path,
 };
 
-use cedar_policy::{Authorizer, Entities, EntityTypeName, EntityUid, PolicySet, Schema};
+use cedar_policy::{Authorizer, Entities, EntityTypeName, EntityUid, Schema};
 use interlock_ledger::Digest;
 use serde_json::Value;
 
 pub use approval::{APPROVAL, Approved};
+pub(crate) use evaluate::Posed;
 pub use load::ApplicationCase;
 pub use question::{Access, Search, Thing, Verb, Wanted};
 pub use search::{Found, Part};
 
-use crate::{BundleError, Limits, bucket::Notes, files};
+use crate::{BundleError, Limits, bucket::Notes, files, slices::Slices};
 
 /// A tenant's policies for programs of its own. Whoever holds one can ask it.
 pub struct Application {
@@ -59,8 +60,8 @@ pub struct Application {
 
 /// What one action's questions need.
 struct Bucket {
-    enforced: PolicySet,
-    monitored: PolicySet,
+    enforced: Slices,
+    monitored: Slices,
     action: Entities,
     /// Subjects and resources of which types the action applies to. A question about such needs no validation beyond that of
     /// its entities and context: it takes longer than the policies.
@@ -98,7 +99,7 @@ impl Application {
     /// How many policies a question about this action asks, by the name that questions use.
     pub fn policies_asked(&self, action: &str) -> usize {
         let bucket = self.actions.get(action).and_then(|action| self.buckets.get(action));
-        bucket.map_or(0, |bucket| bucket.enforced.num_of_policies() + bucket.monitored.num_of_policies())
+        bucket.map_or(0, |bucket| bucket.enforced.len() + bucket.monitored.len())
     }
 
     /// How many entities it keeps.

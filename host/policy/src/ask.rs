@@ -1,12 +1,13 @@
 //! Asking: one question to the policies of its action.
 
-use cedar_policy::{AuthorizationError, Decision, Diagnostics, Request};
+use cedar_policy::{AuthorizationError, Decision, Request};
 use interlock_domain::{Answer, Determining, Effect, Question};
 
 use crate::{
     Bundle,
     bucket::{Bucket, Notes},
     shape::shape,
+    slices::Said,
     translate::{self, Untranslatable},
     words::WORDS,
 };
@@ -34,27 +35,26 @@ impl Bundle {
                 return answer(false, Vec::new(), vec![text], Vec::new());
             }
         };
-        let response = self.authorizer.is_authorized(&request, &bucket.enforced, &entities);
-        let errors = errors(response.diagnostics());
-        let allowed = response.decision() == Decision::Allow && errors.is_empty();
+        let said = bucket.enforced.ask(&self.authorizer, &request, &entities);
+        let errors = errors(&said);
+        let allowed = said.decision == Decision::Allow && errors.is_empty();
         // A permit does not lead to a denial: beside an error it would only mislead.
-        let determining = match response.decision() {
+        let determining = match said.decision {
             Decision::Allow if !allowed => Vec::new(),
-            Decision::Allow | Decision::Deny => notes_of(&self.notes, response.diagnostics()),
+            Decision::Allow | Decision::Deny => notes_of(&self.notes, &said),
         };
         let monitored = if bucket.monitored.is_empty() {
             Vec::new()
         } else {
-            let response = self.authorizer.is_authorized(&request, &bucket.monitored, &entities);
+            let said = bucket.monitored.ask(&self.authorizer, &request, &entities);
             // Only one that would have turned the answer: a forbid where it is allowed, a permit where nothing else
             // stands against it.
-            let turned = match response.decision() {
+            let turned = match said.decision {
                 Decision::Deny => allowed,
                 Decision::Allow => !allowed && errors.is_empty() && determining.is_empty(),
             };
-            let mut monitored =
-                if turned { notes_of(&self.notes, response.diagnostics()) } else { Vec::new() };
-            monitored.extend(self.failed_notes(response.diagnostics()));
+            let mut monitored = if turned { notes_of(&self.notes, &said) } else { Vec::new() };
+            monitored.extend(self.failed_notes(&said));
             monitored.sort();
             monitored
         };
@@ -84,9 +84,9 @@ impl Bundle {
     }
 
     /// Watched policies that erred: they deny nothing, and whoever watches them needs to know.
-    fn failed_notes(&self, diagnostics: &Diagnostics) -> Vec<Determining> {
-        diagnostics
-            .errors()
+    fn failed_notes(&self, said: &Said) -> Vec<Determining> {
+        said.errors
+            .iter()
             .map(|AuthorizationError::PolicyEvaluationError(error)| {
                 let id = error.policy_id().to_string();
                 let effect = self.notes.get(&id).map_or(Effect::Forbid, |note| note.effect);
@@ -97,16 +97,17 @@ impl Bundle {
 }
 
 /// What is said of the policies that decided, by id.
-pub(crate) fn notes_of(notes: &Notes, diagnostics: &Diagnostics) -> Vec<Determining> {
+pub(crate) fn notes_of(notes: &Notes, said: &Said) -> Vec<Determining> {
     let mut notes: Vec<Determining> =
-        diagnostics.reason().filter_map(|id| notes.get(AsRef::<str>::as_ref(id))).cloned().collect();
+        said.reasons.iter().filter_map(|id| notes.get(AsRef::<str>::as_ref(id))).cloned().collect();
     notes.sort();
     notes
 }
 
-pub(crate) fn errors(diagnostics: &Diagnostics) -> Vec<String> {
-    let mut errors: Vec<String> = diagnostics
-        .errors()
+pub(crate) fn errors(said: &Said) -> Vec<String> {
+    let mut errors: Vec<String> = said
+        .errors
+        .iter()
         .map(|AuthorizationError::PolicyEvaluationError(error)| {
             format!(
                 "policy `{}` could not be evaluated, so nothing is permitted: {}; put the policy right",

@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use cedar_policy::{ActionConstraint, Entities, EntityUid, Policy, PolicySet, Schema};
+use cedar_policy::{ActionConstraint, Entities, EntityUid, Policy, Schema};
 use interlock_domain::{Action, Determining, Effect};
 
 use crate::{
     shape::{Fitting, Samples},
+    slices::Slices,
     words::WORDS,
 };
 
@@ -14,9 +15,9 @@ use crate::{
 #[derive(Debug, Clone)]
 pub(crate) struct Bucket {
     /// The policies that decide.
-    pub(crate) enforced: PolicySet,
+    pub(crate) enforced: Slices,
     /// The policies that only say what they would have decided.
-    pub(crate) monitored: PolicySet,
+    pub(crate) monitored: Slices,
     /// The action itself with its groups, for conditions that say `action in …`.
     pub(crate) action: Entities,
     /// The shapes of question that are known to fit the schema.
@@ -59,19 +60,19 @@ pub(crate) fn fill(
     for &action in Action::ALL {
         let uid = WORDS.action(action);
         let groups: BTreeSet<&EntityUid> = all_actions.ancestors(uid).into_iter().flatten().collect();
-        let (mut enforced, mut monitored) = (PolicySet::new(), PolicySet::new());
+        let (mut enforced, mut monitored) = (Vec::new(), Vec::new());
         for annotated in policies {
             if may_match(&annotated.policy.action_constraint(), uid, &groups) {
                 let set = match annotated.mode {
                     Mode::Enforce => &mut enforced,
                     Mode::Monitor => &mut monitored,
                 };
-                set.add(annotated.policy.clone())?;
+                set.push(&annotated.policy);
             }
         }
         buckets.push(Bucket {
-            enforced,
-            monitored,
+            enforced: Slices::new(enforced)?,
+            monitored: Slices::new(monitored)?,
             action: Entities::from_entities(all_actions.get(uid).cloned(), None)?,
             fitting: samples.fitting(schema, action),
         });

@@ -5,7 +5,7 @@ use interlock_domain::{Answer, Determining, Effect, Question, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::{Access, Application, Bundle, bucket::Notes, clause};
+use crate::{Access, Application, Bundle, application::Posed, bucket::Notes, clause};
 
 /// An answer with the reasons down to each clause.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -83,35 +83,35 @@ pub enum Truth {
 /// Asks a bundle, and looks at every policy of the action.
 pub fn explain(bundle: &Bundle, question: &Question) -> Explanation {
     let answer = bundle.ask(question);
-    let posed = bundle.posed(question).ok();
     let policies = bundle.policies_of(question.action);
-    let asked = Asked { action: question.action.as_str(), resource: question.resource.id(), posed, policies };
-    asked.explained(&bundle.notes, answer)
+    let posed = bundle.posed(question).ok();
+    let posed = posed.map(|(request, entities)| Posed { request, entities, policies });
+    let (action, resource) = (question.action.as_str(), question.resource.id());
+    Asked { action, resource, posed }.explained(&bundle.notes, answer)
 }
 
 /// Asks an application, and looks at every policy of the action. `now` is the time of the question.
 pub fn explain_access(application: &Application, access: &Access, now: Timestamp) -> Explanation {
     let answer = application.evaluate(access, now);
-    let (posed, policies) = application.posed(access, now);
+    let (action, posed) = (access.action.name.as_str(), application.posed(access, now));
     let resource = format!("{}:{}", access.resource.kind, access.resource.id);
-    Asked { action: &access.action.name, resource, posed, policies }.explained(application.notes(), answer)
+    Asked { action, resource, posed }.explained(application.notes(), answer)
 }
 
 /// What was asked; nothing was posed where it does not fit the schema, and the answer's errors say why.
 struct Asked<'a> {
     action: &'a str,
     resource: String,
-    posed: Option<(Request, Entities)>,
-    policies: Vec<(&'a Policy, bool)>,
+    posed: Option<Posed<'a>>,
 }
 
 impl Asked<'_> {
     fn explained(self, notes: &Notes, answer: Answer) -> Explanation {
         let (principal, resource, policies) = match self.posed {
             None => (String::new(), self.resource, Vec::new()),
-            Some((request, entities)) => {
+            Some(Posed { request, entities, policies }) => {
                 let eye = Eye { request: &request, entities: &entities };
-                let looked = self.policies.into_iter();
+                let looked = policies.into_iter();
                 let mut policies: Vec<Looked> =
                     looked.filter_map(|(policy, monitored)| eye.look(notes, policy, monitored)).collect();
                 policies.sort_by_key(|policy| (policy.distance(answer.allowed), policy.id.clone()));
@@ -292,7 +292,8 @@ impl Explanation {
 }
 
 impl Place {
-    fn as_str(self) -> &'static str {
+    /// As it is written in a policy.
+    pub fn as_str(self) -> &'static str {
         match self {
             Place::Scope => "scope",
             Place::When => "when",

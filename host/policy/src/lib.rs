@@ -24,6 +24,7 @@ mod policies;
 mod profiles;
 mod sample;
 mod shape;
+mod slices;
 mod source;
 mod standard;
 mod translate;

@@ -39,8 +39,11 @@ fn an_answer_is_explained_down_to_each_clause() {
     assert_eq!(explained.determining[0].id, "approvals.guarded-fresh");
     let fresh = of(&explained.policies, "approvals.guarded-fresh");
     assert_eq!(fresh.applies, Truth::True);
-    let clauses: Vec<(&str, &str, &Truth)> =
-        fresh.clauses.iter().map(|clause| (clause.of, clause.text.as_str(), &clause.value)).collect();
+    let clauses: Vec<(&str, &str, &Truth)> = fresh
+        .clauses
+        .iter()
+        .map(|clause| (clause.of.as_str(), clause.text.as_str(), &clause.value))
+        .collect();
     assert!(
         clauses.contains(&("when", "resource.guarded", &Truth::True))
             || clauses.iter().any(|(of, text, _)| *of == "when" && text.contains("guarded")),

@@ -9,6 +9,14 @@ use serde_json::{Map, Value, json};
 use super::{Access, Application, Bucket, Thing, schema};
 use crate::{ask, bucket::Notes, translate::Untranslatable};
 
+/// A question as Cedar is asked it.
+pub(crate) struct Posed<'a> {
+    pub(crate) request: Request,
+    pub(crate) entities: Entities,
+    /// The policies of its action, each with whether it only watches.
+    pub(crate) policies: Vec<(&'a Policy, bool)>,
+}
+
 impl Application {
     /// Asks the policies of the question's action. `now` is the server's time: policies whose context declares `now` see
     /// it, whatever the question says.
@@ -29,21 +37,13 @@ impl Application {
         }
     }
 
-    /// A question as Cedar is asked it, when it fits the schema; and the policies of its action, each with whether it only
-    /// watches.
-    pub(crate) fn posed(
-        &self,
-        access: &Access,
-        now: Timestamp,
-    ) -> (Option<(Request, Entities)>, Vec<(&Policy, bool)>) {
-        match self.request(access, now) {
-            Ok((bucket, request, entities)) => {
-                let enforced = bucket.enforced.policies().map(|policy| (policy, false));
-                let policies = enforced.chain(bucket.monitored.policies().map(|policy| (policy, true)));
-                (Some((request, entities)), policies.collect())
-            }
-            Err(_) => (None, Vec::new()),
-        }
+    /// A question as Cedar is asked it, when it fits the schema.
+    pub(crate) fn posed(&self, access: &Access, now: Timestamp) -> Option<Posed<'_>> {
+        let (bucket, request, entities) = self.request(access, now).ok()?;
+
+        let enforced = bucket.enforced.policies().map(|policy| (policy, false));
+        let policies = enforced.chain(bucket.monitored.policies().map(|policy| (policy, true)));
+        Some(Posed { request, entities, policies: policies.collect() })
     }
 
     pub(crate) fn notes(&self) -> &Notes {
@@ -51,19 +51,22 @@ impl Application {
     }
 
     fn answer(&self, bucket: &Bucket, request: &Request, entities: &Entities) -> Answer {
-        let response = self.authorizer.is_authorized(request, &bucket.enforced, entities);
-        let errors = ask::errors(response.diagnostics());
-        let allowed = response.decision() == Decision::Allow && errors.is_empty();
-        let determining = match response.decision() {
+        let said = bucket.enforced.ask(&self.authorizer, request, entities);
+        let errors = ask::errors(&said);
+        let allowed = said.decision == Decision::Allow && errors.is_empty();
+        let determining = match said.decision {
             Decision::Allow if !allowed => Vec::new(),
-            Decision::Allow | Decision::Deny => ask::notes_of(&self.notes, response.diagnostics()),
+            Decision::Allow | Decision::Deny => ask::notes_of(&self.notes, &said),
         };
-        let response = self.authorizer.is_authorized(request, &bucket.monitored, entities);
-        let turned = match response.decision() {
+        if bucket.monitored.is_empty() {
+            return Answer { allowed, determining, errors, monitored: Vec::new(), bundle: self.digest };
+        }
+        let said = bucket.monitored.ask(&self.authorizer, request, entities);
+        let turned = match said.decision {
             Decision::Deny => allowed,
             Decision::Allow => !allowed && errors.is_empty() && determining.is_empty(),
         };
-        let monitored = if turned { ask::notes_of(&self.notes, response.diagnostics()) } else { Vec::new() };
+        let monitored = if turned { ask::notes_of(&self.notes, &said) } else { Vec::new() };
         Answer { allowed, determining, errors, monitored, bundle: self.digest }
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use cedar_policy::{Authorizer, Entities, EntityTypeName, EntityUid, PolicySet, Schema, SchemaFragment};
+use cedar_policy::{Authorizer, Entities, EntityTypeName, EntityUid, Schema, SchemaFragment};
 use interlock_domain::Timestamp;
 use interlock_ledger::parse_strict;
 use serde::Deserialize;
@@ -14,6 +14,7 @@ use crate::{
     bucket::{Mode, may_match},
     files,
     load::{Defect, called, digest, faulty, policies, schema, texts, validate_policies},
+    slices::Slices,
     source::fault,
 };
 
@@ -267,20 +268,29 @@ fn buckets(
     let mut buckets = HashMap::new();
     for action in schema.actions() {
         let groups = all.ancestors(action).into_iter().flatten().collect();
-        let (mut enforced, mut monitored) = (PolicySet::new(), PolicySet::new());
+        let (mut enforced, mut monitored) = (Vec::new(), Vec::new());
         for annotated in policies {
             if may_match(&annotated.policy.action_constraint(), action, &groups) {
                 let set = match annotated.mode {
                     Mode::Enforce => &mut enforced,
                     Mode::Monitor => &mut monitored,
                 };
-                set.add(annotated.policy.clone())?;
+                set.push(&annotated.policy);
             }
         }
         let own = Entities::from_entities(all.get(action).cloned(), None)?;
         let applies_to = applies_to.remove(action).unwrap_or_default();
         let context = declared.contexts.get(&action.to_string()).cloned();
-        buckets.insert(action.clone(), Bucket { enforced, monitored, action: own, applies_to, context });
+        buckets.insert(
+            action.clone(),
+            Bucket {
+                enforced: Slices::new(enforced)?,
+                monitored: Slices::new(monitored)?,
+                action: own,
+                applies_to,
+                context,
+            },
+        );
     }
     Ok(buckets)
 }

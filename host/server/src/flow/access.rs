@@ -268,7 +268,7 @@ pub(crate) async fn explain(
     }
     Ok(match serde_json::from_value::<Access>(request) {
         Ok(access) => Ok(interlock_policy::explain_access(&application, &access, then)),
-        Err(_) => Err("a search has no single answer; ask about one of its results".to_owned()),
+        Err(error) => Err(format!("the record cannot be read: {error}")),
     })
 }
 

@@ -67,6 +67,9 @@ pub async fn explain(app: &App, who: &Actor, id: &DecisionId) -> Result<Explanat
             let bundle = bundle::kept(app, &answer.bundle).await?.map_err(gone)?;
             Ok(interlock_policy::explain(&bundle, question))
         }
+        DecisionSubject::Access { found: Some(_), .. } => {
+            Err(gone("a search has no single answer; ask about one of its results".to_owned()))
+        }
         DecisionSubject::Access { request, answer, .. } => {
             access::explain(app, request, &answer.bundle, decision.at).await?.map_err(gone)
         }

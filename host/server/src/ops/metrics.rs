@@ -89,6 +89,9 @@ pub(super) async fn render(app: &App) -> String {
         Err(error) => warn!(%error, "incidents could not be counted for a scrape"),
     }
     let bundle = app.policies.bundle();
+    if let Some(journal) = &app.journal {
+        gauge!("decision_journal_backlog_bytes").set(journal.backlog_bytes() as f64);
+    }
     gauge!("policy_bundle_revision").set(bundle.revision as f64);
     gauge!("plugins_loaded").set(app.sandbox.shelf().all_bound().len() as f64);
     gauge!("plugins_refused").set(app.installed.refused.len() as f64);
@@ -107,6 +110,7 @@ fn describe() {
     describe_counter!("http_requests_total", "Requests answered");
     describe_histogram!("http_request_duration_seconds", "Time until the head of the answer was ready");
     describe_counter!("policy_decisions_total", "Questions that the policies answered");
+    describe_gauge!("decision_journal_backlog_bytes", "Answers on the disk that are not in the database yet");
     describe_counter!("plugin_calls_total", "Calls of plugins");
     describe_histogram!("plugin_call_duration_seconds", "Time that plugins took");
     describe_counter!("break_glass_total", "Times that two persons let a change proceed without approvals");

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use interlock_ledger::Digest;
+use interlock_store::Journal;
 use interlock_vault::envelope::Signers;
 use serde::Serialize;
 use tracing::warn;
@@ -43,6 +44,8 @@ struct Checks {
     incidents: Incidents,
     trusted_keys: TrustedKeys,
     trusted_signers: TrustedKeys,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    decisions: Option<Check>,
     #[serde(skip_serializing_if = "Option::is_none")]
     bus: Option<Check>,
 }
@@ -143,6 +146,7 @@ pub(super) async fn look(app: &App) -> Readiness {
         incidents: incidents(app).await,
         trusted_keys: trusted_keys(app),
         trusted_signers: trusted_signers(app),
+        decisions: app.journal.as_ref().map(|journal| decisions(app, journal)),
         bus: app.bus.connected().map(bus),
     };
     let parts = [
@@ -155,6 +159,7 @@ pub(super) async fn look(app: &App) -> Readiness {
         checks.incidents.status,
         checks.trusted_keys.status,
         checks.trusted_signers.status,
+        checks.decisions.as_ref().map_or(Status::Ok, |decisions| decisions.status),
         checks.bus.as_ref().map_or(Status::Ok, |bus| bus.status),
     ];
     let status = if parts.contains(&Status::Failed) {
@@ -185,6 +190,19 @@ fn bus(connected: bool) -> Check {
     }
     let detail = Some("Redis cannot be reached; revocations and wake-ups take seconds until it is back");
     Check { status: Status::Degraded, detail }
+}
+
+/// Whether answers to other programs' questions can be recorded.
+fn decisions(app: &App, journal: &Journal) -> Check {
+    if journal.broken().is_some() {
+        let detail = "the disk refused the journal of answers, so that none is given; the log says why";
+        return Check { status: Status::Failed, detail: Some(detail) };
+    }
+    if journal.backlog_bytes() > app.config.decisions.backlog_bytes_max / 2 {
+        let detail = "the database is far behind the journal of answers; beyond `decisions.backlog_bytes_max` none is given";
+        return Check { status: Status::Degraded, detail: Some(detail) };
+    }
+    Check { status: Status::Ok, detail: None }
 }
 
 /// Writes, and removes again: a full or read-only disk shows here before an upload fails.

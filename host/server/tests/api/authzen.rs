@@ -3,6 +3,7 @@
 mod approvals;
 mod floor;
 mod limits;
+mod log;
 
 use std::path::Path;
 
@@ -100,7 +101,7 @@ fn rick() -> Value {
 
 #[tokio::test]
 async fn the_public_suites_of_the_todo_application_pass() {
-    let Asked { shop, .. } = asked("todo").await;
+    let Asked { shop, app: _app, folder: _folder } = asked("todo").await;
     for name in ["todo-decisions.json", "gateway-decisions.json"] {
         for case in suite(name)["evaluation"].as_array().unwrap() {
             let answer = ask(&shop, EVALUATION, &case["request"]).await.ok();
@@ -115,7 +116,7 @@ async fn the_public_suites_of_the_todo_application_pass() {
 
 #[tokio::test]
 async fn the_public_suites_of_searches_pass() {
-    let Asked { shop, .. } = asked("records").await;
+    let Asked { shop, app: _app, folder: _folder } = asked("records").await;
     for (name, key, wanted) in [
         ("search-subject.json", "evaluation", "subject"),
         ("search-resource.json", "evaluation", "resource"),
@@ -137,7 +138,7 @@ async fn the_public_suites_of_searches_pass() {
 
 #[tokio::test]
 async fn a_search_is_given_in_pages_and_a_token_belongs_to_its_question() {
-    let Asked { shop, .. } = asked("records").await;
+    let Asked { shop, app: _app, folder: _folder } = asked("records").await;
     let question = |page: Value| {
         json!({
             "subject": { "type": "user", "id": "alice" }, "action": { "name": "view" },
@@ -182,7 +183,7 @@ async fn a_search_is_given_in_pages_and_a_token_belongs_to_its_question() {
 
 #[tokio::test]
 async fn what_is_no_question_is_400_with_a_sentence_and_never_415_or_422() {
-    let Asked { shop, .. } = asked("todo").await;
+    let Asked { shop, app: _app, folder: _folder } = asked("todo").await;
     let mut cases: Vec<(&str, String, &str)> = vec![
         ("text/plain", rick().to_string(), "Content-Type"),
         ("application/json", String::new(), "no JSON"),
@@ -219,7 +220,7 @@ async fn what_is_no_question_is_400_with_a_sentence_and_never_415_or_422() {
 
 #[tokio::test]
 async fn unknown_fields_types_and_actions_are_no_errors() {
-    let Asked { shop, .. } = asked("todo").await;
+    let Asked { shop, app: _app, folder: _folder } = asked("todo").await;
     let mut question = rick();
     question["extra"] = json!({ "a": [1.5] });
     question["context"] = json!({ "weather": 0.5, "ip": null });
@@ -239,7 +240,7 @@ async fn unknown_fields_types_and_actions_are_no_errors() {
 
 #[tokio::test]
 async fn a_batch_inherits_whole_objects_stops_where_it_is_told_and_keeps_its_order() {
-    let Asked { shop, .. } = asked("todo").await;
+    let Asked { shop, app: _app, folder: _folder } = asked("todo").await;
     let mut batch = rick();
     batch["resource"] = json!({});
     let create = json!({ "action": { "name": "can_fly" }, "resource": { "type": "todo", "id": "t" } });
@@ -276,7 +277,8 @@ async fn a_batch_inherits_whole_objects_stops_where_it_is_told_and_keeps_its_ord
 
 #[tokio::test]
 async fn a_batch_has_a_limit() {
-    let Asked { shop, .. } = asked_of(folder("todo"), |limits| limits.evaluations_max = 3).await;
+    let Asked { shop, app: _app, folder: _folder } =
+        asked_of(folder("todo"), |limits| limits.evaluations_max = 3).await;
     let batch = |size: usize| {
         let mut batch = rick();
         batch["evaluations"] = Value::Array(vec![json!({}); size]);

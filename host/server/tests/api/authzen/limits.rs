@@ -16,7 +16,7 @@ fn object(bytes: usize) -> Value {
 
 #[tokio::test]
 async fn what_a_question_holds_has_limits_and_what_is_beyond_is_named_by_its_pointer() {
-    let Asked { shop, .. } = asked("todo").await;
+    let Asked { shop, app: _app, folder: _folder } = asked("todo").await;
     for (pointer, fits, more) in [
         ("/subject/type", json!("t".repeat(512)), json!("t".repeat(513))),
         ("/subject/id", json!("i".repeat(512)), json!("i".repeat(513))),
@@ -68,7 +68,8 @@ async fn the_questions_of_a_batch_hold_at_most_so_much_together_and_what_they_sh
     let said = ["/subject/type", "/subject/id", "/action/name", "/resource/type", "/resource/id"];
     let one: usize = said.iter().map(|each| question.pointer(each).unwrap().as_str().unwrap().len()).sum();
     let max = 3 * one + 20;
-    let Asked { shop, .. } = asked_of(folder("todo"), |limits| limits.batch_bytes_max = max).await;
+    let Asked { shop, app: _app, folder: _folder } =
+        asked_of(folder("todo"), |limits| limits.batch_bytes_max = max).await;
     let batch = |context: usize| {
         let mut batch = rick();
         batch["evaluations"] = json!([{}, {}, { "context": object(context) }]);
