@@ -73,6 +73,11 @@ pub async fn explain(app: &App, who: &Actor, id: &DecisionId) -> Result<Explanat
         DecisionSubject::Access { request, answer, .. } => {
             access::explain(app, request, &answer.bundle, decision.at).await?.map_err(gone)
         }
+        // What the facts rest on is a decision of its own.
+        DecisionSubject::Gate { facts, .. } => match facts.decision() {
+            Some(basis) => Box::pin(explain(app, who, basis)).await,
+            None => Err(gone("no policy was asked; `GET /decisions/{id}` has the reasons".to_owned())),
+        },
         DecisionSubject::Plugin { .. } => Err(gone(
             "a plugin gave it; `GET /decisions/{id}` has its findings and all that it saw".to_owned(),
         )),

@@ -46,12 +46,21 @@ pub(super) async fn observe(
     request.extensions_mut().insert(peer);
     // What the decision API answers is on record: a line and a span for each of thousands a second say nothing more.
     let recorded = route.contains("/access/v1/");
-    macro_rules! span {
+    macro_rules! request_span {
         ($level:expr) => {
-            span!($level, "request", method, route, trace_id = trace, client = Empty, tenant = Empty, account = Empty)
+            span!(
+                $level,
+                "request",
+                method,
+                route,
+                trace_id = trace,
+                client = Empty,
+                tenant = Empty,
+                account = Empty
+            )
         };
     }
-    let span = if recorded { span!(Level::DEBUG) } else { span!(Level::INFO) };
+    let span = if recorded { request_span!(Level::DEBUG) } else { request_span!(Level::INFO) };
     if let Peer(Some(client)) = peer {
         span.record("client", client.to_string());
     }

@@ -370,7 +370,6 @@ async fn a_row_that_no_entry_names_is_found_in_every_table(world: World) {
             "DELETE FROM gate_endpoints WHERE id = 'gte_x'",
         ),
         (
-            "INSERT INTO decisions SELECT 'dec_x', tenant, change_id, outcome, body, plugin, plugin_digest FROM decisions",
             "INSERT INTO decisions SELECT 'dec_x', tenant, change_id, outcome, body, plugin, plugin_digest, tagged FROM decisions",
             "DELETE FROM decisions WHERE id = 'dec_x'",
         ),
