@@ -14,7 +14,7 @@ use super::{
     approvals::CLAIMED,
     ask::{may_read, permit},
     change::tenant,
-    shared,
+    record, shared,
 };
 use crate::{App, FlowError};
 
@@ -41,7 +41,7 @@ pub(crate) async fn make(app: &App, who: &Actor, wish: Wish) -> Result<(AccessRe
     may_read(app, who, Action::EvaluateAccess, tenant(who)).await?;
     let now = app.clock.now();
     let not_found = || FlowError::NotFound { what: "denial", id: wish.evaluation.to_string() };
-    let decision = app.store.decision(&who.tenant, &wish.evaluation).await?.ok_or_else(not_found)?;
+    let decision = record::find(app, &who.tenant, &wish.evaluation).await?.ok_or_else(not_found)?;
     let DecisionSubject::Access { account, request, answer, found: None, .. } = &decision.subject else {
         return Err(not_found());
     };

@@ -9,7 +9,7 @@ use interlock_store::{DecisionFilter, Kept, Page};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{access, ask::may_read, bundle, change::tenant, record::settle, shared};
+use super::{access, ask::may_read, bundle, change::tenant, record, shared};
 use crate::{App, FlowError};
 
 /// What came of executing a decision again.
@@ -48,7 +48,7 @@ pub async fn list(
     page: &Page,
 ) -> Result<Vec<Decision>, FlowError> {
     may_read(app, who, Action::ReadDecision, about(app, who, filter.change.as_ref()).await?).await?;
-    settle(app).await?;
+    record::settle(app).await?;
     Ok(app.store.decisions(&who.tenant, filter, page).await?)
 }
 
@@ -181,10 +181,6 @@ async fn about(app: &App, who: &Actor, change: Option<&ChangeId>) -> Result<Reso
 }
 
 async fn load(app: &App, who: &Actor, id: &DecisionId) -> Result<Decision, FlowError> {
-    let mut decision = app.store.decision(&who.tenant, id).await?;
-    if decision.is_none() {
-        settle(app).await?;
-        decision = app.store.decision(&who.tenant, id).await?;
-    }
+    let decision = record::find(app, &who.tenant, id).await?;
     decision.ok_or_else(|| FlowError::NotFound { what: "decision", id: id.to_string() })
 }

@@ -6,7 +6,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use interlock_domain::{Actor, Decision, TenantId, Timestamp};
+use interlock_domain::{Actor, Decision, DecisionId, TenantId, Timestamp};
 use interlock_store::{Frames, Journal, Note, SealedFile, Segment, StoreError, Write};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
@@ -33,6 +33,19 @@ pub(crate) async fn record(
         frames.push(decision.tenant.as_str(), &text);
     }
     Ok(journal.append(frames).await?)
+}
+
+/// A recorded decision, also one that is not in the database yet.
+pub(crate) async fn find(
+    app: &App,
+    tenant: &TenantId,
+    id: &DecisionId,
+) -> Result<Option<Decision>, FlowError> {
+    if let Some(decision) = app.store.decision(tenant, id).await? {
+        return Ok(Some(decision));
+    }
+    settle(app).await?;
+    Ok(app.store.decision(tenant, id).await?)
 }
 
 /// Brings all that this replica has recorded into the database.
