@@ -102,7 +102,8 @@ pub(super) async fn revise(
     IfMatch(revision): IfMatch,
     Payload(proposal): Payload<Proposal>,
 ) -> Result<Tagged<Change>, Problem> {
-    let change = proposing::revise(&app, &caller.actor, &id, revision, proposal).await?;
+    // It holds the state of every kind of draft.
+    let change = Box::pin(proposing::revise(&app, &caller.actor, &id, revision, proposal)).await?;
     Ok(Tagged(change.revision, change))
 }
 
