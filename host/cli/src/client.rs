@@ -1,6 +1,6 @@
 //! Talking to a server: one request, its answer, or a failure that says what to do.
 
-use std::time::Duration;
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use interlock_domain::TenantId;
 use reqwest::{
@@ -10,7 +10,7 @@ use reqwest::{
 use serde_json::Value;
 
 pub(crate) use crate::failure::Failure;
-use crate::login::Session;
+use crate::{login::Session, signer::Signer};
 
 /// How to reach a server, and as whom.
 #[derive(Debug, Clone, clap::Args)]
@@ -18,9 +18,12 @@ pub(crate) struct Connection {
     /// The server.
     #[arg(long, global = true, env = "INTERLOCK_URL", default_value = "http://127.0.0.1:8080")]
     pub(crate) server: String,
-    /// Your API key.
+    /// Your API key; with --signing-key the id of that one, `key_…`.
     #[arg(long, global = true, env = "INTERLOCK_KEY", hide_env_values = true)]
     pub(crate) key: Option<String>,
+    /// Sign each request with this key instead of sending one: an Ed25519 key, PKCS#8 PEM.
+    #[arg(long, global = true, env = "INTERLOCK_SIGNING_KEY", value_name = "FILE")]
+    pub(crate) signing_key: Option<PathBuf>,
     /// The tenant.
     #[arg(long, global = true, env = "INTERLOCK_TENANT", default_value = "default", value_parser = tenant)]
     pub(crate) tenant: String,
@@ -52,6 +55,7 @@ enum Proof {
     Nobody,
     Key(String),
     Session(Session),
+    Signer(Arc<Signer>),
 }
 
 impl std::fmt::Debug for Proof {
@@ -60,6 +64,7 @@ impl std::fmt::Debug for Proof {
             Proof::Nobody => "nobody",
             Proof::Key(_) => "a key",
             Proof::Session(_) => "a session",
+            Proof::Signer(_) => "a key that signs",
         })
     }
 }
@@ -73,7 +78,11 @@ impl Connection {
     /// A client, when there is a key or somebody logged in.
     pub(crate) fn client(&self) -> Result<Client, Failure> {
         if let Some(key) = &self.key {
-            return self.with(Proof::Key(key.clone()));
+            let proof = match &self.signing_key {
+                Some(file) => Proof::Signer(Arc::new(Signer::read(file, key)?)),
+                None => Proof::Key(key.clone()),
+            };
+            return self.with(proof);
         }
         self.session_client()?.ok_or_else(|| {
             Failure::Usage(
@@ -180,7 +189,8 @@ impl Client {
 
     fn proved(&self, request: RequestBuilder) -> RequestBuilder {
         match &self.proof {
-            Proof::Nobody => request,
+            // A request that is signed is signed when it is whole.
+            Proof::Nobody | Proof::Signer(_) => request,
             Proof::Key(key) => request.bearer_auth(key),
             Proof::Session(session) => {
                 request.header(header::COOKIE, &session.cookie).header("X-CSRF-Token", &session.csrf)
@@ -209,7 +219,11 @@ impl Client {
     }
 
     async fn answered(&self, request: RequestBuilder) -> Result<Response, Failure> {
-        request.send().await.map_err(|error| {
+        let mut request = request.build().map_err(Failure::local)?;
+        if let Proof::Signer(signer) = &self.proof {
+            signer.sign(&mut request)?;
+        }
+        self.http.execute(request).await.map_err(|error| {
             Failure::Unreachable(format!(
                 "cannot reach {}: {}; is `interlock serve` running there?",
                 self.server,

@@ -7,6 +7,7 @@ mod failure;
 mod local;
 mod login;
 mod output;
+mod signer;
 
 use std::process::ExitCode;
 

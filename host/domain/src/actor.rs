@@ -6,7 +6,9 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{AccountId, Environment, IdError, KeyId, Network, PersonId, Refusal, TenantId, Timestamp};
+use crate::{
+    AccountId, Environment, IdError, KeyId, Network, PersonId, PublicKey, Refusal, TenantId, Timestamp,
+};
 
 /// How long a person whose key was reset may not sign: time to notice, and to say so.
 pub const SIGNING_HOLD_MS: i64 = 24 * 3_600_000;
@@ -211,6 +213,9 @@ pub struct Credential {
     /// Where it may be used from; anywhere when empty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub networks: Vec<Network>,
+    /// For a key that signs requests: its public half. It has no secret then, and its hash is empty.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub public_key: Option<PublicKey>,
 }
 
 impl Credential {

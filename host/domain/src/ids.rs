@@ -123,6 +123,7 @@ id!(/** A stored artifact. */ ArtifactId, "art");
 id!(/** A person: never reused, also after they have left. */ PersonId, "per");
 id!(/** An account, through which a person or a program acts. */ AccountId, "acc");
 id!(/** An API key. */ KeyId, "key");
+id!(/** A name that an identity provider has for somebody. */ SubjectId, "sub");
 id!(/** An electronic signature of a person. */ SignatureId, "sig");
 id!(/** A request for access that an application denied. */ AccessRequestId, "acr");
 id!(/** A gate that another engine asks. */ GateEndpointId, "gte");

@@ -42,7 +42,10 @@ mod refusal;
 mod rollout;
 mod roster;
 mod session;
+mod signing_key;
+mod subject;
 mod time;
+mod token;
 
 pub use access_request::{AccessAnswer, AccessClaim, AccessRequest, AccessState, AccessVerdict, Unapproved};
 pub use actor::{
@@ -102,4 +105,7 @@ pub use rollout::{
 };
 pub use roster::{Active, Binding, BindingRole, Roster, RosterRecord, Weakened};
 pub use session::{Session, SessionLimits, Signing};
+pub use signing_key::{PublicKey, SigningAlgorithm};
+pub use subject::Subject;
 pub use time::{Timestamp, TimestampError};
+pub use token::{TokenRefusal, TokenRule, TokenSays};

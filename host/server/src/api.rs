@@ -128,6 +128,8 @@ fn v1() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(incidents::list))
         .routes(routes!(incidents::show))
         .routes(routes!(incidents::review))
+        .routes(routes!(accounts::subjects, accounts::link))
+        .routes(routes!(accounts::unlink))
         .routes(routes!(decisions::list))
         .routes(routes!(decisions::show))
         .routes(routes!(decisions::explain))

@@ -23,7 +23,8 @@ use crate::{
     flow::{application, bundle, poll::Proof, roster},
     hashing::Hashing,
     installed::{Installed, install_all},
-    keys::KeyCache,
+    issuers::Issuers,
+    keys::{KeyCache, SubjectCache},
     limits::Limits,
     outside::Sources,
     rosters::Rosters,
@@ -73,6 +74,10 @@ pub struct App {
     pub(crate) asking: Asking,
     /// What authenticated lately.
     pub(crate) keys: KeyCache,
+    /// Whom tokens were found to mean lately.
+    pub(crate) subjects: SubjectCache,
+    /// Whose tokens count.
+    pub(crate) issuers: Issuers,
     /// Who used how much of what.
     pub(crate) limits: Limits,
     /// Which devices were heard of lately.
@@ -120,6 +125,7 @@ impl App {
             if plugins.compile_in_process { Compiler::InProcess } else { Compiler::own_program()? };
         let sandbox = Sandbox::with_compiler(plugins.limits.clone(), Some(&plugins.cache_dir), compiler)?;
         let installed = install_all(&sandbox, &store, clock.as_ref(), &config.plugins.dir).await?;
+        let issuers = Issuers::open(&config.identity.jwt)?;
         let limits = Limits::new(&config.http.limits);
         let evaluations = Semaphore::new(config.policies.parallel_max.min(Semaphore::MAX_PERMITS));
         let app = Arc::new(App {
@@ -143,6 +149,8 @@ impl App {
             shipping: Mutex::default(),
             asking: Asking::default(),
             keys: KeyCache::default(),
+            subjects: SubjectCache::default(),
+            issuers,
             limits,
             seen: Seen::default(),
             woken: Notify::new(),

@@ -31,7 +31,8 @@ pub use self::engines::Engines;
 pub(crate) use self::evidence::{Bound, is_outside};
 pub use self::evidence::{CalendarEntry, Connector, Evidence, HeaderValue, Prometheus, SourceLimits};
 pub use self::http::{ForwardedHeader, Http, Limits, Quota};
-pub use self::identity::Identity;
+pub(crate) use self::identity::SECRET_BYTES_MIN;
+pub use self::identity::{Identity, JwtIssuer};
 pub use self::login::Login;
 pub use self::plugins::{PluginRegistry, Plugins};
 pub use self::reference::reference;
@@ -568,6 +569,13 @@ impl Config {
         self.evidence.check()?;
         self.http.check()?;
         self.login.check(self.server.listen.ip().is_loopback())?;
+        self.identity.check()?;
+        if !self.identity.signed_operations.is_empty() && self.server.public_url.is_empty() {
+            return Err(ConfigError::Senseless {
+                key: "identity.signed_operations",
+                detail: "needs `server.public_url`, which every signed address begins with".to_owned(),
+            });
+        }
         let tokens = self.devices.gateway_token_sha256.values();
         if tokens.clone().any(|hash| hash.len() != 64 || hex::decode(hash).is_err()) {
             return Err(ConfigError::Senseless {

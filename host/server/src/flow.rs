@@ -30,6 +30,8 @@ pub mod poll;
 pub mod propose;
 pub mod push_plugin;
 pub mod roster;
+pub(crate) mod signed;
+pub mod subject;
 
 mod acquire;
 mod admit;

@@ -8,7 +8,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use interlock_domain::{Account, Credential, KeyId, Timestamp};
+use interlock_domain::{Account, AccountId, Credential, KeyId, SubjectId, Timestamp};
 
 /// How long an entry lives.
 const LIFE_MS: i64 = 5_000;
@@ -85,5 +85,36 @@ impl KeyCache {
 
     pub(crate) fn forget(&self, id: &KeyId) {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
+    }
+}
+
+/// Whom the tokens of identity providers were found to mean lately. Entries live as long as those of keys do, and for the same
+/// reason.
+#[derive(Debug, Default)]
+pub(crate) struct SubjectCache {
+    entries: Mutex<HashMap<SubjectId, (Timestamp, Arc<Account>)>>,
+}
+
+impl SubjectCache {
+    pub(crate) fn get(&self, id: &SubjectId, now: Timestamp) -> Option<Arc<Account>> {
+        let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        let (at, account) = entries.get(id)?;
+        (now.millis_since(*at) < LIFE_MS).then(|| account.clone())
+    }
+
+    pub(crate) fn put(&self, id: SubjectId, account: Account, now: Timestamp) -> Arc<Account> {
+        let account = Arc::new(account);
+        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        if entries.len() >= ENTRIES_MAX {
+            entries.clear();
+        }
+        entries.insert(id, (now, account.clone()));
+        account
+    }
+
+    /// Forgets all that mean this account.
+    pub(crate) fn forget(&self, account: &AccountId) {
+        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        entries.retain(|_, (_, known)| known.id != *account);
     }
 }

@@ -44,6 +44,8 @@ fn made(write: &Write) -> Option<String> {
         Write::Credential(credential) => format!("key `{}`", credential.id),
         Write::Delegation(delegation) => format!("delegation `{}`", delegation.id),
         Write::Incident(incident) => format!("incident `{}`", incident.id),
+        Write::Subject(subject) => format!("name `{}`", subject.id),
+        Write::SubjectGone { id, .. } => format!("name `{id}`"),
         Write::Advisories(import) => format!("advisories of `{}`", import.tenant),
         Write::Note(note) => format!("{} `{}`", note.object_kind, note.object_id),
         Write::Login { login, .. } => format!("login of `{}`", login.account),

@@ -201,6 +201,40 @@ impl Sources {
         self.fetched("prometheus", self.client.get(url), bytes_max, &[], now).await
     }
 
+    /// A document from an address that the operator chose; never one that somebody else named.
+    pub(crate) async fn document(
+        &self,
+        url: Url,
+        bytes_max: u64,
+        timeout_ms: u64,
+    ) -> Result<Vec<u8>, String> {
+        let request = self.client.get(url).header(header::ACCEPT, "application/json");
+        self.content(request, bytes_max, timeout_ms).await
+    }
+
+    /// The body of a success, within these bounds.
+    async fn content(
+        &self,
+        request: reqwest::RequestBuilder,
+        bytes_max: u64,
+        timeout_ms: u64,
+    ) -> Result<Vec<u8>, String> {
+        let broken = |error: reqwest::Error| root_cause(&error.without_url());
+        let timeout = std::time::Duration::from_millis(timeout_ms);
+        let response = request.timeout(timeout).send().await.map_err(broken)?;
+        if !response.status().is_success() {
+            return Err(format!("it answered {}", response.status()));
+        }
+        let (mut content, mut parts) = (Vec::new(), response.bytes_stream());
+        while let Some(part) = parts.next().await {
+            content.extend_from_slice(&part.map_err(broken)?);
+            if content.len() as u64 > bytes_max {
+                return Err(format!("its answer has more than {bytes_max} bytes"));
+            }
+        }
+        Ok(content)
+    }
+
     async fn fetched(
         &self,
         source: &str,

@@ -158,5 +158,8 @@ impl Reconciler {
         if let Err(error) = app.store.idempotency_prune(before(app.config.server.idempotency_keep_ms)).await {
             warn!(%error, "old idempotency keys could not be pruned");
         }
+        if let Err(error) = app.store.prune_nonces(now).await {
+            warn!(%error, "old numbers of signed requests could not be pruned");
+        }
     }
 }

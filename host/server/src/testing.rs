@@ -157,9 +157,10 @@ impl TestApp {
             owner: None,
             reset: false,
             networks: Vec::new(),
+            public_key: None,
         };
         let new = key::create_locally(&self.app, &tenant, request).await.unwrap();
-        self.client(tenant.as_str(), Some(&new.text))
+        self.client(tenant.as_str(), new.text.as_deref())
     }
 
     /// Whoever holds this key, or nobody.

@@ -14,7 +14,7 @@ use crate::{
     draft::{Prepared, PreparedWrite, Staged},
     floor, gate_endpoints, groups, idempotency, incidents, leases,
     ledger::OpenLog,
-    logins, segments, signatures, tasks, telemetry,
+    logins, segments, signatures, subjects, tasks, telemetry,
     writer::{Done, Job, Work, Writer},
 };
 
@@ -166,6 +166,8 @@ async fn apply_one(
             accounts::write(tx, account, from.as_deref(), body).await?;
         }
         Write::Credential(credential) => accounts::write_credential(tx, credential, body).await?,
+        Write::Subject(subject) => subjects::link(tx, subject, body).await?,
+        Write::SubjectGone { tenant, id } => subjects::unlink(tx, tenant, id).await?,
         Write::LiveKeys { tenant, account, most, now } => {
             accounts::hold_live(tx, tenant, account, *most, *now).await?
         }

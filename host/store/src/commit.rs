@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use interlock_domain::{
     AccessRequest, Account, AccountId, Artifact, AssignmentTransition, Credential, Decision, Delegation,
-    Device, GateEndpoint, Group, GroupName, Incident, Login, Session, Signature, TenantId, Timestamp,
-    Transition,
+    Device, GateEndpoint, Group, GroupName, Incident, Login, Session, Signature, Subject, SubjectId,
+    TenantId, Timestamp, Transition,
 };
 use uuid::Uuid;
 
@@ -114,6 +114,15 @@ pub enum Write {
     },
     /// A key is made, or revoked when it carries a time for that.
     Credential(Box<Credential>),
+    /// A name that an identity provider has for somebody is linked to an account.
+    Subject(Box<Subject>),
+    /// It is not any more.
+    SubjectGone {
+        /// Whose.
+        tenant: TenantId,
+        /// Which.
+        id: SubjectId,
+    },
     /// Of an account, no more keys work once this is written. No entry: it only refuses.
     LiveKeys {
         /// Whose account.
@@ -220,6 +229,8 @@ impl Write {
             | Write::Signature(_)
             | Write::Delegation(_)
             | Write::Incident(_)
+            | Write::Subject(_)
+            | Write::SubjectGone { .. }
             | Write::Decision(_)
             | Write::Segment(_)
             | Write::Advisories(_)

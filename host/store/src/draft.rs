@@ -257,6 +257,16 @@ impl PreparedWrite {
                 let kind = if incident.review.is_some() { "incident.reviewed" } else { "incident.opened" };
                 vec![row(kind, "incident", incident.id.as_str(), &**incident, &**incident)?]
             }
+            Write::Subject(subject) => {
+                prepared.body = serde_json::to_string(subject)?;
+                vec![row("subject.linked", "subject", subject.id.as_str(), &**subject, &**subject)?]
+            }
+            Write::SubjectGone { id, .. } => vec![Happening {
+                kind: "subject.unlinked",
+                object_kind: "subject",
+                object_id: id.to_string(),
+                ..Happening::default()
+            }],
             Write::Decision(decision) => {
                 prepared.body = serde_json::to_string(decision)?;
                 vec![of_decision(decision, Digest::of(&prepared.body))]
@@ -319,6 +329,8 @@ fn check_tenant(write: &Write, log: &str) -> Result<(), StoreError> {
         Write::Signature(signature) => &signature.tenant,
         Write::Delegation(delegation) => &delegation.tenant,
         Write::Incident(incident) => &incident.tenant,
+        Write::Subject(subject) => &subject.tenant,
+        Write::SubjectGone { tenant, .. } => tenant,
         Write::Decision(decision) => &decision.tenant,
         Write::Segment(segment) => &segment.tenant,
         Write::Advisories(import) => &import.tenant,

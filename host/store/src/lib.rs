@@ -40,6 +40,7 @@ mod kept;
 mod leases;
 mod ledger;
 mod logins;
+mod nonces;
 mod notes;
 mod options;
 mod page;
@@ -49,6 +50,7 @@ mod row;
 mod segments;
 mod signatures;
 mod store;
+mod subjects;
 mod tasks;
 mod telemetry;
 #[cfg(feature = "testing")]

@@ -39,6 +39,27 @@ pub(crate) enum Account {
         /// Its id.
         id: String,
     },
+    /// Link a name that an identity provider has for somebody: their tokens act through the account from then on.
+    Link {
+        /// The account's id.
+        id: String,
+        /// The provider: `iss` in its tokens.
+        #[arg(long)]
+        issuer: String,
+        /// Its name for them: `sub`, or whichever claim is configured.
+        #[arg(long)]
+        subject: String,
+    },
+    /// Take such a link away.
+    Unlink {
+        /// The link's id, as `account names` shows it.
+        name: String,
+    },
+    /// List the names that identity providers have for whoever acts through an account.
+    Names {
+        /// The account's id.
+        id: String,
+    },
     /// Let an account act again. It needs a new key.
     Activate {
         /// Its id.
@@ -56,6 +77,14 @@ const FIELDS: &[output::Column] = &[
     ("handed out by", "/hold/by"),
     ("confirmed by", "/hold/confirmed_by"),
     ("held until", "/hold/until"),
+];
+
+const NAME: &[output::Column] = &[
+    ("id", "/id"),
+    ("account", "/account"),
+    ("issuer", "/issuer"),
+    ("name", "/subject"),
+    ("linked", "/linked_at"),
 ];
 
 impl Account {
@@ -88,6 +117,25 @@ impl Account {
                 let body = client.post(&format!("/accounts/{id}/enrolment"), &json!({})).await?.body;
                 let fields = [("code", "/code"), ("account", "/account"), ("until", "/expires_at")];
                 output::record(&body, &fields, format)?;
+                return Ok(Outcome::Done);
+            }
+            Account::Link { id, issuer, subject } => {
+                let request = json!({ "issuer": issuer, "subject": subject });
+                let linked = client.post(&format!("/accounts/{id}/subjects"), &request).await?.body;
+                output::record(&linked, NAME, format)?;
+                return Ok(Outcome::Done);
+            }
+            Account::Unlink { name } => {
+                let gone = client.delete(&format!("/subjects/{name}")).await?.body;
+                output::record(&gone, NAME, format)?;
+                return Ok(Outcome::Done);
+            }
+            Account::Names { id } => {
+                let body = client.get(&format!("/accounts/{id}/subjects")).await?.body;
+                let items = body["items"].as_array().cloned().unwrap_or_default();
+                let columns =
+                    [("ID", "/id"), ("ISSUER", "/issuer"), ("NAME", "/subject"), ("LINKED", "/linked_at")];
+                output::list(&items, &columns, format)?;
                 return Ok(Outcome::Done);
             }
             Account::Confirm { id } => format!("{id}/confirm"),

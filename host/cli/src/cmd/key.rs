@@ -1,6 +1,9 @@
 //! `interlock key`
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use clap::Subcommand;
 use interlock_domain::{AccountKind, Environment, Network, PersonId, Role, RoleGrant, Scope, TenantId};
@@ -17,41 +20,7 @@ use crate::{
 #[derive(Debug, Subcommand)]
 pub(crate) enum Key {
     /// Make a key. With --local it is made in the data folder, which is how a tenant gets its first one.
-    Create {
-        /// What the person or program is called. The same name gets further keys for the same account.
-        #[arg(long)]
-        name: String,
-        /// A role, or `role@environment`; may be repeated. An account that is there keeps its own.
-        #[arg(long = "role", value_parser = role_grant)]
-        roles: Vec<RoleGrant>,
-        /// For a further account of somebody who has one: the person, as `interlock account list` shows it.
-        #[arg(long, conflicts_with = "service")]
-        person: Option<PersonId>,
-        /// For a program: the person who answers for it, as `interlock account list` shows it.
-        #[arg(long, requires = "service", required_if_eq("service", "true"))]
-        owner: Option<PersonId>,
-        /// End the account's other keys. Needed for one that approves or administers, which then waits for a second
-        /// administrator and for 24 hours.
-        #[arg(long)]
-        reset: bool,
-        /// What the key may be used for; may be repeated.
-        #[arg(long = "scope", default_values = ["read", "write"])]
-        scopes: Vec<Scope>,
-        /// How long it works, in days, at most 90.
-        #[arg(long, default_value_t = 30)]
-        expires_in_days: u64,
-        /// The key is for a program, which can never approve.
-        #[arg(long)]
-        service: bool,
-        /// What the key is for.
-        #[arg(long, default_value = "")]
-        label: String,
-        /// Where it may be used from, as `10.0.0.0/8` or one address; may be repeated. Anywhere without.
-        #[arg(long = "network")]
-        networks: Vec<Network>,
-        #[command(flatten)]
-        local: Local,
-    },
+    Create(Box<Create>),
     /// List keys.
     List,
     /// Make a key like another one. Both work until you revoke the old one, or it expires.
@@ -71,6 +40,48 @@ pub(crate) enum Key {
     },
 }
 
+/// What a key is made of.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Create {
+    /// What the person or program is called. The same name gets further keys for the same account.
+    #[arg(long)]
+    name: String,
+    /// A role, or `role@environment`; may be repeated. An account that is there keeps its own.
+    #[arg(long = "role", value_parser = role_grant)]
+    roles: Vec<RoleGrant>,
+    /// For a further account of somebody who has one: the person, as `interlock account list` shows it.
+    #[arg(long, conflicts_with = "service")]
+    person: Option<PersonId>,
+    /// For a program: the person who answers for it, as `interlock account list` shows it.
+    #[arg(long, requires = "service", required_if_eq("service", "true"))]
+    owner: Option<PersonId>,
+    /// End the account's other keys. Needed for one that approves or administers, which then waits for a second
+    /// administrator and for 24 hours.
+    #[arg(long)]
+    reset: bool,
+    /// What the key may be used for; may be repeated.
+    #[arg(long = "scope", default_values = ["read", "write"])]
+    scopes: Vec<Scope>,
+    /// How long it works, in days, at most 90.
+    #[arg(long, default_value_t = 30)]
+    expires_in_days: u64,
+    /// The key is for a program, which can never approve.
+    #[arg(long)]
+    service: bool,
+    /// What the key is for.
+    #[arg(long, default_value = "")]
+    label: String,
+    /// Where it may be used from, as `10.0.0.0/8` or one address; may be repeated. Anywhere without.
+    #[arg(long = "network")]
+    networks: Vec<Network>,
+    /// Register a key that signs requests instead of being sent: the file with its public half, PEM. Use it with
+    /// --signing-key and, as --key, its id.
+    #[arg(long, value_name = "FILE")]
+    public: Option<PathBuf>,
+    #[command(flatten)]
+    local: Local,
+}
+
 pub(crate) fn role_grant(text: &str) -> Result<RoleGrant, String> {
     let (role, environment) = match text.split_once('@') {
         Some((role, environment)) => (role, Some(environment)),
@@ -85,19 +96,22 @@ pub(crate) fn role_grant(text: &str) -> Result<RoleGrant, String> {
 impl Key {
     pub(crate) async fn run(self, connection: &Connection, format: Format) -> Result<Outcome, Failure> {
         match self {
-            Key::Create {
-                name,
-                roles,
-                person,
-                owner,
-                reset,
-                scopes,
-                expires_in_days,
-                service,
-                label,
-                networks,
-                local,
-            } => {
+            Key::Create(create) => {
+                let Create {
+                    name,
+                    roles,
+                    person,
+                    owner,
+                    reset,
+                    scopes,
+                    expires_in_days,
+                    service,
+                    label,
+                    networks,
+                    public,
+                    local,
+                } = *create;
+                let public_key = public.map(|file| read_public(&file)).transpose()?;
                 let kind = if service { AccountKind::Service } else { AccountKind::User };
                 let expires_in_ms = expires_in_days.saturating_mul(24 * 3_600_000);
                 let request = key::KeyRequest {
@@ -111,6 +125,7 @@ impl Key {
                     expires_in_ms,
                     label,
                     networks,
+                    public_key,
                 };
                 let made = if local.local {
                     create_locally(connection, request, &local).await?
@@ -156,6 +171,11 @@ impl Key {
     }
 }
 
+fn read_public(file: &Path) -> Result<String, Failure> {
+    std::fs::read_to_string(file)
+        .map_err(|error| Failure::Usage(format!("cannot read `{}`: {error}", file.display())))
+}
+
 fn show(made: &serde_json::Value, format: Format) -> Result<(), Failure> {
     let fields = [
         ("key", "/key"),
@@ -166,7 +186,9 @@ fn show(made: &serde_json::Value, format: Format) -> Result<(), Failure> {
     ];
     output::record(made, &fields, format)?;
     if format == Format::Table {
-        eprintln!("Keep the key safe: it cannot be shown again.");
+        if made.get("key").is_some_and(|key| !key.is_null()) {
+            eprintln!("Keep the key safe: it cannot be shown again.");
+        }
         if made.pointer("/hold").is_some_and(|hold| !hold.is_null()) {
             let account = output::at(made, "/account");
             eprintln!(

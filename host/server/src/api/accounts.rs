@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use axum::{Json, extract::State};
-use interlock_domain::AccountId;
+use axum::{Json, extract::State, http::StatusCode};
+use interlock_domain::{AccountId, SubjectId};
 
 use super::{
     at::At,
@@ -14,7 +14,10 @@ use super::{
 };
 use crate::{
     App,
-    flow::account::{self, RolesRequest},
+    flow::{
+        account::{self, RolesRequest},
+        subject::{self, SubjectRequest},
+    },
     problem::Problem,
 };
 
@@ -84,4 +87,44 @@ pub(super) async fn activate(
     At(id): At<AccountId>,
 ) -> Result<Json<wire::Account>, Problem> {
     Ok(Json(account::activate(&app, &caller.actor, &id).await?.into()))
+}
+
+/// List the names that identity providers have for whoever acts through an account
+#[utoipa::path(get, path = "/accounts/{id}/subjects", tag = "keys", security(("key" = ["read"])),
+    params(("id" = String, Path, description = "The account")),
+    responses((status = 200, description = "All of them", body = wire::Subjects)))]
+pub(super) async fn subjects(
+    State(app): State<Arc<App>>,
+    caller: Caller<Read>,
+    At(id): At<AccountId>,
+) -> Result<Json<wire::Subjects>, Problem> {
+    Ok(Json(subject::list(&app, &caller.actor, &id).await?.into()))
+}
+
+/// Link a name that an identity provider has for somebody to an account
+///
+/// Whoever comes with a token of the provider for that name acts through the account, as with a key. For the account of somebody
+/// else who approves or administers it waits for the second administrator and for 24 hours.
+#[utoipa::path(post, path = "/accounts/{id}/subjects", tag = "keys", security(("key" = ["admin"])),
+    request_body = SubjectRequest, params(("id" = String, Path, description = "The account")),
+    responses((status = 201, description = "The link", body = wire::Subject)))]
+pub(super) async fn link(
+    State(app): State<Arc<App>>,
+    caller: Caller<Admin>,
+    At(id): At<AccountId>,
+    Payload(request): Payload<SubjectRequest>,
+) -> Result<(StatusCode, Json<wire::Subject>), Problem> {
+    Ok((StatusCode::CREATED, Json(subject::link(&app, &caller.actor, &id, request).await?.into())))
+}
+
+/// Take such a link away
+#[utoipa::path(delete, path = "/subjects/{id}", tag = "keys", security(("key" = ["admin"])),
+    params(("id" = String, Path, description = "The link")),
+    responses((status = 200, description = "The link as it was", body = wire::Subject)))]
+pub(super) async fn unlink(
+    State(app): State<Arc<App>>,
+    caller: Caller<Admin>,
+    At(id): At<SubjectId>,
+) -> Result<Json<wire::Subject>, Problem> {
+    Ok(Json(subject::unlink(&app, &caller.actor, &id).await?.into()))
 }

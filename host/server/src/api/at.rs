@@ -8,7 +8,7 @@ use axum::{
 };
 use interlock_domain::{
     AccessRequestId, AccountId, ArtifactId, ChangeId, DecisionId, DelegationId, DeviceId, Digest,
-    Environment, GateName, GroupName, IncidentId, KeyId, SessionId, SignatureId,
+    Environment, GateName, GroupName, IncidentId, KeyId, SessionId, SignatureId, SubjectId,
 };
 
 use crate::problem::Problem;
@@ -29,7 +29,7 @@ macro_rules! nouns {
 
 nouns!(
     AccessRequestId: "access request", GateName: "gate", AccountId: "account", ArtifactId: "artifact", ChangeId: "change", DecisionId: "decision", DelegationId: "delegation", DeviceId: "device", GroupName: "group",
-    Environment: "environment", IncidentId: "incident", KeyId: "key", SessionId: "session", SignatureId: "signature", Digest: "plugin"
+    Environment: "environment", IncidentId: "incident", KeyId: "key", SubjectId: "name", SessionId: "session", SignatureId: "signature", Digest: "plugin"
 );
 
 impl<T: Noun, S: Send + Sync> FromRequestParts<S> for At<T> {

@@ -3,8 +3,10 @@
 //! **Invariant:** no handler below `/v1/tenants/{tenant}` runs for a caller of another tenant, and every handler says
 //! in its signature which scope it needs.
 
+mod jwt;
 mod key;
 pub(crate) mod session;
+mod signed;
 
 use std::{marker::PhantomData, sync::Arc};
 
@@ -16,7 +18,7 @@ use axum::{
     middleware::Next,
     response::Response,
 };
-use interlock_domain::{Actor, Scope, Session, Timestamp};
+use interlock_domain::{Actor, Scope, Session, TenantId, Timestamp};
 use tracing::Span;
 
 use crate::{
@@ -35,11 +37,17 @@ pub(crate) struct Known {
     pub(crate) session: Option<Arc<Session>>,
     /// The token that goes with it.
     pub(crate) csrf: Option<Arc<str>>,
+    /// Whether the request itself is signed.
+    signed: bool,
 }
 
 impl Known {
     fn new(actor: Actor, scopes: Vec<Scope>) -> Self {
-        Self { actor: Arc::new(actor), scopes: scopes.into(), session: None, csrf: None }
+        Self { actor: Arc::new(actor), scopes: scopes.into(), session: None, csrf: None, signed: false }
+    }
+
+    fn signed(actor: Actor, scopes: Vec<Scope>) -> Self {
+        Self { signed: true, ..Self::new(actor, scopes) }
     }
 }
 
@@ -48,6 +56,7 @@ impl Known {
 enum Shown<'a> {
     Key(key::Shown<'a>),
     Session(session::Shown<'a>),
+    Jwt(jwt::Shown<'a>),
 }
 
 impl<'a> Shown<'a> {
@@ -58,15 +67,19 @@ impl<'a> Shown<'a> {
                 Err(refused("there is a session's cookie and an `Authorization` header; send one of them"))
             }
             Some(shown) => Ok(Shown::Session(shown)),
-            None => Ok(Shown::Key(key::shown(headers)?)),
+            None => {
+                let text = bearer(headers)?;
+                Ok(jwt::shown(text).map_or_else(|| Shown::Key(key::shown(text)), Shown::Jwt))
+            }
         }
     }
 
     /// Whose it is.
-    async fn known(self, app: &App, peer: Peer) -> Result<Known, Problem> {
+    async fn known(self, app: &App, peer: Peer, tenant: Option<&TenantId>) -> Result<Known, Problem> {
         match self {
             Shown::Key(shown) => shown.known(app, peer).await,
             Shown::Session(shown) => shown.known(app).await,
+            Shown::Jwt(shown) => shown.known(app, tenant).await,
         }
     }
 
@@ -75,7 +88,21 @@ impl<'a> Shown<'a> {
         match self {
             Shown::Key(shown) => shown.worked(app),
             Shown::Session(shown) => shown.worked(app),
+            // Whether it is good is seen before anything is looked up.
+            Shown::Jwt(_) => true,
         }
+    }
+}
+
+/// What stands in `Authorization: Bearer …`.
+fn bearer(headers: &HeaderMap) -> Result<&str, Problem> {
+    let Some(given) = headers.get(header::AUTHORIZATION) else {
+        return Err(refused("there is no `Authorization` header; send `Authorization: Bearer ilk_…`"));
+    };
+    let split = given.to_str().ok().and_then(|text| text.split_once(' '));
+    match split.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")) {
+        Some((_, token)) => Ok(token.trim()),
+        None => Err(refused("the `Authorization` header is not of the form `Bearer ilk_…`")),
     }
 }
 
@@ -86,7 +113,13 @@ fn refused(detail: &str) -> Problem {
 
 /// Who sent this. Who proves nothing uses up what their address may; then only what worked lately is still looked at, so
 /// that somebody who guesses costs nothing and shuts out nobody beside them.
-async fn prove(app: &App, peer: Peer, method: &Method, headers: &HeaderMap) -> Result<Known, Problem> {
+async fn prove(
+    app: &App,
+    peer: Peer,
+    tenant: Option<&TenantId>,
+    method: &Method,
+    headers: &HeaderMap,
+) -> Result<Known, Problem> {
     let now = app.clock.now();
     let shown = match Shown::of(app, method, headers) {
         Ok(shown) => shown,
@@ -95,10 +128,15 @@ async fn prove(app: &App, peer: Peer, method: &Method, headers: &HeaderMap) -> R
     if !shown.worked(app) {
         app.limits.is_spent(peer.0, now)?;
     }
-    shown.known(app, peer).await.map_err(|problem| match problem.kind() {
-        Kind::Unauthenticated => strange(app, peer, now, problem),
+    shown.known(app, peer, tenant).await.map_err(|problem| counted(app, peer, problem))
+}
+
+/// A failure that proves nothing counts.
+fn counted(app: &App, peer: Peer, problem: Problem) -> Problem {
+    match problem.kind() {
+        Kind::Unauthenticated | Kind::NonceReplayed => strange(app, peer, app.clock.now(), problem),
         _ => problem,
-    })
+    }
 }
 
 /// The answer to a stranger: another one when there were too many.
@@ -119,7 +157,17 @@ pub(crate) async fn authenticate(
     next: Next,
 ) -> Result<Response, Problem> {
     // Nothing that borrows the headers outlives this line.
-    let known = prove(&app, peer, request.method(), request.headers()).await?;
+    let named = params.as_ref().ok().and_then(|params| params.iter().find(|(name, _)| *name == "tenant"));
+    let named: Option<TenantId> = named.and_then(|(_, tenant)| tenant.parse().ok());
+    let known = if signed::is_signed(request.headers()) {
+        app.limits.is_spent(peer.0, app.clock.now())?;
+        let read = signed::known(&app, peer, route.as_str(), request).await;
+        let (known, whole) = read.map_err(|problem| counted(&app, peer, problem))?;
+        request = whole;
+        known
+    } else {
+        prove(&app, peer, named.as_ref(), request.method(), request.headers()).await?
+    };
     // A path that is not UTF-8 names nothing.
     let params = params.map_err(|_| Problem::not_found("path", request.uri().path()))?;
     let tenant =
@@ -132,6 +180,14 @@ pub(crate) async fn authenticate(
     span.record("tenant", tenant);
     span.record("account", known.actor.account.as_str());
     peer.admit(&app, &known.actor.tenant)?;
+    if !known.signed && must_be_signed(&app, request.method(), route.as_str()) {
+        let detail = format!(
+            "`{} {}` must be signed; see `docs/identity.md`",
+            request.method(),
+            below(route.as_str())
+        );
+        return Err(Problem::new(Kind::SignatureRequired, detail));
+    }
     let class = Class::of(request.method(), route.as_str());
     let left = match app.limits.account(class, known.actor.account.as_str(), app.clock.now()) {
         Ok(left) => left,
@@ -143,6 +199,17 @@ pub(crate) async fn authenticate(
         left.tell(&mut response);
     }
     Ok(response)
+}
+
+/// Whether the operator wants this operation signed.
+fn must_be_signed(app: &App, method: &Method, route: &str) -> bool {
+    let named = |operation: &String| operation.split_once(' ') == Some((method.as_str(), below(route)));
+    app.config.identity.signed_operations.iter().any(named)
+}
+
+/// A route below its tenant.
+fn below(route: &str) -> &str {
+    route.split_once("{tenant}").map_or(route, |(_, below)| below)
 }
 
 /// What a handler needs a key to be for.
@@ -196,7 +263,7 @@ impl FromRequestParts<Arc<App>> for Anybody {
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
         let peer = Peer::found(&parts.extensions);
-        let known = prove(app, peer, &parts.method, &parts.headers).await?;
+        let known = prove(app, peer, None, &parts.method, &parts.headers).await?;
         peer.admit(app, &known.actor.tenant)?;
         Ok(Self(known))
     }

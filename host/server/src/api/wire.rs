@@ -16,6 +16,7 @@ pub(crate) mod rollout;
 mod roster;
 mod sent;
 mod status;
+mod subject;
 
 #[cfg(test)]
 mod described;
@@ -29,6 +30,7 @@ pub(crate) use sent::{
     ShownArtifact, ShownChange,
 };
 pub(crate) use status::TenantStatus;
+pub(crate) use subject::{Subject, Subjects};
 
 /// Describes an enum of the domain: its names on the wire.
 macro_rules! names {

@@ -94,6 +94,7 @@ async fn alter(
     app.commit(who, now, writes).await?;
     // What is cached of a key tells of its account too.
     forget(app, &known);
+    app.subjects.forget(&account.id);
     Ok(account)
 }
 

@@ -3,7 +3,7 @@
 //! A key is `ilk_<id>_<secret>`; only SHA-256 of the secret is kept. It carries 190 random bits, so a slow hash
 //! would only slow us down.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, sync::Arc};
 
 use interlock_domain::{
     Account, AccountId, AccountKind, Action, Actor, Credential, KeyId, Network, PersonId, RoleGrant, Scope,
@@ -20,6 +20,7 @@ use super::{
     change::tenant,
     device::token_hash,
     login::end_all,
+    signed,
 };
 use crate::{App, FlowError, bus::Note};
 
@@ -71,6 +72,10 @@ pub struct KeyRequest {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schema(value_type = Vec<String>, example = json!(["10.0.0.0/8"]))]
     pub networks: Vec<Network>,
+    /// For a key that signs requests (RFC 9421) instead of being sent: its public half, PEM. Ed25519, P-256, or RSA with at least
+    /// 2048 bits, which then signs with PSS and SHA-512.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub public_key: Option<String>,
 }
 
 /// How a key is followed by another.
@@ -94,8 +99,8 @@ pub struct ListedKey {
 /// A new key. The text cannot be read again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewKey {
-    /// `ilk_…`
-    pub text: String,
+    /// `ilk_…`; nothing for a key that signs, whose secret only its holder has.
+    pub text: Option<String>,
     /// The key as it is kept.
     pub credential: Credential,
     /// Whose it is.
@@ -177,8 +182,10 @@ async fn prepare(
         }
     }
     let id = KeyId::new(app.clock.uuid());
-    let secret = app.secret()?;
-    let text = format!("ilk_{}_{secret}", id.as_str().trim_start_matches("key_"));
+    let public_key = request.public_key.as_deref().map(signed::public_key).transpose()?;
+    let secret = if public_key.is_none() { Some(app.secret()?) } else { None };
+    let tail = id.as_str().trim_start_matches("key_").to_owned();
+    let text = secret.as_ref().map(|secret| format!("ilk_{tail}_{secret}"));
     let mut scopes = request.scopes;
     scopes.sort();
     scopes.dedup();
@@ -187,12 +194,13 @@ async fn prepare(
         tenant: tenant.clone(),
         account: account.id.clone(),
         label: request.label,
-        secret_sha256: token_hash(&secret),
+        secret_sha256: secret.as_deref().map(token_hash).unwrap_or_default(),
         scopes,
         created_at: now,
         expires_at: now.plus_millis(i64::try_from(request.expires_in_ms).unwrap_or(i64::MAX)),
         revoked_at: None,
         networks: request.networks,
+        public_key,
     };
     writes.push(Write::Credential(Box::new(credential.clone())));
     // Two administrators at once must not make one too many.
@@ -335,6 +343,11 @@ pub async fn rotate(app: &App, who: &Actor, id: &KeyId, rotation: Rotation) -> R
         let detail = format!("`{id}` was revoked, so nothing follows it; make a new key instead");
         return Err(FlowError::invalid("", detail));
     }
+    if old.public_key.is_some() {
+        let detail =
+            "a key that signs is followed by one that you make: `interlock key create --public FILE`";
+        return Err(FlowError::invalid("", detail));
+    }
     let life = u64::try_from(old.expires_at.millis_since(old.created_at)).unwrap_or_default();
     let request = KeyRequest {
         name: account.name,
@@ -347,6 +360,7 @@ pub async fn rotate(app: &App, who: &Actor, id: &KeyId, rotation: Rotation) -> R
         expires_in_ms: rotation.expires_in_ms.unwrap_or(life),
         label: old.label,
         networks: old.networks,
+        public_key: None,
     };
     create(app, who, request).await
 }
@@ -413,38 +427,61 @@ pub async fn authenticate(
 ) -> Result<Result<(Actor, Vec<Scope>), KeyRefusal>, FlowError> {
     let Some((id, secret)) = id_in(text) else { return Ok(Err(KeyRefusal::Malformed)) };
     let now = app.clock.now();
-    let known = match app.keys.get(&id, now) {
-        Some(known) => known,
-        None => {
-            let Some((credential, account)) = app.store.credential(&id).await? else {
-                return Ok(Err(KeyRefusal::Unknown));
-            };
-            app.keys.put(credential, account, now)
-        }
-    };
+    let Some(known) = look(app, &id, now).await? else { return Ok(Err(KeyRefusal::Unknown)) };
     let (credential, account) = known.as_ref();
     let given = token_hash(secret);
     if !bool::from(given.as_bytes().ct_eq(credential.secret_sha256.as_bytes())) {
         return Ok(Err(KeyRefusal::Unknown));
     }
     // After the secret, so that only its holder learns why.
+    if let Err(refusal) = stands(credential, account, from, now) {
+        return Ok(Err(refusal));
+    }
+    note_use(app, credential, now).await;
+    Ok(Ok((account.actor(format!("key:{}", credential.id)), credential.scopes.clone())))
+}
+
+/// A key and its account, as of some seconds ago at most.
+pub(super) async fn look(
+    app: &App,
+    id: &KeyId,
+    now: Timestamp,
+) -> Result<Option<Arc<(Credential, Account)>>, FlowError> {
+    if let Some(known) = app.keys.get(id, now) {
+        return Ok(Some(known));
+    }
+    let found = app.store.credential(id).await?;
+    Ok(found.map(|(credential, account)| app.keys.put(credential, account, now)))
+}
+
+/// Whether a key may be used now and from there, by whoever was found to hold it.
+pub(super) fn stands(
+    credential: &Credential,
+    account: &Account,
+    from: Option<IpAddr>,
+    now: Timestamp,
+) -> Result<(), KeyRefusal> {
     if credential.revoked_at.is_some() {
-        return Ok(Err(KeyRefusal::Revoked));
+        return Err(KeyRefusal::Revoked);
     }
     if now >= credential.expires_at {
-        return Ok(Err(KeyRefusal::Expired));
+        return Err(KeyRefusal::Expired);
     }
     if !account.active {
-        return Ok(Err(KeyRefusal::Inactive));
+        return Err(KeyRefusal::Inactive);
     }
     if !credential.admits(from) {
-        return Ok(Err(KeyRefusal::Elsewhere));
+        return Err(KeyRefusal::Elsewhere);
     }
-    if app.keys.used(&id, now)
-        && let Err(error) = app.store.key_used(&credential.tenant, &id, now).await
+    Ok(())
+}
+
+/// Writes down that a key was used, when that is due.
+pub(super) async fn note_use(app: &App, credential: &Credential, now: Timestamp) {
+    if app.keys.used(&credential.id, now)
+        && let Err(error) = app.store.key_used(&credential.tenant, &credential.id, now).await
     {
         // It works all the same: when it was last used is for people.
-        warn!(%error, key = %id, "it could not be written down that a key was used");
+        warn!(%error, key = %credential.id, "it could not be written down that a key was used");
     }
-    Ok(Ok((account.actor(format!("key:{}", credential.id)), credential.scopes.clone())))
 }

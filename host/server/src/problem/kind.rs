@@ -64,7 +64,12 @@ kinds! {
 
     // Who asks.
     Unauthenticated = 401 "unauthenticated", "Who are you?",
-        "Send `Authorization: Bearer ilk_…` with a key that is known, not expired and not revoked.";
+        "Send `Authorization: Bearer` with a key (`ilk_…`) that is known, not expired and not revoked, or with an access token of an \
+         identity provider that your tenant knows.";
+    NonceReplayed = 401 "nonce-replayed", "It was sent before",
+        "A signed request counts once. Sign it again with a new `nonce`; with the same `Idempotency-Key` it is still done once.";
+    SignatureRequired = 403 "signature-required", "This must be signed",
+        "The operator wants this operation signed (RFC 9421) with a registered key. See `docs/identity.md`.";
     AddressRefused = 403 "address-refused", "Not from there",
         "A tenant or a key may be used from its networks alone, and `detail` says where you come from. Behind a proxy that the \
          server does not trust, everybody comes from the proxy: its operator sets `http.trusted_proxies`.";
@@ -204,6 +209,8 @@ kinds! {
     AuditUnavailable = 503 "audit-unavailable", "Nothing can be recorded just now",
         "State and record are written in one transaction, and the database does not take it. What cannot be recorded is \
          not done.";
+    IssuerUnreachable = 503 "issuer-unreachable", "The identity provider does not answer",
+        "Whether your token is good cannot be told without the keys of whoever issued it. Repeat it after a moment.";
     OutcomeUnknown = 503 "outcome-unknown", "It may or may not have been done",
         "The connection to the database broke while it confirmed. Read before you repeat.";
 }
@@ -229,7 +236,9 @@ impl Kind {
         match self {
             Kind::Busy | Kind::IdempotencyInProgress => Some(1),
             Kind::TooManyPending => Some(60),
-            Kind::AuditUnavailable | Kind::OutcomeUnknown | Kind::Stopping => Some(5),
+            Kind::AuditUnavailable | Kind::IssuerUnreachable | Kind::OutcomeUnknown | Kind::Stopping => {
+                Some(5)
+            }
             _ => None,
         }
     }
@@ -244,6 +253,8 @@ impl Kind {
                     | Kind::PluginUnusable
                     | Kind::OutOfScope
                     | Kind::AddressRefused
+                    | Kind::SignatureRequired
+                    | Kind::NonceReplayed
                     | Kind::RateLimited
                     | Kind::Interrupted
                     | Kind::IdempotencyInProgress

@@ -341,9 +341,10 @@ async fn a_component_is_given_to_whoever_may_read_plugins_also_when_it_is_not_in
         owner: None,
         reset: false,
         networks: Vec::new(),
+        public_key: None,
     };
     let key = key::create_locally(&app.app, &TENANT.parse().unwrap(), request).await.unwrap();
-    app.client(TENANT, Some(&key.text)).get(&path).await.problem("denied");
+    app.client(TENANT, key.text.as_deref()).get(&path).await.problem("denied");
     // Another tenant never asked it anything: neither the decision nor the component is there for them.
     let all = [Scope::Read, Scope::Write, Scope::Admin];
     let stranger = app.with_key("grace", AccountKind::User, "Sam", &Role::ALL, &all).await;

@@ -49,7 +49,7 @@ pub(super) struct Recorded {
     columns: Vec<Option<String>>,
 }
 
-pub(super) static TABLES: [Table; 14] = [
+pub(super) static TABLES: [Table; 15] = [
     Table {
         object: "change",
         name: "changes",
@@ -168,6 +168,16 @@ pub(super) static TABLES: [Table; 14] = [
             Column { name: "change_id", sql: "r.change_id", says: |b, _| word(b, "/change") },
             Column { name: "person", sql: "r.person", says: |b, _| word(b, "/person") },
         ],
+    },
+    Table {
+        object: "subject",
+        name: "subjects",
+        id: "id",
+        of_tenant: false,
+        kinds: ["subject.linked", "subject.unlinked"],
+        exact: false,
+        // A token acts for the account that this column names.
+        columns: &[TENANT, Column { name: "account", sql: "r.account", says: |b, _| word(b, "/account") }],
     },
     Table {
         object: "roster",

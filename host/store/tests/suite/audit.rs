@@ -74,6 +74,7 @@ async fn hospital(world: &World) -> Change {
         expires_at: at(1_000_000),
         revoked_at: None,
         networks: Vec::new(),
+        public_key: None,
     };
     let delegation = Delegation {
         id: DelegationId::new(Uuid::from_u128(8)),

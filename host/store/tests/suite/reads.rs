@@ -343,6 +343,7 @@ async fn a_key_leads_to_its_account_until_it_is_revoked_once(world: World) {
         expires_at: at(9_000),
         revoked_at: None,
         networks: Vec::new(),
+        public_key: None,
     };
     world
         .commit(vec![
@@ -405,6 +406,7 @@ async fn the_live_keys_of_an_account_are_its_own_and_not_revoked(world: World) {
         expires_at: at(9_000),
         revoked_at,
         networks: Vec::new(),
+        public_key: None,
     };
     let (ana, ben) = (account("Ana", 7), account("Ben", 8));
     let mut writes: Vec<Write> = [&ana, &ben]

@@ -26,8 +26,12 @@ async fn with_a_key_for(data_dir: &Path, name: &str) {
 }
 
 async fn verify(data_dir: &Path, tenant: &str, remember: Option<&Path>) -> Result<Outcome, Failure> {
-    let connection =
-        Connection { server: "http://127.0.0.1:1".to_owned(), key: None, tenant: tenant.to_owned() };
+    let connection = Connection {
+        server: "http://127.0.0.1:1".to_owned(),
+        key: None,
+        signing_key: None,
+        tenant: tenant.to_owned(),
+    };
     let verify = Verify { local: Local::at(data_dir), remember: remember.map(Path::to_owned) };
     verify.run(&connection, Format::Json).await
 }

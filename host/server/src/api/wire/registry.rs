@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use interlock_domain as domain;
 use interlock_domain::{
-    AccountId, Environment, GroupName, KeyId, Network, PersonId, RoleGrant, Scope, Timestamp,
+    AccountId, Environment, GroupName, KeyId, Network, PersonId, RoleGrant, Scope, SigningAlgorithm,
+    Timestamp,
 };
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -142,6 +143,9 @@ pub(crate) struct Key {
     /// Where it may be used from; anywhere when empty.
     #[schema(value_type = Vec<String>)]
     networks: Vec<Network>,
+    /// What it signs requests with; absent (`null`) for a key that is sent.
+    #[schema(value_type = Option<String>, example = "ed25519")]
+    algorithm: Option<SigningAlgorithm>,
 }
 
 /// A key and when it was last used.
@@ -173,8 +177,10 @@ impl From<domain::Credential> for Key {
             expires_at,
             revoked_at,
             networks,
+            public_key,
         } = credential;
-        Self { id, account, label, scopes, created_at, expires_at, revoked_at, networks }
+        let algorithm = public_key.map(|key| key.algorithm);
+        Self { id, account, label, scopes, created_at, expires_at, revoked_at, networks, algorithm }
     }
 }
 
@@ -258,6 +264,6 @@ impl From<flow::key::NewKey> for NewKey {
     fn from(new: flow::key::NewKey) -> Self {
         let domain::Account { person, name, roles, hold, .. } = new.account;
         let hold = hold.map(SigningHold::from);
-        Self { credential: new.credential.into(), key: Some(new.text), person, name, roles, hold }
+        Self { credential: new.credential.into(), key: new.text, person, name, roles, hold }
     }
 }
