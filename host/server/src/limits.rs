@@ -48,7 +48,6 @@ impl Class {
         let below = route.split_once("{tenant}").map_or(route, |(_, below)| below);
         match (method, below) {
             _ if below.starts_with("/access/") || below.starts_with("/gates/{gate}/") => Class::Questions,
-            _ if below.starts_with("/login") => Class::Logins,
             (&Method::GET | &Method::HEAD, _) => Class::Reads,
             (_, "/changes") => Class::Proposals,
             _ if ["/approve", "/reject", "/sign", "/signatures"].iter().any(|verb| below.ends_with(verb)) => {
@@ -204,6 +203,12 @@ impl TooOften {
     }
 }
 
+impl axum::response::IntoResponse for TooOften {
+    fn into_response(self) -> Response {
+        self.answered()
+    }
+}
+
 impl From<TooOften> for Problem {
     fn from(often: TooOften) -> Self {
         let (class, secs) = (often.class.name(), often.retry_in_secs());
@@ -256,7 +261,6 @@ mod tests {
             (Method::PUT, "/v1/tenants/{tenant}/artifacts/{name}/{version}", Class::Writes),
             (Method::DELETE, "/v1/tenants/{tenant}/keys/{id}", Class::Writes),
             (Method::POST, "/v1/tenants/{tenant}/access/v1/evaluation", Class::Questions),
-            (Method::POST, "/v1/tenants/{tenant}/login", Class::Logins),
         ] {
             assert_eq!(Class::of(&method, route), class, "{method} {route}");
         }

@@ -50,6 +50,25 @@ async fn who_guesses_beside_them_shuts_nobody_out() {
 }
 
 #[tokio::test]
+async fn who_tries_to_log_in_has_five_tries_at_once_from_an_address_whatever_the_name() {
+    let app = limited().await;
+    let nobody = app.client(TENANT, None);
+    let attempt = async |client: &Client, number: u32| {
+        let body =
+            json!({ "tenant": TENANT, "name": format!("Somebody {number}"), "password": "not the one" });
+        client.ask(Method::POST, "//v1/login", &[], Some(body)).await
+    };
+    for number in 0..5 {
+        assert_ne!(attempt(&nobody, number).await.status, StatusCode::TOO_MANY_REQUESTS);
+    }
+    assert_eq!(attempt(&nobody, 5).await.problem("rate-limited")["limit"], "logins");
+    assert_ne!(attempt(&nobody.at("192.0.2.7"), 6).await.status, StatusCode::TOO_MANY_REQUESTS);
+    // Ten a minute.
+    app.clock.advance(6_000);
+    assert_ne!(attempt(&nobody, 7).await.status, StatusCode::TOO_MANY_REQUESTS);
+}
+
+#[tokio::test]
 async fn an_account_has_so_many_of_each_kind_whatever_key_or_address_it_uses() {
     let app = TestApp::configured(|config| {
         config.http.limits.enabled = true;
