@@ -67,7 +67,6 @@ pub fn router(app: Arc<App>) -> Router {
         .route_layer(from_fn_with_state(app.clone(), idempotency::once))
         .route_layer(from_fn_with_state(app.clone(), auth::authenticate));
     let (open, _) = OpenApiRouter::new().merge(open()).split_for_parts();
-    let open = open.route_layer(from_fn_with_state(app.clone(), auth::from_an_address));
     v1.merge(open).with_state(app).merge(docs::router()).merge(page::router())
 }
 

@@ -203,12 +203,6 @@ impl TooOften {
     }
 }
 
-impl axum::response::IntoResponse for TooOften {
-    fn into_response(self) -> Response {
-        self.answered()
-    }
-}
-
 impl From<TooOften> for Problem {
     fn from(often: TooOften) -> Self {
         let (class, secs) = (often.class.name(), often.retry_in_secs());

@@ -23,7 +23,7 @@ use tracing::Span;
 
 use crate::{
     App, FlowError,
-    limits::{Class, TooOften},
+    limits::Class,
     peer::Peer,
     problem::{Kind, Problem},
 };
@@ -129,22 +129,6 @@ async fn prove(
         app.limits.is_spent(peer.0, now)?;
     }
     shown.known(app, peer, tenant).await.map_err(|problem| counted(app, peer, problem))
-}
-
-/// Tries to log in and to enrol are counted by address, whatever comes of them: a name's own lock helps little against
-/// somebody who tries one password for every name.
-pub(crate) async fn from_an_address(
-    State(app): State<Arc<App>>,
-    request: Request,
-    next: Next,
-) -> Result<Response, TooOften> {
-    // A challenge tells nobody anything, and its answer is the try.
-    const TRIES: [&str; 4] = ["/v1/login", "/v1/login/passkey", "/v1/enrolments", "/v1/enrolments/complete"];
-    if request.method() == Method::POST && TRIES.contains(&request.uri().path()) {
-        let from = request.extensions().get::<Peer>().and_then(|peer| peer.0);
-        app.limits.address(Class::Logins, from, app.clock.now())?;
-    }
-    Ok(next.run(request).await)
 }
 
 /// A failure that proves nothing counts.
