@@ -32,6 +32,9 @@ pub(crate) const FOR_TESTS: &[Program] = &[
         package: "docker-registry",
         needed_for: "the tests of pushing and pulling plugins",
     },
+    Program { name: "lighttpd", package: "lighttpd", needed_for: "the tests of policies from git over HTTP" },
+    Program { name: "git", package: "git", needed_for: "the tests of policies from git" },
+    Program { name: "ssh-keygen", package: "openssh-client", needed_for: "the tests of signed commits" },
     Program {
         name: "swupdate",
         package: "swupdate",
