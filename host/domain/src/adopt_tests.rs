@@ -16,6 +16,7 @@ fn bundle(name: &str, revision: u64) -> BundleRef {
 
 fn plan(revision: u64) -> PolicyPlan {
     PolicyPlan {
+        source: None,
         from: bundle("old", 3),
         to: bundle("new", revision),
         added: vec!["rbac.night-shift".to_owned()],

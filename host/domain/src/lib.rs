@@ -96,7 +96,7 @@ pub use manifest::{
 pub use network::{Network, NetworkError};
 pub use pace::{AtOnce, Places};
 pub use plan::{PluginPlan, PluginStep};
-pub use policy_plan::{BundleRef, PolicyPlan};
+pub use policy_plan::{BundleRef, PolicyPlan, PolicySource};
 pub use profile::{Level, LevelTally, NotNow, Order, Profile, Stages, Tally};
 pub use quota::{Quota, Taken, Used, Wait};
 pub use refusal::Refusal;

@@ -29,6 +29,20 @@ pub struct PolicyPlan {
     pub altered: Vec<String>,
     /// How it may let through what was refused before, one sentence each.
     pub weakens: Vec<String>,
+    /// Where it came from, when that was git.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<PolicySource>,
+}
+
+/// A head in git that policies came from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PolicySource {
+    /// Its commit.
+    pub commit: String,
+    /// Its branch, as `refs/heads/main`.
+    pub reference: String,
+    /// Who signed what came since the last one that was taken.
+    pub signers: Vec<String>,
 }
 
 impl PolicyPlan {

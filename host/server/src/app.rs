@@ -29,6 +29,7 @@ use crate::{
     outside::Sources,
     rosters::Rosters,
     seen::Seen,
+    synced::Sync,
     trust::TrustedKeys,
 };
 
@@ -82,6 +83,8 @@ pub struct App {
     pub(crate) limits: Limits,
     /// Which devices were heard of lately.
     pub(crate) seen: Seen,
+    /// Whether the policies in git should be looked at.
+    pub(crate) sync: Sync,
     /// Wakes the reconciler.
     woken: Notify,
     /// Wakes whoever follows the rosters.
@@ -153,6 +156,7 @@ impl App {
             issuers,
             limits,
             seen: Seen::default(),
+            sync: Sync::default(),
             woken: Notify::new(),
             altered: Notify::new(),
             installed,

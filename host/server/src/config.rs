@@ -6,6 +6,7 @@ mod approvals;
 mod decisions;
 mod engines;
 mod evidence;
+mod git;
 mod http;
 mod identity;
 mod login;
@@ -30,6 +31,7 @@ pub use self::decisions::Decisions;
 pub use self::engines::Engines;
 pub(crate) use self::evidence::{Bound, is_outside};
 pub use self::evidence::{CalendarEntry, Connector, Evidence, HeaderValue, Prometheus, SourceLimits};
+pub use self::git::Git;
 pub use self::http::{ForwardedHeader, Http, Limits, Quota};
 pub(crate) use self::identity::SECRET_BYTES_MIN;
 pub use self::identity::{Identity, JwtIssuer};
@@ -189,6 +191,8 @@ pub struct Policies {
     /// puts other policies in force, on every replica, and the folder holds what the server has before the first one. They
     /// hold for every tenant, so it is the tenant of whoever runs the server.
     pub home: Option<Home>,
+    /// Policies from git.
+    pub git: Git,
     /// The folder with a folder for each tenant that has an application: policies of its own, asked over AuthZEN. None when
     /// empty.
     pub applications_dir: PathBuf,
@@ -438,6 +442,7 @@ impl Default for Policies {
     fn default() -> Self {
         Self {
             home: None,
+            git: Git::default(),
             dir: PathBuf::new(),
             applications_dir: PathBuf::new(),
             evaluations_max: 1_000,
@@ -567,6 +572,7 @@ impl Config {
         }
         self.check_bindings()?;
         self.evidence.check()?;
+        self.policies.git.check(self.policies.home.is_some())?;
         self.http.check()?;
         self.login.check(self.server.listen.ip().is_loopback())?;
         self.identity.check()?;

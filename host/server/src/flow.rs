@@ -52,6 +52,7 @@ mod shared;
 mod sight;
 mod standing;
 pub(crate) mod status;
+pub(crate) mod sync;
 
 use interlock_store::StoreError;
 

@@ -16,6 +16,7 @@ mod error;
 pub mod flow;
 mod gates;
 mod hashing;
+mod hook;
 mod installed;
 mod issuers;
 mod keys;
@@ -30,6 +31,7 @@ pub mod reconcile;
 mod rosters;
 mod seen;
 pub mod serve;
+mod synced;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod trace;

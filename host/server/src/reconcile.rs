@@ -18,7 +18,7 @@ use tracing::{Instrument, debug, info_span, warn};
 
 use crate::{
     App, FlowError,
-    flow::{Led, application, bundle, lead, roster},
+    flow::{Led, application, bundle, lead, roster, sync},
 };
 
 /// How many changes are looked at side by side.
@@ -37,6 +37,19 @@ async fn follow(app: Arc<App>, tick: Duration) {
         roster::follow_soon(&app).await;
         tokio::select! {
             () = app.altered() => {}
+            () = tokio::time::sleep(tick) => {}
+        }
+    }
+}
+
+/// Has what is in git proposed. A server of it that hangs must not keep a rollout from going back.
+async fn look_at_git(app: Arc<App>, holder: String, tick: Duration) {
+    loop {
+        if let Err(error) = sync::round(&app, &holder).await {
+            warn!(%error, "what was seen of the policies in git could not be written down");
+        }
+        tokio::select! {
+            () = app.sync.woken() => {}
             () = tokio::time::sleep(tick) => {}
         }
     }
@@ -62,6 +75,11 @@ impl Reconciler {
         // A component that takes a minute to compile must not keep a rollout from going back.
         let _following =
             tokio_util::task::AbortOnDropHandle::new(tokio::spawn(follow(self.app.clone(), tick)));
+        let _looking = tokio_util::task::AbortOnDropHandle::new(tokio::spawn(look_at_git(
+            self.app.clone(),
+            self.holder.clone(),
+            tick,
+        )));
         let mut pruned = Timestamp::from_millis(0);
         while !stop.is_cancelled() {
             if let Err(error) = self.round().await {

@@ -12,7 +12,8 @@ use tracing::{info, warn};
 use tracing_subscriber::{EnvFilter, layer::SubscriberExt as _, util::SubscriberInitExt as _};
 
 use crate::{
-    App, StartError, api, authzen, bus, device, flow::record, gates, ops, problem, reconcile::Reconciler,
+    App, StartError, api, authzen, bus, device, flow::record, gates, hook, ops, problem,
+    reconcile::Reconciler,
 };
 
 /// How long requests that are under way may take once the server is told to stop.
@@ -26,6 +27,7 @@ pub fn router(app: Arc<App>) -> Router {
         .merge(authzen::router(app.clone()))
         .merge(gates::router(app.clone()))
         .merge(ops::router(app.clone()))
+        .merge(hook::router(app.clone()))
         .merge(device::router(app.clone()))
         .fallback(problem::no_such_route)
         .method_not_allowed_fallback(problem::no_such_method)

@@ -41,7 +41,7 @@ use crate::{
     App, Config, ManualClock,
     flow::{
         key::{self, KeyRequest},
-        roster,
+        roster, sync,
     },
     reconcile::Reconciler,
     serve,
@@ -123,6 +123,11 @@ impl TestApp {
         self.reconciler.round().await.unwrap();
         // In a running server this is a task of its own.
         roster::follow(&self.app).await.unwrap();
+    }
+
+    /// Has the server look at the policies in git, when it is time.
+    pub async fn look_at_git(&self) {
+        sync::round(&self.app, "test").await.unwrap();
     }
 
     /// Somebody with these roles in the whole tenant, and a key for everything.

@@ -51,6 +51,7 @@ mod segments;
 mod signatures;
 mod store;
 mod subjects;
+mod sync;
 mod tasks;
 mod telemetry;
 #[cfg(feature = "testing")]
@@ -75,4 +76,5 @@ pub use page::{AssignmentFilter, ChangeFilter, DecisionFilter, DeviceFilter, Pag
 pub use places::Full;
 pub use segments::Segment;
 pub use store::Store;
+pub use sync::{PolicySync, SyncFailure};
 pub use telemetry::{Sample, Summary, Window};

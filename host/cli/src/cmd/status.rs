@@ -15,6 +15,9 @@ const FIELDS: &[output::Column] = &[
     ("application refused", "/application_refused"),
     ("evidence failing", "/evidence_failing"),
     ("plugins unloaded", "/plugins_unloaded"),
+    ("policies in git", "/policies_in_git/standing"),
+    ("head in git", "/policies_in_git/head"),
+    ("not taken", "/policies_in_git/not_taken"),
 ];
 
 impl Status {

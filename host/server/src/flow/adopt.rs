@@ -3,8 +3,8 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use interlock_domain::{
-    Action, Actor, BundleRef, Change, ChangeKind, Decision, Digest, Draft, Manifest, PolicyPlan, Timestamp,
-    Transition,
+    Action, Actor, BundleRef, Change, ChangeKind, Decision, Digest, Draft, Manifest, PolicyPlan,
+    PolicySource, Timestamp, Transition,
 };
 use interlock_policy::{Bundle, Delta};
 use interlock_store::Kept;
@@ -27,6 +27,9 @@ pub struct PolicyWish {
     /// Every file of the bundle, by path inside it.
     #[schema(example = json!({ "bundle.toml": "name = \"mercy\"\nrevision = 4\n" }))]
     pub files: BTreeMap<String, String>,
+    /// Where they came from; only the host says that.
+    #[serde(skip)]
+    pub source: Option<PolicySource>,
 }
 
 /// Resolves a proposal of a `policy` change. What does not load, or fails one of its own cases, is refused here, so that
@@ -38,7 +41,7 @@ pub(crate) async fn draft(app: &Arc<App>, who: &Actor, proposal: Proposal) -> Re
         wish.files.iter().map(|(path, text)| (path.clone(), text.clone().into_bytes())).collect();
     let bundle = bundle::tried(&files)?;
     let before = app.policies.bundle();
-    let plan = plan(app, &before, &bundle, &files).await?;
+    let plan = PolicyPlan { source: wish.source.clone(), ..plan(app, &before, &bundle, &files).await? };
     if let Some(fault) = plan.fault() {
         return Err(FlowError::invalid("/policies/files/bundle.toml", fault));
     }
@@ -93,7 +96,7 @@ async fn plan(app: &App, before: &Bundle, after: &Bundle, files: &Files) -> Resu
     let old = kept_files(app, &before.digest).await?;
     let Delta { added, removed, altered, weakens } =
         Delta::between(&old, files).map_err(BundleRefusal::from)?;
-    Ok(PolicyPlan { from: named(before), to: named(after), added, removed, altered, weakens })
+    Ok(PolicyPlan { from: named(before), to: named(after), added, removed, altered, weakens, source: None })
 }
 
 fn named(bundle: &Bundle) -> BundleRef {

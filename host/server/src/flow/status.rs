@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use interlock_domain::{Action, Actor};
 
-use super::{ask::may_read, change::tenant};
+use super::{ask::may_read, change::tenant, sync};
 use crate::{App, FlowError, rosters::Unloaded};
 
 /// How it is with a tenant, on this replica.
@@ -16,13 +16,18 @@ pub(crate) struct Status {
     pub(crate) evidence_failing: BTreeMap<String, String>,
     /// Its active plugins that do not load.
     pub(crate) plugins_unloaded: Vec<Unloaded>,
+    /// How it is with the policies in git, of the tenant that decides on them.
+    pub(crate) policies_in_git: Option<sync::Shown>,
 }
 
 /// Shows how it is with the tenant.
 pub(crate) async fn show(app: &App, who: &Actor) -> Result<Status, FlowError> {
     may_read(app, who, Action::ReadPlugin, tenant(who)).await?;
     let (_, refused) = app.applications.state();
+    let home = app.config.policies.home.as_ref();
+    let decides = home.is_some_and(|home| home.tenant == who.tenant);
     Ok(Status {
+        policies_in_git: if decides { sync::standing(app).await? } else { None },
         application_refused: refused.get(who.tenant.as_str()).cloned(),
         evidence_failing: app.evidence.failures(&who.tenant, app.clock.now()),
         plugins_unloaded: app.rosters.unloaded_of(&who.tenant),

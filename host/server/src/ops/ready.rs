@@ -9,7 +9,7 @@ use interlock_vault::envelope::Signers;
 use serde::Serialize;
 use tracing::warn;
 
-use crate::{App, installed::Waiting};
+use crate::{App, flow::sync, installed::Waiting};
 
 /// How long the database may take to answer.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -65,6 +65,22 @@ struct Policies {
     revision: u64,
     policies: usize,
     denies_all: bool,
+    /// How it is with the policies in git, where they come from there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    git: Option<FromGit>,
+}
+
+#[derive(Debug, Serialize)]
+struct FromGit {
+    status: Status,
+    /// How long ago the head of the branch was last seen to be in force, or on its way as a change.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    age_ms: Option<u64>,
+    /// The newest head that could be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    head: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<&'static str>,
 }
 
 #[derive(Debug, Serialize)]
@@ -139,7 +155,7 @@ pub(super) async fn look(app: &App) -> Readiness {
     let checks = Checks {
         database: database(app).await,
         data_folder: data_folder(app).await,
-        policies: policies(app),
+        policies: policies(app).await,
         applications: applications(app),
         evidence: evidence(app),
         plugins: plugins(app),
@@ -222,16 +238,40 @@ async fn data_folder(app: &App) -> Check {
     }
 }
 
-fn policies(app: &App) -> Policies {
+async fn policies(app: &App) -> Policies {
     let bundle = app.policies.bundle();
+    let git = from_git(app).await;
+    let well = !bundle.denies_all() && git.as_ref().is_none_or(|git| git.status == Status::Ok);
     Policies {
-        status: if bundle.denies_all() { Status::Degraded } else { Status::Ok },
+        status: if well { Status::Ok } else { Status::Degraded },
         digest: bundle.digest,
         name: bundle.name.clone(),
         revision: bundle.revision,
         policies: bundle.policy_count(),
         denies_all: bundle.denies_all(),
+        git,
     }
+}
+
+/// What is in force stays in force whatever becomes of git: that is for somebody to look at, and no reason to send requests
+/// elsewhere.
+async fn from_git(app: &App) -> Option<FromGit> {
+    let standing = match sync::standing(app).await {
+        Ok(standing) => standing?,
+        Err(error) => {
+            warn!(%error, "what was seen of the policies in git cannot be read");
+            let detail = Some("what was seen of it cannot be read; the log says why");
+            return Some(FromGit { status: Status::Degraded, age_ms: None, head: None, detail });
+        }
+    };
+    let detail = match &standing.failure {
+        Some(failure) if failure.refused => Some("what is in git is refused; `interlock status` says why"),
+        Some(_) => Some("git could not be looked at; `interlock status` says why"),
+        None if standing.is_old => Some("the policies are older than `policies.git.max_age_ms`"),
+        None => None,
+    };
+    let status = detail.map_or(Status::Ok, |_| Status::Degraded);
+    Some(FromGit { status, age_ms: standing.age_ms, head: standing.head, detail })
 }
 
 fn applications(app: &App) -> Applications {

@@ -37,4 +37,5 @@ mod rosters;
 mod serving;
 mod signatures;
 mod signed;
+mod sync;
 mod tenants;

@@ -149,6 +149,18 @@ shape! {
         altered: Vec<String>,
         /// How it may let through what was refused before, one sentence each.
         weakens: Vec<String>,
+        /// Where it came from, when that was git.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        source: Option<PolicySource>,
+    }
+    /// A head in git that policies came from.
+    PolicySource {
+        /// Its commit.
+        commit: String,
+        /// Its branch, as `refs/heads/main`.
+        reference: String,
+        /// Who signed what came since the last one that was taken.
+        signers: Vec<String>,
     }
     /// A policy bundle by digest.
     BundleRef {

@@ -6,7 +6,10 @@ use interlock_domain::{Digest, Environment};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::{flow::status::Status, rosters::Unloaded};
+use crate::{
+    flow::{status::Status, sync::Shown},
+    rosters::Unloaded,
+};
 
 /// What is amiss for a tenant.
 #[derive(Debug, Serialize, ToSchema)]
@@ -21,6 +24,23 @@ pub(crate) struct TenantStatus {
     evidence_failing: BTreeMap<String, String>,
     /// Plugins that are active in some environment and do not load: what they judge there is denied.
     plugins_unloaded: Vec<UnloadedPlugin>,
+    /// How it is with the policies in git; null when they do not come from there, or this tenant does not decide on them.
+    policies_in_git: Option<PoliciesInGit>,
+}
+
+/// How it is with the policies in git. Which are in force is at `/bundle`.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct PoliciesInGit {
+    /// Address, branch and folder.
+    source: String,
+    /// The newest head that could be read.
+    head: Option<String>,
+    /// How it stands: in force, or the change that it waits in.
+    standing: Option<String>,
+    /// How long ago a head was last seen to stand like that.
+    age_ms: Option<u64>,
+    /// Why the newest is not taken, and what to do.
+    not_taken: Option<String>,
 }
 
 /// A plugin that is active and does not load.
@@ -40,15 +60,26 @@ pub(crate) struct UnloadedPlugin {
 
 impl From<Status> for TenantStatus {
     fn from(status: Status) -> Self {
-        let Status { application_refused, evidence_failing, plugins_unloaded } = status;
-        let well =
-            application_refused.is_none() && evidence_failing.is_empty() && plugins_unloaded.is_empty();
+        let Status { application_refused, evidence_failing, plugins_unloaded, policies_in_git } = status;
+        let git_well = policies_in_git.as_ref().is_none_or(|git| git.failure.is_none() && !git.is_old);
+        let well = application_refused.is_none()
+            && evidence_failing.is_empty()
+            && plugins_unloaded.is_empty()
+            && git_well;
         Self {
             status: if well { "ok" } else { "degraded" },
             application_refused,
             evidence_failing,
+            policies_in_git: policies_in_git.map(PoliciesInGit::from),
             plugins_unloaded: plugins_unloaded.into_iter().map(UnloadedPlugin::from).collect(),
         }
+    }
+}
+
+impl From<Shown> for PoliciesInGit {
+    fn from(shown: Shown) -> Self {
+        let Shown { source, head, standing, age_ms, is_old: _, failure } = shown;
+        Self { source, head, standing, age_ms, not_taken: failure.map(|failure| failure.reason) }
     }
 }
 
