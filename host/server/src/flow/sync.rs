@@ -142,7 +142,7 @@ async fn look(app: &Arc<App>, git: &Git, lease: &Lease, now: Timestamp) -> Resul
     app.sync.answered();
     let source = git.named();
     let before = app.store.policy_sync().await?.filter(|seen| seen.source == source);
-    let before = before.unwrap_or_else(|| PolicySync {
+    let before = before.unwrap_or(PolicySync {
         source,
         looked_at: now,
         head: None,

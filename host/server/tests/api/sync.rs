@@ -282,7 +282,7 @@ async fn a_configuration_that_could_take_nothing_is_refused() {
     assert!(refused(&|config| config.policies.home = Some(home.clone())).contains("policies.git.account"));
     let signers = refused(&|config| {
         config.policies.home = Some(home.clone());
-        config.policies.git.account = Some("acc_019ac0de-0000-7000-8000-000000000001".parse().unwrap());
+        config.policies.git.account = Some("acc_019ac0de000070008000000000000001".parse().unwrap());
     });
     assert!(signers.contains("allowed_signers_file"), "{signers}");
 }
