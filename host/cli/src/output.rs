@@ -21,14 +21,21 @@ pub(crate) enum Outcome {
     Refused,
     /// Something is not as it should be: exit code 3.
     Unverified,
+    /// Of checks of the ledger, which tell three ways apart. It was altered: exit code 1.
+    Tampered,
+    /// Something that is needed to tell is not there: exit code 2.
+    Unverifiable,
+    /// What was given cannot be read: exit code 3.
+    Malformed,
 }
 
 impl Outcome {
     pub(crate) fn exit(self) -> Exit {
         match self {
             Outcome::Done => Exit::Done,
-            Outcome::Refused => Exit::Refused,
-            Outcome::Unverified => Exit::Failed,
+            Outcome::Refused | Outcome::Tampered => Exit::Refused,
+            Outcome::Unverifiable => Exit::Usage,
+            Outcome::Unverified | Outcome::Malformed => Exit::Failed,
         }
     }
 }

@@ -15,6 +15,7 @@ pub mod keys;
 pub mod note;
 pub mod proof;
 pub mod tile;
+mod tiles;
 pub mod tree;
 pub mod verify;
 
@@ -26,6 +27,7 @@ pub use keys::{KeyError, KeyId, KeyKind, Keyring, SigningKey, VerifyingKey};
 pub use note::{NoteError, SignedNote};
 pub use proof::{Receipt, ReceiptError};
 pub use tile::{Tile, TileError, TileKind};
+pub use tiles::{MissingTile, Tiles};
 pub use tree::{Frontier, Hash, HashSource, NodeId, ProofPlan, TreeError};
 pub use verify::{
     Finding, FindingKind, Projection, Remembered, Report, RowChecker, StoredRow, Verdict, Verifier,

@@ -12,7 +12,7 @@ use crate::tree::{Hash, NodeId};
 pub const TILE_WIDTH: u16 = 256;
 
 /// The tree levels that one tile spans.
-const TILE_HEIGHT: u32 = 8;
+pub(crate) const TILE_HEIGHT: u32 = 8;
 
 /// The highest tile level that a tree with a 64-bit size can have.
 const LEVEL_MAX: u8 = 7;
@@ -74,6 +74,16 @@ pub enum TileKind {
     Entries,
 }
 
+impl TileKind {
+    /// How many complete nodes of this kind a tree of `size` entries has.
+    fn nodes_of(self, size: u64) -> u64 {
+        match self {
+            Self::Entries => size,
+            Self::Hashes(level) => size.checked_shr(u32::from(level) * TILE_HEIGHT).unwrap_or(0),
+        }
+    }
+}
+
 /// One tile or entry bundle: its text form is its path below the log's prefix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Tile {
@@ -99,6 +109,20 @@ impl Tile {
     #[must_use]
     pub fn width(self) -> u16 {
         self.width
+    }
+
+    /// The tile at this place as a tree of `size` entries has it; `None` when nothing of it is there yet.
+    #[must_use]
+    pub fn of_size(kind: TileKind, index: u64, size: u64) -> Option<Self> {
+        let before = index.checked_mul(u64::from(TILE_WIDTH))?;
+        let left = kind.nodes_of(size).checked_sub(before).filter(|left| *left > 0)?;
+        Some(Self { kind, index, width: left.min(u64::from(TILE_WIDTH)) as u16 })
+    }
+
+    /// The first node of the tile among those of its level.
+    #[must_use]
+    pub fn first(self) -> u64 {
+        self.index * u64::from(TILE_WIDTH)
     }
 
     /// The nodes whose hashes it holds, left to right; for a bundle, its leaves.

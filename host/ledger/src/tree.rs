@@ -8,6 +8,7 @@ use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 
 pub use check::{verify_consistency, verify_inclusion};
+pub(crate) use node::perfect_root;
 pub use node::{HashSource, Leaves, NodeId, root_at};
 pub use plan::ProofPlan;
 

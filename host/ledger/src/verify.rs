@@ -17,7 +17,7 @@ pub use row::{Projection, RowCheck, RowChecker, StoredRow};
 use crate::checkpoint::Checkpoint;
 use crate::entry::{Entry, NO_PREDECESSOR};
 use crate::keys::Keyring;
-use crate::tree::{Frontier, Hash};
+use crate::tree::{Frontier, Hash, NodeId};
 use report::Findings;
 
 /// Takes the rows of one log in order and collects what is wrong.
@@ -25,6 +25,8 @@ use report::Findings;
 pub struct Verifier {
     checker: RowChecker,
     tree: Frontier,
+    /// Nodes that became complete and that nobody has asked for yet.
+    nodes: Vec<(NodeId, Hash)>,
     rows: u64,
     next: u64,
     last: Option<Last>,
@@ -85,6 +87,7 @@ impl Verifier {
         Self {
             checker: RowChecker::new(origin, keys),
             rows: 0,
+            nodes: Vec::new(),
             next: tree.size(),
             tree,
             last: Some(last),
@@ -217,7 +220,13 @@ impl Verifier {
         }
         self.last = Some(Last { leaf, stored: stored.unwrap_or(leaf) });
         self.next = idx.saturating_add(1);
-        self.tree.push(leaf);
+        let (nodes, known) = (&mut self.nodes, self.tree.size() == idx);
+        self.tree.push_noting(leaf, |node, hash| {
+            // Behind rows that are missing, places in the tree are not those of the log.
+            if known && node.is_above_a_tile() {
+                nodes.push((node, *hash));
+            }
+        });
         if self.expected.first_key_value().is_some_and(|(size, _)| *size <= self.next) {
             self.meet_expectations();
         }
@@ -255,6 +264,12 @@ impl Verifier {
     pub fn finish_signed(mut self, note: &[u8]) -> Report {
         self.expect_signed(note);
         self.finish(None)
+    }
+
+    /// What the tiles above the lowest level must hold by the rows so far, and was not taken before: for comparing with tiles
+    /// that are stored.
+    pub fn take_nodes(&mut self) -> Vec<(NodeId, Hash)> {
+        std::mem::take(&mut self.nodes)
     }
 
     /// The tree over the rows so far, to be remembered for [`Verifier::resume`].

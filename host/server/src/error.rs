@@ -74,6 +74,20 @@ pub enum FlowError {
         /// What does not fit and what would.
         detail: String,
     },
+    /// A parameter of the query does not fit.
+    #[error("{detail}")]
+    Parameter {
+        /// Which.
+        name: &'static str,
+        /// What does not fit and what would.
+        detail: String,
+    },
+    /// A place in the ledger that is not there, or not yet.
+    #[error("{0}")]
+    Beyond(String),
+    /// What is stored of the ledger does not lead to what was signed.
+    #[error("the ledger does not hold together: {0}; verify it")]
+    Unsound(String),
     /// Too much is being done at once; nothing was changed.
     #[error("{0}")]
     Busy(String),
@@ -121,6 +135,11 @@ impl FlowError {
     /// A field that does not fit.
     pub fn invalid(field: impl Into<String>, detail: impl Into<String>) -> Self {
         Self::Invalid { field: field.into(), detail: detail.into() }
+    }
+
+    /// A parameter of the query that does not fit.
+    pub fn parameter(name: &'static str, detail: impl Into<String>) -> Self {
+        Self::Parameter { name, detail: detail.into() }
     }
 
     /// A text that is no id or name.

@@ -34,6 +34,7 @@ pub mod serve;
 mod synced;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod tlog;
 pub mod trace;
 mod trust;
 

@@ -13,7 +13,7 @@ use tracing_subscriber::{EnvFilter, layer::SubscriberExt as _, util::SubscriberI
 
 use crate::{
     App, StartError, api, authzen, bus, device, flow::record, gates, hook, ops, problem,
-    reconcile::Reconciler,
+    reconcile::Reconciler, tlog,
 };
 
 /// How long requests that are under way may take once the server is told to stop.
@@ -29,6 +29,7 @@ pub fn router(app: Arc<App>) -> Router {
         .merge(ops::router(app.clone()))
         .merge(hook::router(app.clone()))
         .merge(device::router(app.clone()))
+        .merge(tlog::router(app.clone()))
         .fallback(problem::no_such_route)
         .method_not_allowed_fallback(problem::no_such_method)
         .layer(from_fn_with_state(app, observe::observe))

@@ -99,6 +99,9 @@ impl Store {
         for finding in end::compare(&after, checkpoint.as_ref(), reading.verifier.tree(), reading.last) {
             reading.verifier.note(finding);
         }
+        if let Some(finding) = self.surplus_nodes(log).await? {
+            reading.verifier.note(finding);
+        }
         let (rows_compared, changes_rebuilt) = compared;
         let checkpoint = after.head.map(|head| head.checkpoint).unwrap_or_default();
         Ok(Audit { report: reading.verifier.finish(None), checkpoint, rows_compared, changes_rebuilt })
@@ -125,6 +128,10 @@ impl Store {
                 verifier
             })
             .await?;
+            let nodes = reading.verifier.take_nodes();
+            for finding in self.compare_nodes(log, nodes).await? {
+                reading.verifier.note(finding);
+            }
             progress(AuditStep::Entries { done: reading.next, of: until });
         }
         Ok(reading)

@@ -9,7 +9,7 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
-use crate::{Options, StoreError, decisions::tag_older};
+use crate::{Options, StoreError, decisions::tag_older, nodes::fill_older};
 
 /// One thing for each database.
 #[derive(Debug, Clone)]
@@ -144,6 +144,7 @@ impl Db {
         let readers = pool(options.pool_max.max(1)).connect_with(connect.read_only(true)).await?;
         let db = Self { readers: Each::Sqlite(readers), writers: Each::Sqlite(writers) };
         tag_older(&db).await?;
+        fill_older(&db).await?;
         Ok(db)
     }
 
@@ -202,6 +203,7 @@ impl Db {
         sqlx::migrate!("migrations/postgres").run(&pool).await?;
         let db = Self { readers: Each::Postgres(pool.clone()), writers: Each::Postgres(pool) };
         tag_older(&db).await?;
+        fill_older(&db).await?;
         Ok(db)
     }
 

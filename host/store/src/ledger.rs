@@ -11,6 +11,7 @@ use crate::{
     LedgerKeys, Page, Store, StoreError,
     db::{Tx, execute, execute_rows, fetch_all, fetch_optional, pieces, values},
     draft::Staged,
+    nodes,
 };
 
 /// Where a log ends.
@@ -24,6 +25,15 @@ pub struct Head {
     pub root: Hash,
     /// What the log signed over size and root.
     pub checkpoint: String,
+}
+
+/// What a log signed last.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Signed {
+    /// How many entries it is over.
+    pub size: u64,
+    /// The signed checkpoint.
+    pub note: String,
 }
 
 /// Where a log ends, whatever the columns hold.
@@ -55,6 +65,7 @@ pub(crate) struct OpenLog {
     prev: Hash,
     frontier: Frontier,
     rows: Vec<Row>,
+    nodes: Vec<nodes::Node>,
 }
 
 struct Row {
@@ -107,6 +118,7 @@ impl OpenLog {
             prev,
             frontier,
             rows: Vec::new(),
+            nodes: Vec::new(),
         })
     }
 
@@ -114,7 +126,7 @@ impl OpenLog {
     pub(crate) fn push(&mut self, entry: &Staged) -> Result<u64, StoreError> {
         let idx = self.frontier.size();
         let sealed = entry.signed.clone().seal(idx, self.prev)?;
-        self.frontier.push(sealed.leaf_hash);
+        nodes::push(&mut self.frontier, sealed.leaf_hash, &mut self.nodes);
         self.prev = sealed.leaf_hash;
         self.rows.push(Row {
             idx: as_i64(idx),
@@ -152,6 +164,7 @@ impl OpenLog {
                 &row.payload,
             ])?;
         }
+        nodes::write(tx, &self.log, &self.nodes).await?;
         let (size, root) = (self.frontier.size(), self.frontier.root());
         let checkpoint = Checkpoint { origin: self.origin.clone(), size, root };
         let signed = checkpoint.sign(&keys.log_key(&self.origin)?)?.to_string();
@@ -195,6 +208,12 @@ impl Store {
         Ok(Some(Head { log: log.to_owned(), size: as_u64(size), root, checkpoint }))
     }
 
+    /// What a log signed last; `None` when nothing was ever written to it.
+    pub async fn signed(&self, log: &str) -> Result<Option<Signed>, StoreError> {
+        let head = self.head(log).await?;
+        Ok(head.map(|head| Signed { size: head.size, note: head.checkpoint }))
+    }
+
     /// The rows of a log from an index on, oldest first, as a verifier wants them.
     pub async fn rows(&self, log: &str, from: u64, limit: u32) -> Result<Vec<StoredRow>, StoreError> {
         let rows = fetch_all!(
@@ -205,6 +224,34 @@ impl Store {
             log,
             as_i64(from),
             i64::from(limit)
+        )?;
+        Ok(rows.into_iter().map(stored).collect())
+    }
+
+    /// One entry of a log.
+    pub async fn entry(&self, log: &str, idx: u64) -> Result<Option<StoredRow>, StoreError> {
+        let rows = self.rows(log, idx, 1).await?;
+        Ok(rows.into_iter().next().filter(|row| row.idx == idx))
+    }
+
+    /// The entries about one thing, newest first. The page goes on below the index in `after`.
+    pub async fn entries_of(
+        &self,
+        log: &str,
+        object: (&str, &str),
+        page: &Page,
+    ) -> Result<Vec<StoredRow>, StoreError> {
+        let below = page.after.as_ref().and_then(|idx| idx.parse::<i64>().ok()).unwrap_or(i64::MAX);
+        let rows = fetch_all!(
+            self.db().reader(),
+            Columns,
+            "SELECT idx, body, leaf_hash, payload, kind, object_kind, object_id, at_ms FROM ledger_entries
+             WHERE log = $1 AND object_kind = $2 AND object_id = $3 AND idx < $4 ORDER BY idx DESC LIMIT $5",
+            log,
+            object.0,
+            object.1,
+            below,
+            page.limit()
         )?;
         Ok(rows.into_iter().map(stored).collect())
     }

@@ -1,6 +1,9 @@
 //! `interlock ledger`
 
+mod consistency;
+mod receipt;
 mod remember;
+mod trust;
 
 use std::{
     path::PathBuf,
@@ -34,6 +37,14 @@ pub(crate) enum Ledger {
     Verify(Verify),
     /// Print the newest signed checkpoint.
     Checkpoint,
+    /// Print the log's public keys. Whoever checks something must have the log's key from elsewhere: compare.
+    Keys,
+    /// Fetch receipts: proofs that entries are in the log, which hold without the server.
+    Receipt(receipt::Fetch),
+    /// Check receipts, without a server. Exit code 0 sound, 1 tampered, 2 not enough there to tell, 3 no receipt or key.
+    VerifyReceipt(receipt::Check),
+    /// Prove that the log continues a checkpoint that was kept, with a few hashes. Exit codes as of verify-receipt.
+    Consistency(consistency::Consistency),
 }
 
 #[derive(Debug, Args)]
@@ -55,6 +66,15 @@ impl Ledger {
                 print!("{}", body.as_str().unwrap_or_default());
                 Ok(Outcome::Done)
             }
+            Ledger::Keys => {
+                let body = connection.client()?.get("/ledger/keys").await?.body;
+                let keys = body.get("keys").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+                output::list(keys, &[("FOR", "/for"), ("KEY", "/vkey")], format)?;
+                Ok(Outcome::Done)
+            }
+            Ledger::Receipt(fetch) => fetch.run(connection, format).await,
+            Ledger::VerifyReceipt(check) => check.run(format),
+            Ledger::Consistency(consistency) => consistency.run(connection, format).await,
         }
     }
 }

@@ -7,6 +7,7 @@ mod documents;
 mod fake;
 mod gates;
 mod in_use;
+mod ledger;
 mod plugin;
 mod policy;
 mod publish;

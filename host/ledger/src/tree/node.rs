@@ -1,6 +1,7 @@
 //! Perfect subtrees: how they are named, where their hashes come from, and how a range of leaves falls into them.
 
 use super::{Hash, bag, node_hash};
+use crate::tile::TILE_HEIGHT;
 
 /// A perfect subtree: the leaves `[index·2^level, (index+1)·2^level)`. Its hash never changes once it is full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -12,6 +13,12 @@ pub struct NodeId {
 }
 
 impl NodeId {
+    /// Whether its hash stands in a tile above the lowest level: it is the root of a whole tile.
+    #[must_use]
+    pub fn is_above_a_tile(self) -> bool {
+        self.level > 0 && self.level.is_multiple_of(TILE_HEIGHT)
+    }
+
     /// The perfect subtrees that make up the leaves `[start, end)`, left to right.
     ///
     /// For a range that RFC 6962 takes the Merkle tree hash of (one that starts at a multiple of the smallest power of two
@@ -78,7 +85,8 @@ impl HashSource for Leaves<'_> {
     }
 }
 
-fn perfect_root(leaves: &[Hash]) -> Hash {
+/// The root over leaves, or nodes of one level, whose number is a power of two.
+pub(crate) fn perfect_root(leaves: &[Hash]) -> Hash {
     match leaves {
         [leaf] => *leaf,
         _ => {

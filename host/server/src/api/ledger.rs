@@ -6,17 +6,22 @@ use axum::{
     Json,
     extract::{Request, State},
 };
+use interlock_domain::ChangeId;
 use serde::Deserialize;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use super::{
+    at::{At, Noun},
     auth::{Caller, Read},
     list::{Everything, Items, Listing, Paging},
     payload, wire,
 };
 use crate::{
     App,
-    flow::ledger::{self, Verification},
+    flow::{
+        ledger::{self, Verification},
+        tlog,
+    },
     problem::Problem,
 };
 
@@ -24,7 +29,7 @@ use crate::{
 #[utoipa::path(get, path = "/ledger/checkpoint", tag = "ledger", security(("key" = ["read"])),
     responses((status = 200, description = "The checkpoint", body = String, content_type = "text/plain")))]
 pub(super) async fn checkpoint(State(app): State<Arc<App>>, caller: Caller<Read>) -> Result<String, Problem> {
-    Ok(ledger::checkpoint(&app, &caller.actor).await?)
+    Ok(tlog::checkpoint(&app, &caller.actor).await?)
 }
 
 /// List entries, newest first
@@ -37,6 +42,97 @@ pub(super) async fn entries(
 ) -> Result<Json<Items<wire::Entry>>, Problem> {
     let found = ledger::entries(&app, &caller.actor, &listing.page()).await?;
     Ok(listing.answer(found, |row| row.idx.to_string()))
+}
+
+/// Show the receipt of an entry (C2SP tlog-proof)
+///
+/// It proves offline, to whoever has the log's key, that the entry is in the log: the entry itself (in `extra`), the hashes
+/// from it to the root, and the signed checkpoint. Keep it: it holds whatever becomes of this server.
+#[utoipa::path(get, path = "/ledger/entries/{index}/receipt", tag = "ledger", security(("key" = ["read"])),
+    params(("index" = u64, Path, description = "The entry's place in the log")),
+    responses((status = 200, description = "The receipt", body = String, content_type = "text/plain")))]
+pub(super) async fn receipt(
+    State(app): State<Arc<App>>,
+    caller: Caller<Read>,
+    At(index): At<EntryIndex>,
+) -> Result<String, Problem> {
+    Ok(tlog::receipt(&app, &caller.actor, index.0).await?.receipt.to_string())
+}
+
+/// List the receipts of a change, newest first: of its proposal, each approval, its admission and each stage
+#[utoipa::path(get, path = "/changes/{id}/receipts", tag = "ledger", security(("key" = ["read"])),
+    params(("id" = String, Path, description = "The change"), Paging),
+    responses((status = 200, description = "A part of the list", body = Items<wire::Receipt>)))]
+pub(super) async fn receipts(
+    State(app): State<Arc<App>>,
+    caller: Caller<Read>,
+    At(id): At<ChangeId>,
+    listing: Listing<Everything>,
+) -> Result<Json<Items<wire::Receipt>>, Problem> {
+    let found = tlog::receipts(&app, &caller.actor, &id, &listing.page()).await?;
+    Ok(listing.answer(found, |proved| proved.row.idx.to_string()))
+}
+
+/// Between which sizes
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Sizes {
+    /// The earlier size: that of a checkpoint that was kept.
+    #[param(value_type = u64)]
+    from: String,
+    /// The later size; that of the newest checkpoint when absent.
+    #[param(value_type = Option<u64>)]
+    to: Option<String>,
+}
+
+/// Prove that the log at one size continues what it was at another (RFC 6962, 2.1.2)
+///
+/// Check it against the roots in two checkpoints, one of which you kept yourself.
+#[utoipa::path(get, path = "/ledger/consistency", tag = "ledger", security(("key" = ["read"])), params(Sizes),
+    responses((status = 200, description = "The proof", body = wire::Consistency)))]
+pub(super) async fn consistency(
+    State(app): State<Arc<App>>,
+    caller: Caller<Read>,
+    listing: Listing<Sizes>,
+) -> Result<Json<wire::Consistency>, Problem> {
+    let size = |name: &str, text: &str| {
+        let shown: String = text.chars().take(40).collect();
+        text.parse()
+            .map_err(|_| Problem::parameter(name, format!("`{shown}` is no size; give a number of entries")))
+    };
+    let from: u64 = size("from", &listing.filter.from)?;
+    let to: Option<u64> = listing.filter.to.as_deref().map(|to| size("to", to)).transpose()?;
+    Ok(Json(tlog::consistency(&app, &caller.actor, from, to).await?.into()))
+}
+
+/// Show the public keys of the ledger
+///
+/// Whoever checks a receipt must have the log's key from elsewhere: compare it with what you were given when the server was
+/// set up.
+#[utoipa::path(get, path = "/ledger/keys", tag = "ledger", security(("key" = ["read"])),
+    responses((status = 200, description = "The keys", body = wire::LedgerKeys)))]
+pub(super) async fn keys(
+    State(app): State<Arc<App>>,
+    caller: Caller<Read>,
+) -> Result<Json<wire::LedgerKeys>, Problem> {
+    let keys = tlog::keys(&app, &caller.actor).await?;
+    Ok(Json(wire::LedgerKeys::new(tlog::origin(&app, &caller.actor), &keys)))
+}
+
+/// A place in the log, in a path.
+pub(super) struct EntryIndex(u64);
+
+impl std::str::FromStr for EntryIndex {
+    type Err = std::num::ParseIntError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.parse().map(Self)
+    }
+}
+
+impl Noun for EntryIndex {
+    const NOUN: &'static str = "entry";
 }
 
 /// What a verification has to prove besides

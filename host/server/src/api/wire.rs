@@ -11,6 +11,7 @@ pub(crate) mod change;
 pub(crate) mod decision;
 pub(crate) mod explanation;
 pub(crate) mod login;
+mod proof;
 mod registry;
 pub(crate) mod rollout;
 mod roster;
@@ -23,6 +24,7 @@ mod described;
 
 pub(crate) use access::{AccessApproval, AccessRequest, GateEndpoint, NewGate};
 pub(crate) use advisory::{Advisories, AdvisoriesImported};
+pub(crate) use proof::{Consistency, LedgerKeys, Receipt};
 pub(crate) use registry::{Account, Device, Key, ListedKey, NewKey, Registered, ShownDevice};
 pub(crate) use roster::{ShownActive, ShownRoster};
 pub(crate) use sent::{

@@ -80,14 +80,6 @@ pub enum LedgerFindingKind {
     Tampered,
 }
 
-/// The newest signed checkpoint.
-pub async fn checkpoint(app: &App, who: &Actor) -> Result<String, FlowError> {
-    may_read(app, who, Action::ReadLedger, ledger(who)).await?;
-    let head = app.store.head(who.tenant.as_str()).await?;
-    let head = head.ok_or_else(|| FlowError::NotFound { what: "ledger", id: who.tenant.to_string() })?;
-    Ok(head.checkpoint)
-}
-
 /// Entries, newest first; a page goes on below the index of the last one seen.
 pub async fn entries(app: &App, who: &Actor, page: &Page) -> Result<Vec<StoredRow>, FlowError> {
     may_read(app, who, Action::ReadLedger, ledger(who)).await?;

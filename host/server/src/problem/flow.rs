@@ -26,6 +26,16 @@ impl From<FlowError> for Problem {
             FlowError::Outdated { .. } => Problem::new(Kind::Conflict, detail),
             FlowError::Refused(refusal) => refusal.into(),
             FlowError::Invalid { field, .. } => Problem::invalid(field, detail),
+            FlowError::Parameter { name, .. } => Problem::parameter(name, detail),
+            FlowError::Beyond(_) => Problem::new(Kind::NotFound, detail),
+            FlowError::Unsound(_) => {
+                tracing::error!(%detail, "the ledger was altered");
+                Problem::new(
+                    Kind::LedgerUnsound,
+                    "what is stored of the ledger does not lead to its signed checkpoint, so that nothing can be proved from \
+                     it; verify it: `interlock ledger verify`",
+                )
+            }
             FlowError::Busy(_) => Problem::new(Kind::Busy, detail),
             FlowError::Exists { .. } => Problem::new(Kind::Exists, detail),
             FlowError::Stale { current, .. } => Problem::new(Kind::Stale, detail).with("current", current),

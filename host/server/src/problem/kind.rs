@@ -185,6 +185,9 @@ kinds! {
         "The connection ended before the content did. Nothing was kept. Push it again.";
     RangeOutside = 416 "range-outside", "The range is outside the content",
         "Ask for a range inside the content.";
+    LedgerUnsound = 500 "ledger-unsound", "The ledger does not hold together",
+        "What is stored does not lead to what the log signed: it was altered, or the disk failed. Stop trusting the database, \
+         keep a copy of it as it is, and find out what was altered: `interlock ledger verify`.";
     ContentDamaged = 500 "content-damaged", "Stored content is damaged",
         "Stored content does not decrypt to what was stored, so it is not handed out. Restore it from a backup or push it \
          again.";

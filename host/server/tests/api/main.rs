@@ -39,3 +39,4 @@ mod signatures;
 mod signed;
 mod sync;
 mod tenants;
+mod tlog;

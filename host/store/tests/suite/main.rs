@@ -16,6 +16,7 @@ mod rosters;
 mod segments;
 mod side;
 mod tasks;
+mod tiles;
 
 /// Makes two tests of each function, one on SQLite and one on PostgreSQL. Each is given a fresh [`fixture::World`].
 macro_rules! on_both {
