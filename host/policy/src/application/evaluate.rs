@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use cedar_policy::{Context, Decision, Entities, Entity, EntityId, EntityTypeName, EntityUid, Policy, Request};
+use cedar_policy::{
+    Context, Decision, Entities, Entity, EntityId, EntityTypeName, EntityUid, Policy, Request,
+};
 use interlock_domain::{Answer, Timestamp};
 use serde_json::{Map, Value, json};
 

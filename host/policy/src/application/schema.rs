@@ -165,7 +165,9 @@ impl Shape {
             match given.get(name) {
                 // Cedar's own notation begins like this.
                 Some(_) if name.starts_with("__") => return None,
-                Some(value) if !value.is_null() => plain.push((name.clone(), field.shape.plain_value(value)?)),
+                Some(value) if !value.is_null() => {
+                    plain.push((name.clone(), field.shape.plain_value(value)?))
+                }
                 _ if field.required => return None,
                 _ => {}
             }
