@@ -442,11 +442,7 @@ pub async fn authenticate(
 }
 
 /// A key and its account, as of some seconds ago at most.
-pub(super) async fn look(
-    app: &App,
-    id: &KeyId,
-    now: Timestamp,
-) -> Result<Option<Arc<KnownKey>>, FlowError> {
+pub(super) async fn look(app: &App, id: &KeyId, now: Timestamp) -> Result<Option<Arc<KnownKey>>, FlowError> {
     if let Some(known) = app.keys.get(id, now) {
         return Ok(Some(known));
     }
