@@ -20,6 +20,10 @@ use crate::{
     output::{Format, Outcome},
 };
 
+/// A server allocates for thousands of small answers a second, which the system's allocator is slow at.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// A change gate for fleets that must not fail.
 ///
 /// Exit codes: 0 done, 1 refused or denied, 2 wrong usage, 3 the server cannot be reached or did not do its part, or

@@ -1,11 +1,12 @@
 //! Decisions: one recorded answer of the policies or of a plugin, and the permit that an allowing one gives.
 
+mod outline;
 mod tags;
 
 use interlock_ledger::Digest;
 use serde::{Deserialize, Serialize};
 
-pub use self::tags::Tag;
+pub use self::{outline::Outline, tags::Tag};
 use crate::{
     AccountId, Action, Answer, ChangeId, DecisionId, Engine, GateAsk, GateEndpointId, GateFacts, GateName,
     GateVerdict, Principal, Question, TenantId, Timestamp,

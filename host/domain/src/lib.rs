@@ -67,7 +67,7 @@ pub use change::{
 pub use cohort::{Cohort, percent_of, rank};
 pub use content::{object_content, object_digests};
 pub use counter::{Released, release_counter_floor};
-pub use decision::{Decision, DecisionOutcome, DecisionSubject, EvidenceRead, Permit, Tag};
+pub use decision::{Decision, DecisionOutcome, DecisionSubject, EvidenceRead, Outline, Permit, Tag};
 pub use delegation::{Delegation, DelegationDraft};
 pub use device::{Device, DeviceHealth, DeviceState, Group, Selector};
 pub use esign::{

@@ -7,12 +7,14 @@
 //!   asks `is_authorized` with a policy set of only that action's policies.
 //! - `ask` is [`Bundle::ask`] on all policies, which are spread over fifty actions: translated, validated, bucketed,
 //!   explained.
+//! - `application` is a question to a tenant's application of 10,000 policies over fifty actions, over the same to one of 100.
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
     hint::black_box,
     process::ExitCode,
     str::FromStr,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -21,7 +23,9 @@ use cedar_policy::{
     RestrictedExpression as Value,
 };
 use interlock_domain::{Action, Facts, Principal, Question, Resource};
-use interlock_policy::{Bundle, BundleError, default_files, sample_question};
+use interlock_policy::{
+    Access, Application, Bundle, BundleError, Thing, Verb, default_files, sample_question,
+};
 
 const ACTIONS: usize = 50;
 const CALLS_PER_ROUND: u32 = 20;
@@ -98,7 +102,59 @@ fn measure() -> Result<Vec<Figure>, Box<dyn std::error::Error>> {
             figures.push(Figure { name, value: ratio, unit: "ratio", bound: Some(1.1) });
         }
     }
+    let (many, few) = (application(10_000)?, application(100)?);
+    let (question, simple) = (access(10_000), access(100));
+    let now = interlock_domain::Timestamp::from_millis(1_795_176_000_000);
+    assert!(many.evaluate(&question, now).allowed && few.evaluate(&simple, now).allowed, "both must allow");
+    let (many_us, few_us, ratio) = take_turns(
+        || _ = black_box(many.evaluate(black_box(&question), now)),
+        || _ = black_box(few.evaluate(black_box(&simple), now)),
+    );
+    let figure = |name: &str, value, unit, bound| Figure { name: name.to_owned(), value, unit, bound };
+    figures.push(figure("policy.application_10000_over_100", ratio, "ratio", Some(1.5)));
+    figures.push(figure("policy.application.10000", many_us, "us", None));
+    figures.push(figure("policy.application.100", few_us, "us", None));
     Ok(figures)
+}
+
+/// So many policies over fifty actions: whoever has the role may do it in the own ward.
+fn application(count: usize) -> Result<Application, BundleError> {
+    let actions: Vec<String> = (0..ACTIONS).map(|nth| format!("a{nth}")).collect();
+    let schema = format!(
+        "entity User {{ role: String, ward: String }};\nentity Record {{ ward: String }};\n\
+         action {} appliesTo {{ principal: User, resource: Record }};\n",
+        actions.join(", ")
+    );
+    let policies = (0..count).map(|nth| {
+        let (action, role) = (nth % ACTIONS, nth / ACTIONS);
+        format!(
+            "@id(\"p{nth}\") @reason(\"Because of {nth}\")\npermit (principal, action == Action::\"a{action}\", resource)\n\
+             when {{ principal.role == \"r{role}\" && principal.ward == resource.ward }};\n"
+        )
+    });
+    let header = "name = \"measured\"\nrevision = 1\n[types]\nuser = \"User\"\nrecord = \"Record\"\n";
+    Application::from_files(&BTreeMap::from([
+        ("application.toml".to_owned(), header.as_bytes().to_vec()),
+        ("schema.cedarschema".to_owned(), schema.into_bytes()),
+        ("measured.cedar".to_owned(), policies.collect::<String>().into_bytes()),
+    ]))
+}
+
+/// What the last of the first action's policies allows.
+fn access(count: usize) -> Access {
+    let said = |pairs: &[(&str, String)]| {
+        pairs.iter().map(|(name, text)| ((*name).to_owned(), text.clone().into())).collect()
+    };
+    let (role, ward) = (("role", format!("r{}", count / ACTIONS - 1)), ("ward", "icu".to_owned()));
+    let thing = |kind: &str, id: &str, properties| {
+        Arc::new(Thing { kind: kind.to_owned(), id: id.to_owned(), properties })
+    };
+    Access {
+        subject: thing("user", "ana", said(&[role, ward.clone()])),
+        action: Arc::new(Verb { name: "a0".to_owned(), properties: said(&[]) }),
+        resource: thing("record", "101", said(&[ward])),
+        context: Arc::default(),
+    }
 }
 
 /// Times two ways in turns: the median of each in microseconds, and the median of the ratios of neighbours.

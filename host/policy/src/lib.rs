@@ -17,6 +17,7 @@ mod delta;
 mod error;
 pub mod explain;
 mod files;
+mod guard;
 mod invariants;
 mod load;
 mod missing;

@@ -8,7 +8,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use interlock_domain::{Account, AccountId, Credential, KeyId, SubjectId, Timestamp};
+use interlock_domain::{Account, AccountId, Actor, Credential, KeyId, Scope, SubjectId, Timestamp};
 
 /// How long an entry lives.
 const LIFE_MS: i64 = 5_000;
@@ -18,7 +18,18 @@ const ENTRIES_MAX: usize = 10_000;
 /// How often it is written down that a key is used: at most so often.
 const USED_EVERY_MS: i64 = 60_000;
 
-type Known = Arc<(Credential, Account)>;
+type Known = Arc<KnownKey>;
+
+/// A key, and what whoever shows it comes to.
+#[derive(Debug)]
+pub(crate) struct KnownKey {
+    pub(crate) credential: Credential,
+    pub(crate) account: Account,
+    /// Who acts with it.
+    pub(crate) actor: Arc<Actor>,
+    /// What for.
+    pub(crate) scopes: Arc<[Scope]>,
+}
 
 /// Keys and their accounts.
 #[derive(Debug, Default)]
@@ -39,7 +50,9 @@ impl KeyCache {
 
     pub(crate) fn put(&self, credential: Credential, account: Account, now: Timestamp) -> Known {
         let id = credential.id.clone();
-        let known = Arc::new((credential, account));
+        let actor = Arc::new(account.actor(format!("key:{id}")));
+        let scopes = credential.scopes.as_slice().into();
+        let known = Arc::new(KnownKey { credential, account, actor, scopes });
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         if entries.len() >= ENTRIES_MAX {
             entries.clear();

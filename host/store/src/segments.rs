@@ -3,9 +3,9 @@
 
 mod filter;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
-use interlock_domain::{Decision, DecisionId, DecisionOutcome, Digest, Tag, TenantId, Timestamp};
+use interlock_domain::{Decision, DecisionId, DecisionOutcome, Digest, Outline, Tag, TenantId, Timestamp};
 
 use crate::{
     DecisionFilter, Store, StoreError,
@@ -45,8 +45,8 @@ impl Segment {
     pub fn pack(id: String, tenant: TenantId, texts: Vec<String>) -> Result<Self, StoreError> {
         let mut decisions = Vec::with_capacity(texts.len());
         for text in texts {
-            let decision: Decision =
-                serde_json::from_str(&text).map_err(|error| StoreError::corrupt("segment", &id, error))?;
+            let decision =
+                Outline::read(&text).map_err(|error| StoreError::corrupt("segment", &id, error))?;
             if decision.tenant != tenant {
                 let detail = format!("a decision of `{}` is in a segment of `{tenant}`", decision.tenant);
                 return Err(StoreError::Malformed { detail });
@@ -62,8 +62,8 @@ impl Segment {
             |outcome| decisions.iter().filter(|(decision, _)| decision.outcome == outcome).count() as u64;
         let (allowed, denied) = (of(DecisionOutcome::Allow), of(DecisionOutcome::Deny));
         let newest = decisions.iter().map(|(decision, _)| decision.at).max();
-        let found_by: BTreeSet<String> =
-            decisions.iter().flat_map(|(decision, _)| decision.tags()).map(|tag| tag.as_text()).collect();
+        let tags: HashSet<&Tag> = decisions.iter().flat_map(|(decision, _)| &decision.tags).collect();
+        let found_by: BTreeSet<String> = tags.into_iter().map(Tag::as_text).collect();
         let mut lines = Vec::with_capacity(decisions.iter().map(|(_, text)| text.len() + 1).sum());
         for (_, text) in &decisions {
             lines.extend_from_slice(text.as_bytes());

@@ -1,8 +1,10 @@
 //! One question to an application's policies.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
-use cedar_policy::{Context, Decision, Entities, Entity, EntityId, EntityUid, Policy, Request};
+use cedar_policy::{
+    Context, Decision, Entities, Entity, EntityId, EntityTypeName, EntityUid, Policy, Request,
+};
 use interlock_domain::{Answer, Timestamp};
 use serde_json::{Map, Value, json};
 
@@ -122,15 +124,38 @@ impl Application {
         if let Some(above) = self.kept.ancestors(&uid) {
             found.extend(above.cloned());
         }
-        let said = self.said(&uid, &thing.properties);
-        let written = self.written.get(&uid);
+        let plain = self.plain(&uid, thing);
+        // In builds with debug assertions, so in every test, Cedar looks at all of them.
+        match plain {
+            Some(plain) if !cfg!(debug_assertions) => Ok(plain),
+            plain => {
+                let looked_at = self.looked_at(thing, field, kind, &uid);
+                debug_assert!(
+                    plain.is_none_or(|plain| looked_at.as_ref().is_ok_and(|entity| plain.deep_eq(entity))),
+                    "what is plain is read as Cedar reads it"
+                );
+                looked_at
+            }
+        }
+    }
+
+    /// An entity as Cedar reads it from JSON.
+    fn looked_at(
+        &self,
+        thing: &Thing,
+        field: &str,
+        kind: &EntityTypeName,
+        uid: &EntityUid,
+    ) -> Result<Entity, Untranslatable> {
+        let said = self.said(uid, &thing.properties);
+        let written = self.written.get(uid);
         let of = |written: Option<&Value>, key: &str| written.and_then(|written| written.get(key)).cloned();
         let kept = of(written, "attrs").and_then(|attrs| match attrs {
             Value::Object(attrs) => Some(attrs),
             _ => None,
         });
         if let (Some(entity), true) = (
-            self.kept.get(&uid),
+            self.kept.get(uid),
             said.keys().all(|key| kept.as_ref().is_some_and(|kept| kept.contains_key(key))),
         ) {
             return Ok(entity.clone());
@@ -146,6 +171,16 @@ impl Application {
         Ok(Entity::from_json_value(entity, Some(&self.schema)).map_err(|error| {
             format!("the {field} does not fit the application's schema: {}", miette_text(&error))
         })?)
+    }
+
+    /// An entity that the application does not keep, when all that the question says of it is plain.
+    fn plain(&self, uid: &EntityUid, thing: &Thing) -> Option<Entity> {
+        let kind = uid.type_name();
+        if self.written.contains_key(uid) || self.declared.enumerated.contains(kind) {
+            return None;
+        }
+        let attributes = self.declared.of_type(kind)?.plain(&thing.properties)?;
+        Entity::new(uid.clone(), attributes.into_iter().collect(), HashSet::new()).ok()
     }
 
     /// What a question says of an entity, as far as policies may read it: of one that the application keeps, only what may

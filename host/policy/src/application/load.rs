@@ -204,7 +204,8 @@ fn claims(
 ) {
     for (kind, attributes) in claims {
         let at = text.find(kind.as_str()).unwrap_or(0);
-        let Some(shape) = declared.entities.get(kind) else {
+        let shape = kind.parse().ok().and_then(|kind: EntityTypeName| declared.of_type(&kind));
+        let Some(shape) = shape else {
             let detail = format!("`claims` names the type `{kind}`, which the schema does not declare");
             faults.push(fault(HEADER, text, at, detail));
             continue;
@@ -261,7 +262,7 @@ fn buckets(
     for asked in schema.request_envs() {
         let types = (asked.principal().clone(), asked.resource().clone());
         // Of an enumerated type, whether an id is one of it is asked each time.
-        if ![&types.0, &types.1].into_iter().any(|kind| declared.enumerated.contains(&kind.to_string())) {
+        if ![&types.0, &types.1].into_iter().any(|kind| declared.enumerated.contains(kind)) {
             applies_to.entry(asked.action().clone()).or_default().insert(types);
         }
     }

@@ -42,6 +42,31 @@ pub struct Access {
     pub context: Arc<Map<String, Value>>,
 }
 
+impl Access {
+    /// The question as it is written, made of its own parts where nobody else has them.
+    pub fn into_value(self) -> Value {
+        let thing = |thing: Arc<Thing>| {
+            let Thing { kind, id, properties } = Arc::unwrap_or_clone(thing);
+            object([("type", Some(kind.into())), ("id", Some(id.into())), ("properties", filled(properties))])
+        };
+        let Verb { name, properties } = Arc::unwrap_or_clone(self.action);
+        object([
+            ("subject", Some(thing(self.subject))),
+            ("action", Some(object([("name", Some(name.into())), ("properties", filled(properties))]))),
+            ("resource", Some(thing(self.resource))),
+            ("context", filled(Arc::unwrap_or_clone(self.context))),
+        ])
+    }
+}
+
+fn filled(fields: Map<String, Value>) -> Option<Value> {
+    (!fields.is_empty()).then_some(Value::Object(fields))
+}
+
+fn object<const N: usize>(fields: [(&str, Option<Value>); N]) -> Value {
+    fields.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
+}
+
 /// What is searched for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -92,6 +117,30 @@ impl Search {
             action,
             resource: named(&self.resource, Wanted::Resource),
             context: Arc::clone(&self.context),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_question_is_written_as_it_is_read() {
+        for properties in [json!({}), json!({ "ward": "icu", "deep": { "list": [1, null] } })] {
+            for context in [json!({}), json!({ "at": 3 })] {
+                let thing = json!({ "type": "user", "id": "ana", "properties": properties });
+                let written = json!({
+                    "subject": thing, "action": { "name": "read", "properties": properties },
+                    "resource": thing, "context": context,
+                });
+                let access: Access = serde_json::from_value(written).unwrap();
+                assert_eq!(access.clone().into_value(), json!(access));
+                let shared = access.clone();
+                assert_eq!(access.into_value(), json!(shared));
+            }
         }
     }
 }

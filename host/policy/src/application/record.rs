@@ -70,7 +70,7 @@ impl Application {
     }
 
     pub(super) fn context_of(&self, verb: &Verb) -> Option<&super::schema::Shape> {
-        self.declared.contexts.get(&self.actions.get(&verb.name)?.to_string())
+        self.buckets.get(self.actions.get(&verb.name)?)?.context.as_ref()
     }
 }
 

@@ -3,18 +3,17 @@
 //! Cedar refuses an attribute that its schema does not know. AuthZEN wants unknown fields to be ignored. So a question is
 //! cut to what is declared before Cedar sees it; a policy cannot read the rest anyway.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use cedar_policy::EntityTypeName;
+use cedar_policy::{EntityTypeName, RestrictedExpression};
 use serde_json::{Map, Value};
 
 /// The attributes of each type and the context of each action.
 #[derive(Debug, Default)]
 pub(super) struct Declared {
-    /// By the type's full name.
-    pub(super) entities: HashMap<String, Shape>,
+    pub(super) entities: HashMap<EntityTypeName, Shape>,
     /// The types whose ids are listed.
-    pub(super) enumerated: BTreeSet<String>,
+    pub(super) enumerated: HashSet<EntityTypeName>,
     /// By the action's full name, `App::Action::"view"`.
     pub(super) contexts: HashMap<String, Shape>,
 }
@@ -23,11 +22,24 @@ pub(super) struct Declared {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Shape {
     /// Named fields.
-    Record(BTreeMap<String, Shape>),
+    Record(BTreeMap<String, Field>),
     /// Several of a kind.
     Set(Box<Shape>),
-    /// An entity, a number, a text, an instant: Cedar reads it as it is.
+    /// A text.
+    Text,
+    /// A whole number.
+    Number,
+    /// Yes or no.
+    Flag,
+    /// An entity, an instant, an address: Cedar reads it as it is.
     Whole,
+}
+
+/// A field of a record.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Field {
+    shape: Shape,
+    required: bool,
 }
 
 impl Declared {
@@ -36,19 +48,23 @@ impl Declared {
         let mut declared = Self::default();
         let Some(namespaces) = schema.as_object() else { return declared };
         let mut common: HashMap<String, &Value> = HashMap::new();
+        let mut kinds: BTreeSet<String> = BTreeSet::new();
         for (namespace, content) in namespaces {
             for (name, written) in fields(content, "commonTypes") {
                 common.insert(full(namespace, name), written);
             }
+            kinds.extend(fields(content, "entityTypes").map(|(name, _)| full(namespace, name)));
         }
         for (namespace, content) in namespaces {
-            let reader = Reader { namespace, common: &common };
+            let reader = Reader { namespace, common: &common, kinds: &kinds };
             for (name, written) in fields(content, "entityTypes") {
+                // A name that Cedar wrote itself.
+                let Ok(kind) = full(namespace, name).parse::<EntityTypeName>() else { continue };
                 let shape = written.get("shape").map_or(Shape::none(), |shape| reader.shape(shape, 0));
                 if written.get("enum").is_some() {
-                    declared.enumerated.insert(full(namespace, name));
+                    declared.enumerated.insert(kind.clone());
                 }
-                declared.entities.insert(full(namespace, name), shape);
+                declared.entities.insert(kind, shape);
             }
             for (name, written) in fields(content, "actions") {
                 let context = written.pointer("/appliesTo/context");
@@ -62,13 +78,15 @@ impl Declared {
 
     /// The attributes of a type.
     pub(super) fn of_type(&self, kind: &EntityTypeName) -> Option<&Shape> {
-        self.entities.get(&kind.to_string())
+        self.entities.get(kind)
     }
 }
 
 struct Reader<'a> {
     namespace: &'a str,
     common: &'a HashMap<String, &'a Value>,
+    /// The types of entities.
+    kinds: &'a BTreeSet<String>,
 }
 
 /// Cedar allows no common type to hold itself, so this is only reached by what it refused already.
@@ -81,23 +99,33 @@ impl Reader<'_> {
         }
         match written["type"].as_str() {
             Some("Record") => {
-                let fields = fields(written, "attributes");
-                Shape::Record(
-                    fields.map(|(name, inner)| (name.clone(), self.shape(inner, depth + 1))).collect(),
-                )
+                let fields = fields(written, "attributes").map(|(name, inner)| {
+                    let required = inner["required"].as_bool().unwrap_or(true);
+                    (name.clone(), Field { shape: self.shape(inner, depth + 1), required })
+                });
+                Shape::Record(fields.collect())
             }
             Some("Set") => Shape::Set(Box::new(self.shape(&written["element"], depth + 1))),
-            Some("EntityOrCommon") => {
-                let name = written["name"].as_str().unwrap_or_default();
-                let found = self.common.get(&full(self.namespace, name)).or_else(|| self.common.get(name));
-                found.map_or(Shape::Whole, |found| self.shape(found, depth + 1))
-            }
-            // A common type by its bare name.
-            Some(name) => match self.common.get(&full(self.namespace, name)) {
-                Some(found) => self.shape(found, depth + 1),
-                None => Shape::Whole,
-            },
+            Some("EntityOrCommon") => self.named(written["name"].as_str().unwrap_or_default(), depth),
+            Some(name) => self.named(name, depth),
             None => Shape::Whole,
+        }
+    }
+
+    /// A common type, an entity type or one of Cedar's own, in the order in which Cedar looks.
+    fn named(&self, name: &str, depth: usize) -> Shape {
+        let local = full(self.namespace, name);
+        if let Some(found) = self.common.get(&local).or_else(|| self.common.get(name)) {
+            return self.shape(found, depth + 1);
+        }
+        if self.kinds.contains(&local) || self.kinds.contains(name) {
+            return Shape::Whole;
+        }
+        match name.strip_prefix("__cedar::").unwrap_or(name) {
+            "String" => Shape::Text,
+            "Long" => Shape::Number,
+            "Bool" | "Boolean" => Shape::Flag,
+            _ => Shape::Whole,
         }
     }
 }
@@ -121,10 +149,46 @@ impl Shape {
     pub(super) fn cut(&self, given: &Map<String, Value>) -> Map<String, Value> {
         let Shape::Record(fields) = self else { return given.clone() };
         let declared = |(name, value): (&String, &Value)| {
-            let shape = fields.get(name)?;
-            (!value.is_null()).then(|| (name.clone(), shape.cut_value(value)))
+            let field = fields.get(name)?;
+            (!value.is_null()).then(|| (name.clone(), field.shape.cut_value(value)))
         };
         given.iter().filter_map(declared).collect()
+    }
+
+    /// The declared fields as Cedar takes them, when all that are required are there and everything is plain: texts, whole
+    /// numbers, yes or no, and sets and records of such. Cedar would accept it, and would take longer to see that.
+    /// Nothing when Cedar has to look for itself.
+    pub(super) fn plain(&self, given: &Map<String, Value>) -> Option<Vec<(String, RestrictedExpression)>> {
+        let Shape::Record(fields) = self else { return None };
+        let mut plain = Vec::with_capacity(fields.len());
+        for (name, field) in fields {
+            match given.get(name) {
+                // Cedar's own notation begins like this.
+                Some(_) if name.starts_with("__") => return None,
+                Some(value) if !value.is_null() => {
+                    plain.push((name.clone(), field.shape.plain_value(value)?))
+                }
+                _ if field.required => return None,
+                _ => {}
+            }
+        }
+        Some(plain)
+    }
+
+    fn plain_value(&self, value: &Value) -> Option<RestrictedExpression> {
+        match (self, value) {
+            (Shape::Text, Value::String(text)) => Some(RestrictedExpression::new_string(text.clone())),
+            (Shape::Number, Value::Number(number)) => Some(RestrictedExpression::new_long(number.as_i64()?)),
+            (Shape::Flag, Value::Bool(flag)) => Some(RestrictedExpression::new_bool(*flag)),
+            (Shape::Set(element), Value::Array(items)) => {
+                let items: Option<Vec<_>> = items.iter().map(|item| element.plain_value(item)).collect();
+                Some(RestrictedExpression::new_set(items?))
+            }
+            (Shape::Record(_), Value::Object(given)) => {
+                RestrictedExpression::new_record(self.plain(given)?).ok()
+            }
+            _ => None,
+        }
     }
 
     fn cut_value(&self, value: &Value) -> Value {
@@ -169,9 +233,13 @@ mod tests {
         Declared::read(&fragment.to_json_value().unwrap())
     }
 
+    fn kind(name: &str) -> EntityTypeName {
+        name.parse().unwrap()
+    }
+
     #[test]
     fn what_is_not_declared_is_cut_at_every_depth() {
-        let user = &declared().entities["App::User"];
+        let user = &declared().entities[&kind("App::User")];
         let given = json!({
             "name": "x", "shoe_size": 44,
             "place": { "ward": "a", "colour": "red", "floors": [{ "number": 1, "door": "b" }] },
@@ -184,18 +252,18 @@ mod tests {
     #[test]
     fn null_is_absence() {
         let given = json!({ "name": "x", "place": null });
-        let cut = declared().entities["App::User"].cut(given.as_object().unwrap());
+        let cut = declared().entities[&kind("App::User")].cut(given.as_object().unwrap());
         assert_eq!(Value::Object(cut), json!({ "name": "x" }));
     }
 
     #[test]
     fn types_without_attributes_and_actions_with_odd_names_are_found() {
         let declared = declared();
-        assert_eq!(declared.entities["App::Doc"], Shape::none());
+        assert_eq!(declared.entities[&kind("App::Doc")], Shape::none());
         let context = &declared.contexts["App::Action::\"read it\""];
         assert!(context.has("at") && context.has("place") && !context.has("now"));
         let given = json!({ "note": { "text": "x", "by": "y" } });
-        let cut = declared.entities["Plain"].cut(given.as_object().unwrap());
+        let cut = declared.entities[&kind("Plain")].cut(given.as_object().unwrap());
         assert_eq!(Value::Object(cut), json!({ "note": { "text": "x" } }));
     }
 }

@@ -43,7 +43,11 @@ pub(crate) struct Known {
 
 impl Known {
     fn new(actor: Actor, scopes: Vec<Scope>) -> Self {
-        Self { actor: Arc::new(actor), scopes: scopes.into(), session: None, csrf: None, signed: false }
+        Self::of(Arc::new(actor), scopes.into())
+    }
+
+    fn of(actor: Arc<Actor>, scopes: Arc<[Scope]>) -> Self {
+        Self { actor, scopes, session: None, csrf: None, signed: false }
     }
 
     fn signed(actor: Actor, scopes: Vec<Scope>) -> Self {

@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Instant};
 
 use interlock_domain::{
     AccessRequestId, Actor, Answer, Decision, DecisionId, DecisionOutcome, DecisionSubject, Digest, PersonId,
-    Timestamp, Unapproved,
+    TenantId, Timestamp, Unapproved,
 };
 use interlock_policy::{Access, Application, Approved, Explanation, Found, Part, Search};
 use serde_json::{Value, json};
@@ -86,6 +86,7 @@ pub(crate) async fn evaluate(
         if quick { judging.judge(questions) } else { aside(move || judging.judge(questions)).await? };
     shared.keep(app).await?;
     let (mut answers, mut decisions) = (Vec::new(), Vec::new());
+    count(&who.tenant, judged.iter().flatten());
     for judged in judged {
         answers.push(judged.map(|judged| {
             let (answer, approval, approvable) = (judged.answer.clone(), judged.approval, judged.approvable);
@@ -154,7 +155,8 @@ impl Judging {
             && !answer.allowed
             && application.takes_approval(&plain.action)
             && application.evaluate(&application.with_approval(&plain, &as_if(self.now)), self.now).allowed;
-        let (mut request, _) = application.masked(json!(readable));
+        drop(plain);
+        let (mut request, _) = application.masked(readable.into_value());
         shared.take_out(&mut request, taken);
         if let (Some(said), Some(Err(why))) = (&said, &approval) {
             request[CLAIMED] = json!({ "id": approvals::shown_id(said), "reason": why.reason() });
@@ -208,6 +210,7 @@ pub(crate) async fn search(
         (Judged { approval: None, approvable: false, request, answer, found: ids, elapsed_us }, found)
     })
     .await?;
+    count(&who.tenant, [&judged]);
     let decision = recorded(app, who, &name, judged, now);
     record(app, who, now, vec![decision]).await?;
     Ok(found)
@@ -227,9 +230,7 @@ async fn asked(app: &App, who: &Actor) -> Result<Arc<Application>, FlowError> {
 
 fn recorded(app: &App, who: &Actor, application: &str, judged: Judged, now: Timestamp) -> Decision {
     let Judged { request, answer, found, elapsed_us, .. } = judged;
-    let outcome = if answer.allowed { DecisionOutcome::Allow } else { DecisionOutcome::Deny };
-    metrics::counter!("access_decisions_total", "tenant" => who.tenant.to_string(), "outcome" => outcome.as_str())
-        .increment(1);
+    let outcome = outcome(&answer);
     Decision {
         id: DecisionId::new(app.clock.uuid()),
         tenant: who.tenant.clone(),
@@ -244,6 +245,20 @@ fn recorded(app: &App, who: &Actor, application: &str, judged: Judged, now: Time
             found,
         },
         elapsed_us,
+    }
+}
+
+fn outcome(answer: &Answer) -> DecisionOutcome {
+    if answer.allowed { DecisionOutcome::Allow } else { DecisionOutcome::Deny }
+}
+
+fn count<'a>(tenant: &TenantId, judged: impl IntoIterator<Item = &'a Judged>) {
+    let (allowed, denied): (Vec<_>, Vec<_>) = judged.into_iter().partition(|judged| judged.answer.allowed);
+    for some in [allowed, denied] {
+        let Some(first) = some.first() else { continue };
+        let outcome = outcome(&first.answer).as_str();
+        metrics::counter!("access_decisions_total", "tenant" => tenant.to_string(), "outcome" => outcome)
+            .increment(some.len() as u64);
     }
 }
 

@@ -22,7 +22,7 @@ use super::{
     login::end_all,
     signed,
 };
-use crate::{App, FlowError, bus::Note};
+use crate::{App, FlowError, bus::Note, keys::KnownKey};
 
 /// The longest a key may live: 90 days.
 pub const KEY_LIFE_MAX_MS: u64 = 90 * 24 * 3_600_000;
@@ -424,11 +424,11 @@ pub async fn authenticate(
     app: &App,
     text: &str,
     from: Option<IpAddr>,
-) -> Result<Result<(Actor, Vec<Scope>), KeyRefusal>, FlowError> {
+) -> Result<Result<(Arc<Actor>, Arc<[Scope]>), KeyRefusal>, FlowError> {
     let Some((id, secret)) = id_in(text) else { return Ok(Err(KeyRefusal::Malformed)) };
     let now = app.clock.now();
     let Some(known) = look(app, &id, now).await? else { return Ok(Err(KeyRefusal::Unknown)) };
-    let (credential, account) = known.as_ref();
+    let KnownKey { credential, account, actor, scopes } = known.as_ref();
     let given = token_hash(secret);
     if !bool::from(given.as_bytes().ct_eq(credential.secret_sha256.as_bytes())) {
         return Ok(Err(KeyRefusal::Unknown));
@@ -438,15 +438,11 @@ pub async fn authenticate(
         return Ok(Err(refusal));
     }
     note_use(app, credential, now).await;
-    Ok(Ok((account.actor(format!("key:{}", credential.id)), credential.scopes.clone())))
+    Ok(Ok((actor.clone(), scopes.clone())))
 }
 
 /// A key and its account, as of some seconds ago at most.
-pub(super) async fn look(
-    app: &App,
-    id: &KeyId,
-    now: Timestamp,
-) -> Result<Option<Arc<(Credential, Account)>>, FlowError> {
+pub(super) async fn look(app: &App, id: &KeyId, now: Timestamp) -> Result<Option<Arc<KnownKey>>, FlowError> {
     if let Some(known) = app.keys.get(id, now) {
         return Ok(Some(known));
     }

@@ -26,10 +26,8 @@ impl Shared {
         let Some(fields) = request.as_object_mut() else { return };
         let mut names = Map::new();
         for part in parts {
-            let Some(text) = fields.get(*part).map(|value| value.to_string().into_bytes()) else { continue };
-            if text.len() <= BYTES_MIN {
-                continue;
-            }
+            let Some(value) = fields.get(*part).filter(|value| is_long(value)) else { continue };
+            let text = value.to_string().into_bytes();
             let digest = Digest::of(&text);
             fields.remove(*part);
             names.insert((*part).to_owned(), json!(digest));
@@ -47,6 +45,22 @@ impl Shared {
         }
         Ok(())
     }
+}
+
+/// Whether it is longer than [`BYTES_MIN`] when it is written. Looked at no further than that.
+fn is_long(value: &Value) -> bool {
+    struct Room(usize);
+    impl std::io::Write for Room {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0 = self.0.checked_sub(bytes.len()).ok_or(std::io::ErrorKind::StorageFull)?;
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    serde_json::to_writer(Room(BYTES_MIN), value).is_err()
 }
 
 /// A recorded question as it was asked. The inner error says what is missing.

@@ -10,7 +10,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use interlock_domain::{Actor, KeyId, PublicKey, Scope, SigningAlgorithm, Timestamp};
 
 use super::key::{self, KeyRefusal};
-use crate::{App, FlowError, message::Signed};
+use crate::{App, FlowError, keys::KnownKey, message::Signed};
 
 /// Largest public key, in bytes of PEM.
 const PEM_MAX: usize = 8 << 10;
@@ -40,7 +40,7 @@ pub(crate) async fn authenticate(
     let Ok(id) = signed.key_id.parse::<KeyId>() else { return unknown() };
     let now = app.clock.now();
     let Some(known) = key::look(app, &id, now).await? else { return unknown() };
-    let (credential, account) = known.as_ref();
+    let KnownKey { credential, account, .. } = known.as_ref();
     let Some(public) = &credential.public_key else { return unknown() };
     if !verifies(public, base, &signed.signature) {
         return unknown();

@@ -37,8 +37,10 @@ pub(super) async fn observe(
     next: Next,
 ) -> Response {
     let started = Instant::now();
-    let trace = trace_of(request.headers()).unwrap_or_else(|| app.clock.uuid().simple().to_string());
-    let span_id = format!("{:016x}", app.clock.uuid().as_u128() as u64);
+    let drawn = app.clock.uuid();
+    let trace = trace_of(request.headers()).unwrap_or_else(|| drawn.simple().to_string());
+    // What is random in an id of this kind is at its end.
+    let span_id = format!("{:016x}", drawn.as_u128() as u64);
     let route = matched.as_ref().map_or(NOWHERE, MatchedPath::as_str).to_owned();
     let method = method(request.method());
     let path = gates::redacted(request.uri().path());

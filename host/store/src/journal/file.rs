@@ -70,7 +70,8 @@ pub(super) fn parse(mut bytes: &[u8]) -> Found {
         decisions.push(decision);
         bytes = rest;
     }
-    Found { decisions, unread_bytes: bytes.len() as u64 }
+    let unread = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+    Found { decisions, unread_bytes: unread as u64 }
 }
 
 fn frame(bytes: &[u8]) -> Option<((String, String), &[u8])> {

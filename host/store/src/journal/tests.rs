@@ -89,6 +89,44 @@ async fn what_a_killed_process_left_is_sealed_by_the_next_one() {
 }
 
 #[tokio::test]
+async fn the_room_that_was_made_ahead_is_no_damage_and_is_given_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let journal = opened(options(dir.path()));
+    journal.append(frames(&["one"])).await.unwrap();
+    let open = dir.path().join(format!("{:032x}.open", 1));
+    let ahead = fs::read(&open).unwrap();
+    assert!(ahead.len() > frames(&["one"]).len());
+    // As a process leaves it that was killed, and with half a frame before the room.
+    fs::write(dir.path().join("0a.open"), &ahead).unwrap();
+    let mut torn = ahead;
+    torn[frames(&["one"]).len()..][..3].copy_from_slice(&[7, 0, 9]);
+    fs::write(dir.path().join("0b.open"), torn).unwrap();
+    let next = Journal::open(options(dir.path()), || Uuid::from_u128(100)).unwrap();
+    for unread_bytes in [0, 3] {
+        let left = next.oldest().unwrap();
+        let decisions = vec![("mercy".to_owned(), "one".to_owned())];
+        assert_eq!(left.read().unwrap(), Journaled { decisions, unread_bytes });
+        next.shipped(&left).unwrap();
+    }
+    journal.seal().await.unwrap();
+    let sealed = journal.oldest().unwrap();
+    assert_eq!(fs::metadata(&sealed.path).unwrap().len(), sealed.bytes);
+}
+
+#[tokio::test]
+async fn what_is_longer_than_the_room_that_was_made_is_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    let large = JournalOptions { file_bytes_max: 8 << 20, backlog_bytes_max: 8 << 20, ..options(dir.path()) };
+    let journal = opened(large);
+    let all: Vec<String> = (0..40).map(|n| n.to_string().repeat(100_000)).collect();
+    for text in &all {
+        journal.append(frames(&[text])).await.unwrap();
+    }
+    journal.seal().await.unwrap();
+    assert_eq!(texts(&journal.oldest().unwrap()), all);
+}
+
+#[tokio::test]
 async fn what_another_process_appends_to_is_left_alone() {
     let dir = tempfile::tempdir().unwrap();
     let first = opened(options(dir.path()));

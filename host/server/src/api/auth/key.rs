@@ -30,7 +30,7 @@ impl Shown<'_> {
     /// Who acts with it.
     pub(super) async fn known(self, app: &App, peer: Peer) -> Result<Known, Problem> {
         match key::authenticate(app, self.0, peer.0).await? {
-            Ok((actor, scopes)) => Ok(Known::new(actor, scopes)),
+            Ok((actor, scopes)) => Ok(Known::of(actor, scopes)),
             Err(refusal) => {
                 info!(%refusal, "a key was refused");
                 Err(match refusal {
