@@ -14,11 +14,14 @@ use crate::{
 pub struct PolicySync {
     /// Where they are: address, branch and folder. What was seen elsewhere says nothing.
     pub source: String,
+    /// When they were first looked at.
+    pub followed_since: Timestamp,
     /// When they were last looked at.
     pub looked_at: Timestamp,
     /// The newest head that could be read.
     pub head: Option<String>,
-    /// When a head was last seen that is in force, or is on its way as a change.
+    /// When a head was last seen that keeps to the rules: it is signed, descends from what was taken, loads, and is not older
+    /// than what is in force.
     pub confirmed_at: Option<Timestamp>,
     /// How the head stands: `in force`, or the change that it waits in.
     pub standing: Option<String>,
