@@ -1,16 +1,21 @@
 //! What this replica knows of the policies in git between two looks: whether somebody asked for one, and how fresh the policies
 //! are.
 
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicI64, Ordering},
+};
 
 use interlock_domain::Timestamp;
-use tokio::sync::Notify;
+use tokio::sync::{Mutex, Notify};
 
 /// A wish to look at git. It holds until it is answered, so that none is lost between two looks.
 #[derive(Debug, Default)]
 pub(crate) struct Sync {
     asked: AtomicBool,
     woken: Notify,
+    /// Held by the one look that is under way.
+    pub(crate) looking: Arc<Mutex<()>>,
 }
 
 impl Sync {

@@ -1,6 +1,6 @@
 //! Table `policy_sync`: what was last seen of the policies in git. Every replica shows the same.
 
-use interlock_domain::Timestamp;
+use interlock_domain::{Digest, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -20,6 +20,8 @@ pub struct PolicySync {
     pub looked_at: Timestamp,
     /// The newest head that could be read.
     pub head: Option<String>,
+    /// The bundle at that head, when it keeps to the rules.
+    pub digest: Option<Digest>,
     /// When a head was last seen that keeps to the rules: it is signed, descends from what was taken, loads, and is not older
     /// than what is in force.
     pub confirmed_at: Option<Timestamp>,

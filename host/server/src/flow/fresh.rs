@@ -5,6 +5,9 @@ use interlock_store::{PolicySync, SyncFailure};
 
 use crate::{App, FlowError};
 
+/// How the head stands whose bundle is in force.
+pub(crate) const IN_FORCE: &str = "in force";
+
 /// How it is with the policies in git.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Shown {
@@ -32,7 +35,10 @@ pub(crate) async fn standing(app: &App) -> Result<Option<Shown>, FlowError> {
     };
     let age = app.clock.now().millis_since(known_at(&seen));
     let is_old = u64::try_from(age).unwrap_or(0) >= git.max_age_ms;
-    let PolicySync { source, head, standing, failure, .. } = seen;
+    let PolicySync { source, head, digest, standing, failure, .. } = seen;
+    // It may have been admitted since the last look.
+    let is_in_force = digest == Some(app.policies.bundle().digest);
+    let standing = if is_in_force { Some(IN_FORCE.to_owned()) } else { standing };
     Ok(Some(Shown { source, head, standing, is_old, failure }))
 }
 

@@ -4,7 +4,7 @@
 //! **Invariant:** git puts nothing in force. A head becomes a `policy` change, and that is judged like any other. What was taken
 //! stands in the ledger, so that a rewound branch is known as one whatever became of the copy on disk.
 
-use std::{str::FromStr, sync::Arc};
+use std::{str::FromStr, sync::Arc, time::Duration};
 
 use interlock_domain::{
     Actor, Change, ChangeKind, Command, Digest, Environment, PolicySource, Selector, TenantId, Timestamp,
@@ -24,6 +24,8 @@ use crate::{App, FlowError, config::Git};
 
 /// The lease that says who looks.
 const LEASE: &str = "policies/git";
+/// How long after its deadline a look is given up from outside.
+const GRACE: Duration = Duration::from_secs(5);
 /// Longest reason that is kept.
 const REASON_MAX: usize = 2_000;
 
@@ -108,6 +110,7 @@ async fn look(app: &Arc<App>, git: &Git, lease: &Lease, now: Timestamp) -> Resul
         followed_since: now,
         looked_at: now,
         head: None,
+        digest: None,
         confirmed_at: None,
         standing: None,
         failure: None,
@@ -116,6 +119,7 @@ async fn look(app: &Arc<App>, git: &Git, lease: &Lease, now: Timestamp) -> Resul
     let came = match Box::pin(good(app, git)).await {
         Ok(good) => {
             seen.head = Some(good.head.clone());
+            seen.digest = Some(good.bundle.digest);
             seen.confirmed_at = Some(now);
             // Before it is proposed: policies that are too old permit no proposal, and this one makes them young.
             app.store.write_policy_sync(&seen).await?;
@@ -132,7 +136,7 @@ async fn look(app: &Arc<App>, git: &Git, lease: &Lease, now: Timestamp) -> Resul
         Err(failed) => {
             metrics::counter!("policy_sync_failures_total").increment(1);
             seen.failure = Some(failure(app, git, &before, &failed, lease, now).await?);
-            seen.standing = None;
+            (seen.standing, seen.digest) = (None, None);
             seen.head = failed.head.or(seen.head);
         }
     }
@@ -192,7 +196,7 @@ async fn stand(app: &Arc<App>, git: &Git, good: Good) -> Result<String, Failed> 
         if taken.as_ref().is_none_or(|taken| taken.commit != head) {
             take(app, git, &fetched, &bundle, None, in_force.digest).await?;
         }
-        return Ok("in force".to_owned());
+        return Ok(fresh::IN_FORCE.to_owned());
     }
     if let Some((change, _)) = same.first() {
         return Ok(format!("waits in change `{}`", change.id));
@@ -239,14 +243,23 @@ async fn fetch(app: &App, git: &Git, taken: Option<&Taken>) -> Result<Fetched, F
     let (source, limits, deadline, trusted) = (git.source(), git.limits(), git.deadline(), git.trusted());
     let cache = app.config.server.data_dir.join("policies-git");
     let now_secs = app.clock.now().as_millis() / 1_000;
+    // A server of git that keeps its line open and says nothing over SSH holds a thread: one, and no turn of the loop.
+    let Ok(turn) = app.sync.looking.clone().try_lock_owned() else {
+        let reason = "an earlier look at git still waits for an answer; end the `ssh` that it waits for";
+        return Err(Failed { reason: reason.to_owned(), refused: false, head: None });
+    };
     let fetched = tokio::task::spawn_blocking(move || {
+        let _until_it_ends = turn;
         let signers = Some(&signers);
         let rules = Rules { current, trusted, signers, must_sign: true, now_secs, limits, deadline };
         interlock_git::fetch(&source, &login, &cache, &rules)
     });
     let ended =
         |error| Failed { reason: format!("looking at git ended early: {error}"), refused: false, head: None };
-    Ok(fetched.await.map_err(ended)??)
+    match tokio::time::timeout(deadline + GRACE, fetched).await {
+        Ok(fetched) => Ok(fetched.map_err(ended)??),
+        Err(_) => Err(GitError::TimedOut { url: git.url.clone(), after_ms: deadline.as_millis() }.into()),
+    }
 }
 
 /// Who proposes, and where.

@@ -33,6 +33,7 @@ pub(crate) struct TenantStatus {
 /// The policies in force.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct PoliciesInForce {
+    /// Their digest.
     #[schema(value_type = String)]
     digest: Digest,
     /// What they are called.

@@ -5,7 +5,7 @@ use interlock_domain::Role;
 use interlock_server::testing::{TENANT, TestApp};
 use serde_json::{Value, json};
 
-use super::House;
+use super::{FORBID, House};
 use crate::house::approve;
 
 const ALL: &str = r#"@id("test.all") @reason("all") permit (principal, action, resource);"#;
@@ -97,7 +97,7 @@ async fn a_signed_commit_of_the_past_is_no_way_back() {
 #[tokio::test]
 async fn an_edit_without_a_new_revision_is_refused() {
     let (house, _) = taken("staging").await;
-    house.write(house.revision, Some(("all.cedar", ALL)));
+    house.write(house.revision, Some(("closed.cedar", FORBID)));
     house.commit();
     assert!(refused(&house).await.contains("raise `revision`"));
 }
@@ -106,6 +106,11 @@ async fn an_edit_without_a_new_revision_is_refused() {
 async fn what_is_signed_is_still_judged_a_permit_for_everybody_waits_for_approval() {
     let (house, _) = taken("production").await;
     house.write(house.revision + 1, Some(("all.cedar", ALL)));
+    house.commit();
+    let told = refused(&house).await;
+    assert!(told.contains("fails") && told.contains("test.all"), "the bundle's own cases say no: {told}");
+    // Whoever writes policies writes the cases, too.
+    house.repository.git(&["rm", "-r", "--quiet", "policies/cases"]).unwrap();
     house.commit();
     house.look().await;
     house.app.reconcile().await;

@@ -1,12 +1,23 @@
 //! How old the policies are is part of every decision, and past an age they may permit nothing more.
 
 use axum::http::Method;
-use interlock_server::testing::{Answer, TENANT};
+use interlock_server::{
+    Config,
+    testing::{Answer, TENANT},
+};
 use serde_json::{Value, json};
 
 use super::{House, MINUTE};
 
-const DAY: i64 = 24 * 60 * MINUTE;
+/// The maximum age here: shorter than the day for which the keys of tests work.
+const AGE: i64 = 12 * 60 * MINUTE;
+
+fn aging(deny: bool) -> impl FnOnce(&mut Config) {
+    move |config| {
+        config.policies.git.max_age_ms = AGE.unsigned_abs();
+        config.policies.git.deny_after_max_age = deny;
+    }
+}
 
 /// Takes git away, for as long as it is held.
 struct Away<'a> {
@@ -28,7 +39,7 @@ impl<'a> Away<'a> {
 
 /// A server whose policies came from git, were admitted and are the newest.
 async fn taken(deny: bool) -> House {
-    let house = House::with("staging", |config| config.policies.git.deny_after_max_age = deny).await;
+    let house = House::with("staging", aging(deny)).await;
     house.write(house.revision + 1, None);
     house.commit();
     house.look().await;
@@ -42,18 +53,18 @@ async fn taken(deny: bool) -> House {
 async fn policies_grow_old_while_git_is_away_and_are_young_again_when_it_is_back() {
     let house = taken(false).await;
     let away = Away::go(&house);
-    house.app.clock.advance(DAY);
+    house.app.clock.advance(AGE);
     house.look().await;
     let ready = house.ready().await;
     assert_eq!(
         (&ready["age_ms"], &ready["denies_for_age"]),
-        (&json!(DAY + MINUTE), &json!(false)),
+        (&json!(AGE + MINUTE), &json!(false)),
         "{ready}"
     );
     assert_eq!(ready["git"]["status"], "degraded");
     assert_eq!(house.entries("policy.head_refused").await, 0, "nothing is wrong with what is in git");
     let metrics = house.app.client(TENANT, None).get("//metrics").await.text();
-    assert!(metrics.contains("policy_bundle_age_seconds 86460"), "{metrics}");
+    assert!(metrics.contains("policy_bundle_age_seconds 43260"), "{metrics}");
     assert!(metrics.contains("policy_sync_failures_total"));
     // Nobody asked for more: the last good policies stay in force.
     assert_eq!(house.in_force().await, house.revision + 1);
@@ -66,7 +77,7 @@ async fn policies_grow_old_while_git_is_away_and_are_young_again_when_it_is_back
 async fn past_the_maximum_age_everything_is_denied_until_git_is_seen_again() {
     let house = taken(true).await;
     let away = Away::go(&house);
-    house.app.clock.advance(DAY - 1);
+    house.app.clock.advance(AGE - 1);
     house.vera.get("/bundle").await.ok();
     house.app.clock.advance(1);
     let denied = house.vera.get("/bundle").await.problem("denied");
@@ -90,7 +101,7 @@ async fn past_the_maximum_age_everything_is_denied_until_git_is_seen_again() {
 async fn a_denial_for_age_is_on_record_and_comes_out_the_same_when_it_is_made_again() {
     let house = taken(true).await;
     let away = Away::go(&house);
-    house.app.clock.advance(DAY);
+    house.app.clock.advance(AGE);
     house.vera.get("/bundle").await.problem("denied");
     away.come_back();
     house.look().await;
@@ -98,7 +109,7 @@ async fn a_denial_for_age_is_on_record_and_comes_out_the_same_when_it_is_made_ag
     let denial = &denials[0];
     let id = denial["id"].as_str().unwrap();
     let question = house.vera.get(&format!("/decisions/{id}")).await.ok()["subject"]["question"].clone();
-    assert_eq!(question["freshness"]["deny_after_ms"], DAY, "{question}");
+    assert_eq!(question["freshness"]["deny_after_ms"], AGE, "{question}");
     let replayed = house.vera.ask(Method::POST, &format!("/decisions/{id}/replay"), &[], None).await.ok();
     assert_eq!(replayed["identical"], true, "{replayed}");
     let why = house.vera.get(&format!("/decisions/{id}/explain")).await.ok();
@@ -119,12 +130,12 @@ async fn every_decision_says_how_fresh_the_policies_were() {
 
 #[tokio::test]
 async fn a_place_that_never_held_a_good_head_grows_old_from_the_first_look() {
-    let house = House::with("staging", |config| config.policies.git.deny_after_max_age = true).await;
+    let house = House::with("staging", aging(true)).await;
     house.write(house.revision + 1, None);
     house.repository.commit(None).unwrap();
     house.look().await;
     house.vera.get("/bundle").await.ok();
-    house.app.clock.advance(DAY);
+    house.app.clock.advance(AGE);
     house.look().await;
     house.vera.get("/bundle").await.problem("denied");
     // A signed commit on top would not do: the whole history is held to the rule. Begun anew it does.
@@ -145,7 +156,7 @@ async fn policies_that_come_from_a_folder_are_as_old_as_they_are_in_force() {
 
 #[test]
 fn a_maximum_age_that_every_poll_exceeds_is_refused() {
-    let mut config = interlock_server::Config::default();
+    let mut config = Config::default();
     config.policies.home = Some(interlock_server::config::Home {
         tenant: TENANT.parse().unwrap(),
         environment: "production".parse().unwrap(),
