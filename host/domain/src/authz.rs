@@ -390,3 +390,7 @@ impl Answer {
         reasons
     }
 }
+
+#[cfg(test)]
+#[path = "authz_tests.rs"]
+mod tests;
