@@ -51,13 +51,13 @@ impl Fetch {
             )));
         }
         if self.repository.git.is_some() {
-            self.from_git(format)
+            self.take_from_git(format)
         } else {
-            self.from_server(connection, format).await
+            self.take_from_server(connection, format).await
         }
     }
 
-    async fn from_server(self, connection: &Connection, format: Format) -> Result<Outcome, Failure> {
+    async fn take_from_server(self, connection: &Connection, format: Format) -> Result<Outcome, Failure> {
         let client = connection.client()?;
         let digest = match self.digest {
             Some(digest) => digest,
@@ -82,7 +82,7 @@ impl Fetch {
         Ok(Outcome::Done)
     }
 
-    fn from_git(self, format: Format) -> Result<Outcome, Failure> {
+    fn take_from_git(self, format: Format) -> Result<Outcome, Failure> {
         let signers = self.allowed_signers.as_ref().map(|path| {
             let text = fs::read_to_string(path).map_err(|error| Failure::file(path, &error))?;
             AllowedSigners::parse(&text).map_err(|error| Failure::Usage(error.to_string()))

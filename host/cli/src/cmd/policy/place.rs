@@ -13,6 +13,7 @@ use interlock_git::{
     AllowedSigners, CommitId, Fetched, GitError, Limits, Login, Revision, Rules, Source, Token,
 };
 use interlock_policy::Bundle;
+use interlock_server::{Clock as _, SystemClock};
 
 use super::Files;
 use crate::client::Failure;
@@ -90,7 +91,7 @@ impl Repository {
             trusted: None,
             signers: asked.signers,
             must_sign: false,
-            now_secs: jiff::Timestamp::now().as_second(),
+            now_secs: SystemClock.now().as_millis() / 1_000,
             limits: Limits::default(),
             deadline: PATIENCE,
         };
