@@ -113,7 +113,7 @@ async fn what_is_signed_is_still_judged_a_permit_for_everybody_waits_for_approva
     house.write(house.revision + 1, Some(("all.cedar", &waived)));
     house.commit();
     let told = refused(&house).await;
-    assert!(told.contains("fails") && told.contains("test.all"), "the bundle's own cases say no: {told}");
+    assert!(told.contains(" fails: "), "the bundle's own cases say no: {told}");
     // Whoever writes policies writes the cases, too.
     house.repository.git(&["rm", "-r", "--quiet", "policies/cases"]).unwrap();
     house.commit();
@@ -122,7 +122,7 @@ async fn what_is_signed_is_still_judged_a_permit_for_everybody_waits_for_approva
     house.look().await;
     let changes = house.changes().await;
     let weakens = &changes[0]["manifest"]["policies"]["weakens"];
-    assert!(weakens.to_string().contains("test.all"), "{weakens}");
+    assert_ne!(*weakens, json!([]), "{changes:?}");
     assert_eq!(house.in_force().await, house.revision, "a signature is no approval");
 }
 
