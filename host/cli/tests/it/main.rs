@@ -10,6 +10,7 @@ mod in_use;
 mod ledger;
 mod plugin;
 mod policy;
+mod policy_git;
 mod publish;
 mod replay;
 mod scaffold;
