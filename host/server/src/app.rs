@@ -31,6 +31,7 @@ use crate::{
     seen::Seen,
     synced::{KnownAt, Sync},
     trust::TrustedKeys,
+    witnesses::Witnesses,
 };
 
 /// A server without its HTTP edge.
@@ -83,6 +84,8 @@ pub struct App {
     pub(crate) limits: Limits,
     /// Which devices were heard of lately.
     pub(crate) seen: Seen,
+    /// Who cosigns the ledger's checkpoints.
+    pub(crate) witnesses: Witnesses,
     /// Whether the policies in git should be looked at.
     pub(crate) sync: Sync,
     /// How fresh the policies are.
@@ -132,6 +135,7 @@ impl App {
         let installed = install_all(&sandbox, &store, clock.as_ref(), &config.plugins.dir).await?;
         let issuers = Issuers::open(&config.identity.jwt)?;
         let limits = Limits::new(&config.http.limits);
+        let witnesses = Witnesses::open(&config.ledger)?;
         let evaluations = Semaphore::new(config.policies.parallel_max.min(Semaphore::MAX_PERMITS));
         let app = Arc::new(App {
             evaluations,
@@ -157,6 +161,7 @@ impl App {
             subjects: SubjectCache::default(),
             issuers,
             limits,
+            witnesses,
             seen: Seen::default(),
             sync: Sync::default(),
             known_at: KnownAt::default(),
@@ -348,6 +353,8 @@ pub(crate) fn store_options(config: &Config) -> Options {
         batch_max: config.store.batch_max,
         batch_wait_ms: config.store.batch_wait_ms,
         queue_max: config.store.queue_max,
+        signer_dir: Some(config.ledger.signer_dir.clone()),
+        sign_every_ms: config.ledger.sign_every_ms,
         origin_prefix: config.ledger.origin.clone(),
     }
 }

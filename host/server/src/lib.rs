@@ -37,6 +37,7 @@ pub mod testing;
 mod tlog;
 pub mod trace;
 mod trust;
+mod witnesses;
 
 pub use app::App;
 pub use clock::{Clock, ManualClock, SystemClock};

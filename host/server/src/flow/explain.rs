@@ -18,6 +18,7 @@ use super::{
     fresh,
     lead::silent_before,
     levels::{self, ProfileShown, named},
+    provable,
     standing::acting_with,
 };
 use crate::{App, FlowError};
@@ -186,7 +187,12 @@ pub async fn explain(app: &App, who: &Actor, id: &ChangeId) -> Result<Explanatio
         _ => (None, None),
     };
     let approvals = levels::show(app, &change, app.clock.now()).await?;
-    let summary = summary(&change, next.as_ref(), missing.as_ref(), waiting, &full);
+    let mut summary = summary(&change, next.as_ref(), missing.as_ref(), waiting, &full);
+    if next.as_ref().is_some_and(|next| next.allowed)
+        && let Some(why) = provable::missing(app, &change).await?
+    {
+        summary = why;
+    }
     let BundleRef { digest, name, revision } = bundle::named(&app.policies.bundle());
     let policies = PoliciesAsked { name, revision, digest, age_ms: fresh::age_ms(app) };
     let groups = change.groups.iter().filter(|group| group.outcome != Outcome::Pass).cloned().collect();

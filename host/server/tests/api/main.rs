@@ -40,3 +40,4 @@ mod signed;
 mod sync;
 mod tenants;
 mod tlog;
+mod witness;
