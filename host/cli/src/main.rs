@@ -1,5 +1,6 @@
 //! The `interlock` program: the server, and everything that a person or a script does with one.
 
+mod browser;
 mod client;
 mod cmd;
 mod confirm;

@@ -27,6 +27,7 @@ mod expression;
 mod gate;
 mod gate_endpoint;
 mod group;
+mod id_token;
 mod ids;
 mod incident;
 mod iso_duration;
@@ -81,6 +82,7 @@ pub use gate::{
 };
 pub use gate_endpoint::{Engine, GateAsk, GateEndpoint, GateFacts, GateQuestion, GateVerdict};
 pub use group::{GateGroup, GroupBinding, GroupMember, GroupReport, judge_groups};
+pub use id_token::{IdTokenAsked, IdTokenRefusal, IdTokenRule};
 pub use ids::*;
 pub use incident::{GlassBreak, Incident, IncidentReview, broken};
 pub use interlock_ledger::{Digest, canonical};

@@ -25,6 +25,7 @@ mod keys;
 mod ledger;
 mod list;
 mod login;
+mod oidc;
 mod payload;
 mod plugins;
 mod revision;
@@ -76,6 +77,9 @@ fn open() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(login::with_password))
         .routes(routes!(login::challenge))
         .routes(routes!(login::with_passkey))
+        .routes(routes!(oidc::begin))
+        .routes(routes!(oidc::back))
+        .routes(routes!(oidc::handed))
         .routes(routes!(login::out))
         .routes(routes!(login::me))
         .routes(routes!(login::enrol))

@@ -23,7 +23,7 @@ use crate::{
     flow::{application, bundle, poll::Proof, roster},
     hashing::Hashing,
     installed::{Installed, install_all},
-    issuers::Issuers,
+    issuers::{Issuers, oidc::Providers},
     keys::{KeyCache, SubjectCache},
     limits::Limits,
     outside::Sources,
@@ -79,6 +79,8 @@ pub struct App {
     pub(crate) subjects: SubjectCache,
     /// Whose tokens count.
     pub(crate) issuers: Issuers,
+    /// Where persons log in beside here.
+    pub(crate) providers: Providers,
     /// Who used how much of what.
     pub(crate) limits: Limits,
     /// Which devices were heard of lately.
@@ -129,6 +131,7 @@ impl App {
         let sandbox = Sandbox::with_compiler(plugins.limits.clone(), Some(&plugins.cache_dir), compiler)?;
         let installed = install_all(&sandbox, &store, clock.as_ref(), &config.plugins.dir).await?;
         let issuers = Issuers::open(&config.identity.jwt)?;
+        let providers = Providers::open(&config)?;
         let limits = Limits::new(&config.http.limits);
         let evaluations = Semaphore::new(config.policies.parallel_max.min(Semaphore::MAX_PERMITS));
         let app = Arc::new(App {
@@ -154,6 +157,7 @@ impl App {
             keys: KeyCache::default(),
             subjects: SubjectCache::default(),
             issuers,
+            providers,
             limits,
             seen: Seen::default(),
             sync: Sync::default(),

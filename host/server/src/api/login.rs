@@ -66,12 +66,12 @@ pub(super) async fn with_passkey(
 }
 
 /// Whoever is not known yet is counted by address.
-fn admit(app: &App, peer: Peer) -> Result<(), Problem> {
+pub(super) fn admit(app: &App, peer: Peer) -> Result<(), Problem> {
     app.limits.address(Class::Logins, peer.0, app.clock.now())?;
     Ok(())
 }
 
-fn welcome(app: &App, logged_in: LoggedIn) -> impl IntoResponse + use<> {
+pub(super) fn welcome(app: &App, logged_in: LoggedIn) -> impl IntoResponse + use<> {
     let csrf = session::csrf(&logged_in.token);
     let answer = wire::login::LoggedIn {
         csrf_token: csrf,

@@ -1,10 +1,13 @@
 //! How persons log in and sign.
 
+mod oidc;
+
 use interlock_domain::{LoginLimits, SessionLimits};
 use interlock_vault::login::{PasswordCost, passkey::RelyingParty};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use self::oidc::OidcProvider;
 use super::ConfigError;
 
 /// The longest that a session may be let idle: an hour.
@@ -54,6 +57,8 @@ pub struct Login {
     pub passkey_origins: Vec<String>,
     /// Lets cookies travel without TLS, for development: only when the server listens on a loopback address.
     pub plain_http: bool,
+    /// The identity providers at which persons log in.
+    pub oidc: Vec<OidcProvider>,
 }
 
 impl Login {
@@ -82,7 +87,7 @@ impl Login {
         RelyingParty { id: self.passkey_domain.clone(), origins: self.passkey_origins.clone() }
     }
 
-    pub(super) fn check(&self, loopback: bool) -> Result<(), ConfigError> {
+    pub(super) fn check(&self, loopback: bool, public_url: &str) -> Result<(), ConfigError> {
         let senseless = |key, detail: String| Err(ConfigError::Senseless { key, detail });
         for (key, value, most) in [
             ("login.idle_ms", self.idle_ms, IDLE_MS_MAX),
@@ -107,6 +112,12 @@ impl Login {
         if self.plain_http && !loopback {
             let detail = "cookies travel without TLS only to a loopback address; set `server.listen` to one";
             return senseless("login.plain_http", detail.to_owned());
+        }
+        for (at, provider) in self.oidc.iter().enumerate() {
+            provider.check(public_url)?;
+            if self.oidc[..at].iter().any(|other| other.name == provider.name) {
+                return Err(provider.senseless("it stands there twice; give each its own `name`"));
+            }
         }
         let of_domain = |origin: &String| {
             let host = origin.split_once("://").map(|(_, host)| host.split(':').next().unwrap_or_default());
@@ -144,6 +155,7 @@ impl Default for Login {
             passkey_domain: "localhost".to_owned(),
             passkey_origins: vec!["http://localhost:8080".to_owned()],
             plain_http: false,
+            oidc: Vec::new(),
         }
     }
 }
@@ -155,12 +167,12 @@ mod tests {
     fn refused(alter: impl FnOnce(&mut Login)) -> String {
         let mut login = Login::default();
         alter(&mut login);
-        login.check(true).unwrap_err().to_string()
+        login.check(true, "").unwrap_err().to_string()
     }
 
     #[test]
     fn what_is_configured_stays_within_what_part_11_and_a_machine_can_bear() {
-        assert!(Login::default().check(true).is_ok());
+        assert!(Login::default().check(true, "").is_ok());
         assert!(refused(|login| login.signing_idle_ms = 900_001).contains("login.signing_idle_ms"));
         assert!(refused(|login| login.signing_ms = 4 * 3_600_000 + 1).contains("login.signing_ms"));
         assert!(refused(|login| login.signing_failures_max = 4).contains("login.signing_failures_max"));
@@ -175,7 +187,7 @@ mod tests {
         let of = |origin: &str| {
             let mut login = Login { passkey_domain: "mercy.example".to_owned(), ..Login::default() };
             login.passkey_origins = vec![origin.to_owned()];
-            login.check(true).is_ok()
+            login.check(true, "").is_ok()
         };
         assert!(of("https://mercy.example") && of("https://gate.mercy.example:8443"));
         assert!(

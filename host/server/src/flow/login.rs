@@ -4,6 +4,7 @@
 //! deactivated are one answer after equal work. Each step replaces the login of the revision before, so that a code counts
 //! once, on however many replicas.
 
+pub(crate) mod oidc;
 mod passkey;
 
 use interlock_domain::{

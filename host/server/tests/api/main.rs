@@ -27,6 +27,7 @@ mod ledger;
 mod limits;
 mod lists;
 mod login;
+mod oidc;
 mod ops;
 mod people;
 mod policies;
