@@ -72,8 +72,8 @@ pub use decision::{Decision, DecisionOutcome, DecisionSubject, EvidenceRead, Per
 pub use delegation::{Delegation, DelegationDraft};
 pub use device::{Device, DeviceHealth, DeviceState, Group, Selector};
 pub use esign::{
-    Authority, Covered, Intent, PasskeyProof, Signature, SignatureBinding, SignatureRecord, SignedClock,
-    SignedRecord, Signer, SigningProof, sentence, view,
+    Authority, Covered, Extent, Intent, PasskeyProof, Signature, SignatureBinding, SignatureRecord,
+    SignedClock, SignedRecord, Signer, SigningProof, sentence, view,
 };
 pub use event::{Event, RollbackCause, Task, WaysBack};
 pub use expression::{Expression, ExpressionError, Truth};

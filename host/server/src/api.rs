@@ -82,6 +82,7 @@ fn open() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(oidc::handed))
         .routes(routes!(login::out))
         .routes(routes!(login::me))
+        .routes(routes!(login::password))
         .routes(routes!(login::enrol))
         .routes(routes!(login::enrolled))
 }
@@ -127,6 +128,7 @@ fn v1() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(signatures::intend))
         .routes(routes!(signatures::sign, signatures::list))
         .routes(routes!(signatures::show))
+        .routes(routes!(signatures::receipt))
         .routes(routes!(delegations::create, delegations::list))
         .routes(routes!(delegations::revoke))
         .routes(routes!(incidents::list))

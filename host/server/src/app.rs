@@ -30,6 +30,7 @@ use crate::{
     rosters::Rosters,
     seen::Seen,
     synced::Sync,
+    true_time::TrueTime,
     trust::TrustedKeys,
 };
 
@@ -59,6 +60,8 @@ pub struct App {
     pub(crate) hashing: Hashing,
     /// What the server signs electronic signatures with.
     pub(crate) signer: SigningKey,
+    /// How right the clock is.
+    pub(crate) true_time: TrueTime,
     /// Artifact content.
     pub vault: Vault,
     /// The keys whose signatures on artifacts count.
@@ -133,6 +136,7 @@ impl App {
         let issuers = Issuers::open(&config.identity.jwt)?;
         let providers = Providers::open(&config)?;
         let limits = Limits::new(&config.http.limits);
+        let true_time = TrueTime::new(&config.login.time_server);
         let evaluations = Semaphore::new(config.policies.parallel_max.min(Semaphore::MAX_PERMITS));
         let app = Arc::new(App {
             evaluations,
@@ -147,6 +151,7 @@ impl App {
             secrets,
             hashing,
             signer,
+            true_time,
             vault,
             trusted_keys,
             registry,

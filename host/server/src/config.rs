@@ -35,7 +35,7 @@ pub use self::git::Git;
 pub use self::http::{ForwardedHeader, Http, Limits, Quota};
 pub use self::identity::{Identity, JwtIssuer};
 pub(crate) use self::identity::{SECRET_BYTES_MIN, is_safe};
-pub use self::login::{Login, OidcProvider};
+pub use self::login::{Login, OidcProvider, TimeServer};
 pub use self::plugins::{PluginRegistry, Plugins};
 pub use self::reference::reference;
 pub use self::rollout::Rollout;

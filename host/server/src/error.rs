@@ -46,6 +46,9 @@ pub enum FlowError {
     /// An invitation that is none, was followed, or is over.
     #[error("this invitation does not work, was used or is over; ask an administrator for a new one")]
     InvitationRefused,
+    /// This server's clock is not right, or not known to be.
+    #[error("{0}")]
+    ClockOff(String),
     /// What an identity provider answered logs nobody in.
     #[error("{0}")]
     ProviderRefused(String),

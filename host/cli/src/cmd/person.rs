@@ -1,4 +1,4 @@
-//! `interlock login`, `logout`, `me` and `enrol`: what a person does for themselves.
+//! `interlock login`, `logout`, `me`, `password`, `sessions` and `enrol`: what a person does for themselves.
 
 use clap::Args;
 use reqwest::{
@@ -38,6 +38,18 @@ pub(crate) struct Logout {}
 #[derive(Debug, Args)]
 pub(crate) struct Me {}
 
+/// Set another password. Asks for the one of now, a code, and the new one twice; every other session ends.
+#[derive(Debug, Args)]
+pub(crate) struct Password {}
+
+/// Show where you are logged in, or end one of those sessions.
+#[derive(Debug, Args)]
+pub(crate) struct Sessions {
+    /// End this one: `ses_…`.
+    #[arg(long, value_name = "SESSION")]
+    end: Option<String>,
+}
+
 /// Follow an invitation: set your password, and the app that shows codes.
 #[derive(Debug, Args)]
 pub(crate) struct Enrol {}
@@ -49,6 +61,7 @@ const FIELDS: &[output::Column] = &[
     ("tenant", "/actor/tenant"),
     ("by", "/actor/auth"),
     ("session until", "/session/ends_at"),
+    ("password and passkeys set", "/means_changed_at"),
     ("handed out by", "/actor/hold/by"),
     ("confirmed by", "/actor/hold/confirmed_by"),
     ("held until", "/actor/hold/until"),
@@ -128,6 +141,48 @@ impl Me {
             fields.remove("csrf_token");
         }
         output::record(&body, FIELDS, format)?;
+        Ok(Outcome::Done)
+    }
+}
+
+impl Password {
+    pub(crate) async fn run(self, connection: &Connection, format: Format) -> Result<Outcome, Failure> {
+        let client = connection.session_client()?.ok_or_else(|| {
+            Failure::Usage("you are not logged in: `interlock login`, then set another password".to_owned())
+        })?;
+        let password = secret("Password")?;
+        let code = secret("Code")?;
+        let new = secret("The new password, of 12 to 128 characters")?;
+        if secret("Once more")? != new {
+            return Err(Failure::Usage("the two new passwords differ; nothing was set".to_owned()));
+        }
+        let body = json!({ "password": password, "code": code, "new_password": new });
+        let (headers, body) = client.open(Method::POST, "/v1/me/password", Some(&body)).await?;
+        keep(connection, &headers, &body)?;
+        let shown = json!({ "name": body["name"], "session": body["session"] });
+        output::record(&shown, &[("name", "/name"), ("session", "/session/id")], format)?;
+        Ok(Outcome::Done)
+    }
+}
+
+impl Sessions {
+    pub(crate) async fn run(self, connection: &Connection, format: Format) -> Result<Outcome, Failure> {
+        let client = connection.client()?;
+        if let Some(id) = &self.end {
+            client.delete(&format!("/sessions/{id}")).await?;
+            return Ok(Outcome::Done);
+        }
+        let sessions = client.get("/sessions").await?.body;
+        let columns = [
+            ("SESSION", "/id"),
+            ("BY", "/proof"),
+            ("FROM", "/peer"),
+            ("SINCE", "/created_at"),
+            ("LAST USED", "/seen_at"),
+            ("UNTIL", "/ends_at"),
+        ];
+        let items: Vec<Value> = sessions["items"].as_array().cloned().unwrap_or_default();
+        output::list(&items, &columns, format)?;
         Ok(Outcome::Done)
     }
 }

@@ -19,6 +19,26 @@ const SIGNING_IDLE_MS_MAX: u64 = 900_000;
 /// The longest signing session: four hours.
 const SIGNING_MS_MAX: u64 = 4 * 3_600_000;
 
+/// A time server (NTP) with which the clock is compared before anything is signed.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct TimeServer {
+    /// `HOST:PORT`, such as `ntp.mercy.example:123`. Not compared when empty.
+    pub address: String,
+    /// How far the clock may be off, in milliseconds: beyond it nothing is signed.
+    pub offset_ms_max: u64,
+    /// How long what was measured is good, in milliseconds; ten times as long while the time server does not answer.
+    pub check_ms: u64,
+    /// How long its answer may take, in milliseconds; at most ten seconds. Also how soon it is tried again.
+    pub timeout_ms: u64,
+}
+
+impl Default for TimeServer {
+    fn default() -> Self {
+        Self { address: String::new(), offset_ms_max: 2_000, check_ms: 60_000, timeout_ms: 1_000 }
+    }
+}
+
 /// How persons log in and sign.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -57,6 +77,8 @@ pub struct Login {
     pub passkey_origins: Vec<String>,
     /// Lets cookies travel without TLS, for development: only when the server listens on a loopback address.
     pub plain_http: bool,
+    /// The time server with which the clock is compared before anything is signed.
+    pub time_server: TimeServer,
     /// The identity providers at which persons log in.
     pub oidc: Vec<OidcProvider>,
 }
@@ -100,6 +122,9 @@ impl Login {
             ("login.invitation_ms", self.invitation_ms, 7 * SESSION_MS_MAX),
             ("login.challenge_ms", self.challenge_ms, SIGNING_IDLE_MS_MAX),
             ("login.challenges_max", self.challenges_max, 10_000_000),
+            ("login.time_server.offset_ms_max", self.time_server.offset_ms_max, 3_600_000),
+            ("login.time_server.check_ms", self.time_server.check_ms, 3_600_000),
+            ("login.time_server.timeout_ms", self.time_server.timeout_ms, 10_000),
             ("login.passwords_at_once", self.passwords_at_once as u64, 1_024),
         ] {
             if value == 0 || value > most {
@@ -155,6 +180,7 @@ impl Default for Login {
             passkey_domain: "localhost".to_owned(),
             passkey_origins: vec!["http://localhost:8080".to_owned()],
             plain_http: false,
+            time_server: TimeServer::default(),
             oidc: Vec::new(),
         }
     }

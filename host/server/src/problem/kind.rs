@@ -79,6 +79,9 @@ kinds! {
     LoginRefused = 401 "login-refused", "You cannot log in with this",
         "The answer is the same whatever is wrong: the name, the password, the code, or the account. After some failures in a \
          row nothing is tried for a while.";
+    ClockOff = 503 "clock-off", "The clock of this server is not right",
+        "A signature says when it was given. The time server that the operator named says that this server's clock is too far off, or \
+         does not answer. Nothing was signed, and nothing that was shown is used up.";
     ProviderRefused = 401 "provider-refused", "This login at the identity provider does not count here",
         "It was not begun in this browser, was used, is over, or the provider's answer is not what it should be: `detail` says \
          which. Log in again.";

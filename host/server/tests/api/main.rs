@@ -40,4 +40,5 @@ mod signatures;
 mod signed;
 mod sync;
 mod tenants;
+mod time_server;
 mod tlog;
