@@ -29,6 +29,9 @@ const BACK: &str = "https://gate.mercy.example/v1/login/oidc/clinic/callback";
 const BEGIN: &str = "//v1/login/oidc/clinic";
 const MINUTE_MS: i64 = 60_000;
 
+/// How a token is made of claims.
+type Made<'a> = Box<dyn Fn(&Value) -> String + 'a>;
+
 /// A server at whose door stands a provider.
 struct Door {
     app: TestApp,
@@ -354,7 +357,7 @@ async fn tokens_that_no_provider_makes_log_nobody_in() {
             sign(&claims)
         }
     };
-    let cases: Vec<(&str, Box<dyn Fn(&Value) -> String + '_>)> = vec![
+    let cases: Vec<(&str, Made<'_>)> = vec![
         ("algorithm", Box::new(|claims| token(&json!({ "alg": "none" }), claims, |_| Vec::new()))),
         ("algorithm", Box::new(|claims| with_secret(secret.as_bytes(), &json!({ "alg": "HS256" }), claims))),
         ("signature", Box::new(|claims| other.sign_with(|header| header["typ"] = json!("JWT"), claims))),

@@ -70,7 +70,7 @@ pub(crate) struct Back {
 /// What came of it.
 pub(crate) enum Finished {
     /// A session in the browser.
-    Page { logged_in: LoggedIn, next: String },
+    Page { logged_in: Box<LoggedIn>, next: String },
     /// A code for the program: whose session it would get, and what both show.
     Program { port: u16, code: String, name: String, word: String },
 }
@@ -145,7 +145,7 @@ pub(crate) async fn finish(
     match waiting.wanted {
         For::Page(next) => {
             let how = format!("oidc:{}", provider.config.name);
-            let logged_in = admit(app, account, &how, used, peer, now).await?;
+            let logged_in = Box::new(admit(app, account, &how, used, peer, now).await?);
             Ok(Finished::Page { logged_in, next })
         }
         For::Program { port, challenge } => {
