@@ -11,6 +11,14 @@ use crate::programs::{self, Program};
 /// PyPI's `oras`; `host/registry/tests/it/oras.rs` names the same version.
 const ORAS: &str = "0.2.43";
 
+/// npm's `oidc-provider`; `host/server/tests/api/oidc/real.rs` names the same version.
+const OIDC_PROVIDER: &str = "9.13.3";
+
+const NPM: Program = Program {
+    name: "npm",
+    package: "npm",
+    needed_for: "plugins in JavaScript, and the tests of logins at an identity provider",
+};
 const PYTHON: Program =
     Program { name: "python3", package: "python3-venv", needed_for: "plugins in Python, and `oras`" };
 
@@ -25,7 +33,7 @@ const PROGRAMS: &[Program] = &[
         needed_for: "plugins in C",
     },
     PYTHON,
-    Program { name: "npm", package: "npm", needed_for: "plugins in JavaScript" },
+    NPM,
 ];
 
 /// Installs what is missing; yields the folders where the compilers are.
@@ -40,6 +48,14 @@ pub(crate) fn oras() -> Result<PathBuf> {
     let dir = programs::tools_dir().join(format!("oras-{ORAS}"));
     let package = format!("oras=={ORAS}");
     installed(&dir, "bin", "python3", &package, |dir| pip(dir, &package))
+}
+
+/// A real identity provider, at which the server's tests log in. They find it beside the build output.
+pub(crate) fn oidc_provider() -> Result<PathBuf> {
+    programs::ensure_installed(&[NPM])?;
+    let dir = programs::tools_dir().join(format!("oidc-provider-{OIDC_PROVIDER}"));
+    let package = format!("oidc-provider@{OIDC_PROVIDER}");
+    installed(&dir, "node_modules/oidc-provider/lib", "index.js", &package, |dir| npm(dir, &package))
 }
 
 fn pip(dir: &Path, package: &str) -> Vec<Command> {
@@ -59,12 +75,14 @@ fn python() -> Result<PathBuf> {
 fn javascript() -> Result<PathBuf> {
     let dir = programs::tools_dir().join(format!("componentize-qjs-{COMPONENTIZE_QJS}"));
     let package = format!("componentize-qjs@{COMPONENTIZE_QJS}");
-    installed(&dir, "node_modules/.bin", "componentize-qjs", &package, |dir| {
-        let mut npm = Command::new("npm");
-        npm.args(["install", "--silent", "--no-audit", "--no-fund", "--save-exact", "--prefix"]);
-        npm.arg(dir).arg(&package);
-        vec![npm]
-    })
+    installed(&dir, "node_modules/.bin", "componentize-qjs", &package, |dir| npm(dir, &package))
+}
+
+fn npm(dir: &Path, package: &str) -> Vec<Command> {
+    let mut npm = Command::new("npm");
+    npm.args(["install", "--silent", "--no-audit", "--no-fund", "--save-exact", "--prefix"]);
+    npm.arg(dir).arg(package);
+    vec![npm]
 }
 
 /// The folder `bin` of `dir` with the program in it. A build that failed half-way is begun anew.

@@ -29,6 +29,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let began = Instant::now();
     programs::ensure_installed(programs::FOR_TESTS)?;
     languages::oras()?;
+    languages::oidc_provider()?;
     if !arguments.only_tests {
         for dir in WORKSPACES {
             step(

@@ -1,5 +1,6 @@
 //! The `interlock` program: the server, and everything that a person or a script does with one.
 
+mod browser;
 mod client;
 mod cmd;
 mod confirm;
@@ -53,6 +54,10 @@ enum Command {
     Logout(cmd::person::Logout),
     /// Show who you are to the server.
     Me(cmd::person::Me),
+    /// Set another password.
+    Password(cmd::person::Password),
+    /// Show where you are logged in, or end one of those sessions.
+    Sessions(cmd::person::Sessions),
     /// Follow an invitation: set your password, and the app that shows codes.
     Enrol(cmd::person::Enrol),
     /// Verify electronic signatures, without a server.
@@ -146,6 +151,8 @@ async fn run(cli: Cli) -> Result<Outcome, client::Failure> {
         Command::Login(login) => login.run(&connection, output).await,
         Command::Logout(logout) => logout.run(&connection).await,
         Command::Me(me) => me.run(&connection, output).await,
+        Command::Password(password) => password.run(&connection, output).await,
+        Command::Sessions(sessions) => sessions.run(&connection, output).await,
         Command::Enrol(enrol) => enrol.run(&connection, output).await,
         Command::Signature(signature) => signature.run(output),
         Command::Status(status) => status.run(&connection, output).await,

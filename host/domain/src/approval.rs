@@ -11,6 +11,8 @@ use crate::{AccountId, DecisionId, DelegationId, PersonId, Role, SignatureId, Ti
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Meaning {
+    /// They made it. Their signature says so, and approves nothing.
+    Authorship,
     /// They reviewed it.
     Review,
     /// They approve it.

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     AccountId, ArtifactRef, Change, ChangeId, DecisionId, DocumentRef, Meaning, PersonId, Role, SignatureId,
-    TenantId, Timestamp,
+    TenantId, Timestamp, UsedDelegation,
 };
 
 /// What binds a signature to the record.
@@ -36,6 +36,17 @@ pub struct Signer {
     pub title: String,
     /// Where: the tenant.
     pub organization: TenantId,
+}
+
+/// How far a signature reaches, and for whom it speaks.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Extent {
+    /// The one stage that it is for, counted from 0; absent when it is for the whole change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stage: Option<u32>,
+    /// Whose roles count, when the signer signs with roles that were lent to them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delegation: Option<UsedDelegation>,
 }
 
 /// What is signed.
@@ -67,6 +78,9 @@ pub struct Intent {
     pub meaning: Meaning,
     /// That, in the words that they were shown.
     pub sentence: String,
+    /// How far it reaches.
+    #[serde(flatten)]
+    pub extent: Extent,
     /// Why, in their words.
     pub reason: String,
     /// What.
@@ -150,7 +164,7 @@ pub struct Authority {
 pub struct SignedClock {
     /// `server`.
     pub source: String,
-    /// How far it is from the true time, where that is measured.
+    /// How far the true time is ahead of it, as the time server says; absent where none is configured.
     pub offset_ms: Option<i64>,
     /// The signer's time zone, for display.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -248,6 +262,7 @@ impl Covered {
 /// The exact sentence that stands above a signature.
 pub fn sentence(meaning: Meaning) -> &'static str {
     match meaning {
+        Meaning::Authorship => "I am the author of this change as it is shown here.",
         Meaning::Review => "I have reviewed this change as it is shown here.",
         Meaning::Approval => "I approve this change as it is shown here.",
         Meaning::Responsibility => "I take responsibility for this change as it is shown here.",
@@ -256,7 +271,7 @@ pub fn sentence(meaning: Meaning) -> &'static str {
 }
 
 /// The text that is shown to whoever signs: what they see is what they sign.
-pub fn view(change: &Change, signer: &Signer, meaning: Meaning, reason: &str) -> String {
+pub fn view(change: &Change, signer: &Signer, meaning: Meaning, extent: &Extent, reason: &str) -> String {
     let manifest = &change.manifest;
     let mut text = String::new();
     let mut line = |name: &str, value: &str| {
@@ -284,6 +299,12 @@ pub fn view(change: &Change, signer: &Signer, meaning: Meaning, reason: &str) ->
         line("Gate", &format!("{}: {:?}", gate.plugin.name, gate.verdict.outcome));
     }
     line("Way back", if manifest.rollback_complete() { "for every target" } else { "not for every target" });
+    if let Some(stage) = extent.stage {
+        line("For stage", &format!("{stage} alone, counted from 0"));
+    }
+    if let Some(delegation) = &extent.delegation {
+        line("On behalf of", &format!("{} ({})", delegation.name, delegation.id));
+    }
     line("Signer", &format!("{} ({}), {}", signer.name, signer.title, signer.organization));
     line("Reason", reason);
     line("Meaning", sentence(meaning));

@@ -16,6 +16,7 @@ fn intent() -> Intent {
         },
         meaning: Meaning::Approval,
         sentence: sentence(Meaning::Approval).to_owned(),
+        extent: Extent::default(),
         reason: "read".to_owned(),
         record: SignedRecord {
             kind: "change".to_owned(),
@@ -33,12 +34,14 @@ fn intent() -> Intent {
 #[test]
 fn whatever_differs_is_another_challenge() {
     let challenge = intent().challenge().unwrap();
-    let alter: [fn(&mut Intent); 6] = [
+    let alter: [fn(&mut Intent); 8] = [
         |intent| intent.record.id = ChangeId::new(Uuid::from_u128(5)),
         |intent| intent.record.digest = Digest::of("another"),
         |intent| intent.meaning = Meaning::Review,
         |intent| intent.reason.push('.'),
         |intent| intent.view_sha256 = Digest::of("another"),
+        |intent| intent.extent.stage = Some(0),
+        |intent| intent.extent.delegation = Some(lent()),
         |intent| intent.sig_id = SignatureId::new(Uuid::from_u128(9)),
     ];
     for alter in alter {
@@ -46,6 +49,21 @@ fn whatever_differs_is_another_challenge() {
         alter(&mut other);
         assert_ne!(other.challenge().unwrap(), challenge, "{other:?}");
     }
+}
+
+fn lent() -> UsedDelegation {
+    let id = crate::DelegationId::new(Uuid::from_u128(7));
+    UsedDelegation { id, on_behalf_of: PersonId::new(Uuid::from_u128(8)), name: "Rolf".to_owned() }
+}
+
+#[test]
+fn an_intent_for_the_whole_change_is_written_as_before_and_one_for_a_stage_is_read_back() {
+    let text = serde_json::to_string(&intent()).unwrap();
+    assert!(!text.contains("stage") && !text.contains("delegation") && !text.contains("extent"), "{text}");
+    let extent = Extent { stage: Some(2), delegation: Some(lent()) };
+    let partial = Intent { extent, ..intent() };
+    let back: Intent = serde_json::from_str(&serde_json::to_string(&partial).unwrap()).unwrap();
+    assert_eq!(back, partial);
 }
 
 #[test]

@@ -27,6 +27,7 @@ mod expression;
 mod gate;
 mod gate_endpoint;
 mod group;
+mod id_token;
 mod ids;
 mod incident;
 mod iso_duration;
@@ -73,8 +74,8 @@ pub use decision::{Decision, DecisionOutcome, DecisionSubject, EvidenceRead, Out
 pub use delegation::{Delegation, DelegationDraft};
 pub use device::{Device, DeviceHealth, DeviceState, Group, Selector};
 pub use esign::{
-    Authority, Covered, Intent, PasskeyProof, Signature, SignatureBinding, SignatureRecord, SignedClock,
-    SignedRecord, Signer, SigningProof, sentence, view,
+    Authority, Covered, Extent, Intent, PasskeyProof, Signature, SignatureBinding, SignatureRecord,
+    SignedClock, SignedRecord, Signer, SigningProof, sentence, view,
 };
 pub use event::{Event, RollbackCause, Task, WaysBack};
 pub use expression::{Expression, ExpressionError, Truth};
@@ -83,6 +84,7 @@ pub use gate::{
 };
 pub use gate_endpoint::{Engine, GateAsk, GateEndpoint, GateFacts, GateQuestion, GateVerdict};
 pub use group::{GateGroup, GroupBinding, GroupMember, GroupReport, judge_groups};
+pub use id_token::{IdTokenAsked, IdTokenRefusal, IdTokenRule};
 pub use ids::*;
 pub use incident::{GlassBreak, Incident, IncidentReview, broken};
 pub use interlock_ledger::{Digest, canonical};

@@ -247,6 +247,12 @@ impl Login {
         if first && (second || !complete) { Ok(login) } else { Err(LoginRefusal::Incomplete) }
     }
 
+    /// With another password, set in the step that proved the one before.
+    #[must_use]
+    pub fn with_password(&self, hash: String, now: Timestamp) -> Login {
+        Login { password: Some(hash), changed_at: now, ..self.clone() }
+    }
+
     /// Somebody failed to log in. Locked from the last failure on that is let pass.
     #[must_use]
     pub fn failed(&self, limits: LoginLimits, now: Timestamp) -> Login {

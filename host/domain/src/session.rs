@@ -32,7 +32,7 @@ pub struct Session {
     pub token_sha256: String,
     /// From which address they logged in.
     pub peer: String,
-    /// What they proved: `password+totp`, `password+recovery`, `passkey`.
+    /// What they proved: `password+totp`, `password+recovery`, `passkey`, `oidc:NAME` at an identity provider.
     pub proof: String,
     /// When it began.
     pub created_at: Timestamp,

@@ -155,7 +155,7 @@ impl TokenRule {
 }
 
 /// A time in seconds, perhaps with a fraction, as milliseconds.
-fn required(claims: &Value, claim: &str) -> Result<i64, TokenRefusal> {
+pub(crate) fn required(claims: &Value, claim: &str) -> Result<i64, TokenRefusal> {
     let lacks = || TokenRefusal::Lacks { claim: claim.to_owned() };
     let value = claims.get(claim).ok_or_else(lacks)?;
     if let Some(seconds) = value.as_i64() {
@@ -165,15 +165,15 @@ fn required(claims: &Value, claim: &str) -> Result<i64, TokenRefusal> {
     Ok((seconds * 1e3) as i64)
 }
 
-fn text<'a>(claims: &'a Value, claim: &str) -> Option<&'a str> {
+pub(crate) fn text<'a>(claims: &'a Value, claim: &str) -> Option<&'a str> {
     claims.get(claim)?.as_str()
 }
 
-fn usable(text: &str) -> bool {
+pub(crate) fn usable(text: &str) -> bool {
     !text.is_empty() && text.len() <= TEXT_MAX && !text.chars().any(char::is_control)
 }
 
-fn quoted(all: &[String]) -> String {
+pub(crate) fn quoted(all: &[String]) -> String {
     let all: Vec<String> = all.iter().map(|one| format!("`{one}`")).collect();
     all.join(", ")
 }

@@ -25,6 +25,7 @@ mod keys;
 mod ledger;
 mod list;
 mod login;
+mod oidc;
 mod payload;
 mod plugins;
 mod revision;
@@ -76,8 +77,12 @@ fn open() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(login::with_password))
         .routes(routes!(login::challenge))
         .routes(routes!(login::with_passkey))
+        .routes(routes!(oidc::begin))
+        .routes(routes!(oidc::back))
+        .routes(routes!(oidc::handed))
         .routes(routes!(login::out))
         .routes(routes!(login::me))
+        .routes(routes!(login::password))
         .routes(routes!(login::enrol))
         .routes(routes!(login::enrolled))
 }
@@ -123,6 +128,7 @@ fn v1() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(signatures::intend))
         .routes(routes!(signatures::sign, signatures::list))
         .routes(routes!(signatures::show))
+        .routes(routes!(signatures::receipt))
         .routes(routes!(delegations::create, delegations::list))
         .routes(routes!(delegations::revoke))
         .routes(routes!(incidents::list))

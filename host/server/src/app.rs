@@ -23,13 +23,14 @@ use crate::{
     flow::{application, bundle, fresh, poll::Proof, roster},
     hashing::Hashing,
     installed::{Installed, install_all},
-    issuers::Issuers,
+    issuers::{Issuers, oidc::Providers},
     keys::{KeyCache, SubjectCache},
     limits::Limits,
     outside::Sources,
     rosters::Rosters,
     seen::Seen,
     synced::{KnownAt, Sync},
+    true_time::TrueTime,
     trust::TrustedKeys,
     witnesses::Witnesses,
 };
@@ -60,6 +61,8 @@ pub struct App {
     pub(crate) hashing: Hashing,
     /// What the server signs electronic signatures with.
     pub(crate) signer: SigningKey,
+    /// How right the clock is.
+    pub(crate) true_time: TrueTime,
     /// Artifact content.
     pub vault: Vault,
     /// The keys whose signatures on artifacts count.
@@ -80,6 +83,8 @@ pub struct App {
     pub(crate) subjects: SubjectCache,
     /// Whose tokens count.
     pub(crate) issuers: Issuers,
+    /// Where persons log in beside here.
+    pub(crate) providers: Providers,
     /// Who used how much of what.
     pub(crate) limits: Limits,
     /// Which devices were heard of lately.
@@ -134,8 +139,10 @@ impl App {
         let sandbox = Sandbox::with_compiler(plugins.limits.clone(), Some(&plugins.cache_dir), compiler)?;
         let installed = install_all(&sandbox, &store, clock.as_ref(), &config.plugins.dir).await?;
         let issuers = Issuers::open(&config.identity.jwt)?;
+        let providers = Providers::open(&config)?;
         let limits = Limits::new(&config.http.limits);
         let witnesses = Witnesses::open(&config.ledger)?;
+        let true_time = TrueTime::new(&config.login.time_server);
         let evaluations = Semaphore::new(config.policies.parallel_max.min(Semaphore::MAX_PERMITS));
         let app = Arc::new(App {
             evaluations,
@@ -150,6 +157,7 @@ impl App {
             secrets,
             hashing,
             signer,
+            true_time,
             vault,
             trusted_keys,
             registry,
@@ -160,6 +168,7 @@ impl App {
             keys: KeyCache::default(),
             subjects: SubjectCache::default(),
             issuers,
+            providers,
             limits,
             witnesses,
             seen: Seen::default(),

@@ -34,10 +34,10 @@ pub(crate) use self::evidence::{Bound, is_outside};
 pub use self::evidence::{CalendarEntry, Connector, Evidence, HeaderValue, Prometheus, SourceLimits};
 pub use self::git::Git;
 pub use self::http::{ForwardedHeader, Http, Limits, Quota};
-pub(crate) use self::identity::SECRET_BYTES_MIN;
 pub use self::identity::{Identity, JwtIssuer};
+pub(crate) use self::identity::{SECRET_BYTES_MIN, is_safe};
 pub use self::ledger::{Ledger, LedgerWitness, Provable};
-pub use self::login::Login;
+pub use self::login::{Login, OidcProvider, TimeServer};
 pub use self::plugins::{PluginRegistry, Plugins};
 pub use self::reference::reference;
 pub use self::rollout::Rollout;
@@ -562,7 +562,7 @@ impl Config {
         self.evidence.check()?;
         self.policies.git.check(self.policies.home.is_some())?;
         self.http.check()?;
-        self.login.check(self.server.listen.ip().is_loopback())?;
+        self.login.check(self.server.listen.ip().is_loopback(), &self.server.public_url)?;
         self.identity.check()?;
         if !self.identity.signed_operations.is_empty() && self.server.public_url.is_empty() {
             return Err(ConfigError::Senseless {

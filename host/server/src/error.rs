@@ -46,6 +46,27 @@ pub enum FlowError {
     /// An invitation that is none, was followed, or is over.
     #[error("this invitation does not work, was used or is over; ask an administrator for a new one")]
     InvitationRefused,
+    /// This server's clock is not right, or not known to be.
+    #[error("{0}")]
+    ClockOff(String),
+    /// What an identity provider answered logs nobody in.
+    #[error("{0}")]
+    ProviderRefused(String),
+    /// An identity provider does not answer.
+    #[error(
+        "the identity provider cannot be asked just now: {0}; try again in a moment, or log in with password and code"
+    )]
+    ProviderUnreachable(String),
+    /// An identity provider knows somebody whom nobody here is linked to.
+    #[error("{detail}")]
+    NotLinked {
+        /// What to do.
+        detail: String,
+        /// The provider.
+        issuer: String,
+        /// Its name for them.
+        subject: String,
+    },
     /// Keys, programs and links never sign.
     #[error("only a person who is logged in signs; log in: POST /v1/login")]
     OnlyInPerson,

@@ -4,28 +4,23 @@
 //! are not read, and `kid` is only compared.
 
 pub(crate) mod jws;
-
-use std::sync::Arc;
+mod keyring;
+pub(crate) mod oidc;
 
 use interlock_domain::{Scope, TenantId, Timestamp, TokenRefusal, TokenRule, TokenSays};
 use reqwest::Url;
 use serde_json::Value;
 use tokio::sync::Mutex;
-use tracing::{info, warn};
 
-use self::jws::{Algorithm, Key, Token};
+use self::{
+    jws::{Key, Token},
+    keyring::{From, Kept, Keyring},
+};
 use crate::{
     ConfigError,
     config::{JwtIssuer, SECRET_BYTES_MIN},
     outside::Sources,
 };
-
-/// Largest set of keys.
-const JWKS_BYTES_MAX: u64 = 256 << 10;
-/// How long fetching it may take.
-const JWKS_TIMEOUT_MS: u64 = 5_000;
-/// Most keys of one set.
-const KEYS_MAX: usize = 100;
 
 /// The issuers.
 #[derive(Debug, Default)]
@@ -37,31 +32,7 @@ pub(crate) struct Issuers {
 pub(crate) struct Issuer {
     pub(crate) config: JwtIssuer,
     rule: TokenRule,
-    algorithms: Vec<Algorithm>,
-    from: From,
-    kept: Mutex<Kept>,
-}
-
-/// Where keys come from.
-enum From {
-    Secret(Key),
-    File,
-    Url(Url),
-}
-
-/// What was fetched, and when that was tried last.
-#[derive(Default)]
-struct Kept {
-    keys: Arc<Vec<Named>>,
-    fetched: Option<Timestamp>,
-    tried: Option<Timestamp>,
-}
-
-/// A key, and what its issuer says of it.
-struct Named {
-    id: Option<String>,
-    algorithm: Option<Algorithm>,
-    key: Key,
+    keys: Keyring,
 }
 
 /// Why a token proves nothing.
@@ -122,7 +93,7 @@ impl Issuer {
         let from = if config.has_secret() {
             From::Secret(secret(config)?)
         } else {
-            Url::parse(&config.jwks_url).map_or(From::File, From::Url)
+            Url::parse(&config.jwks_url).map_or_else(|_| From::File(config.jwks_file.clone()), From::Url)
         };
         let millis = |ms: u64| i64::try_from(ms).unwrap_or(i64::MAX);
         let rule = TokenRule {
@@ -134,7 +105,15 @@ impl Issuer {
             leeway_ms: millis(config.leeway_ms),
             lifetime_ms_max: millis(config.lifetime_ms_max),
         };
-        Ok(Self { config: config.clone(), rule, algorithms, from, kept: Mutex::default() })
+        let keys = Keyring {
+            issuer: config.issuer.clone(),
+            algorithms,
+            from,
+            refresh_ms: config.refresh_ms,
+            refetch_ms: config.refetch_ms,
+            kept: Mutex::new(Kept::default()),
+        };
+        Ok(Self { config: config.clone(), rule, keys })
     }
 
     /// What a token may be used for.
@@ -149,99 +128,8 @@ impl Issuer {
         token: &Token<'_>,
         now: Timestamp,
     ) -> Result<TokenSays, JwtRefusal> {
-        let named: Option<Algorithm> = token.header.alg.parse().ok();
-        let algorithm =
-            named.filter(|named| self.algorithms.contains(named)).ok_or(JwtRefusal::OtherAlgorithm)?;
-        if token.header.crit.is_some() {
-            return Err(JwtRefusal::Critical);
-        }
-        let good = match &self.from {
-            From::Secret(key) => token.is_signed_by(key, algorithm),
-            From::File | From::Url(_) => {
-                let id = token.header.kid.as_deref();
-                let keys = self.keys(outside, id, algorithm, now).await?;
-                let key = pick(&keys, id, algorithm).ok_or(JwtRefusal::UnknownKey)?;
-                token.is_signed_by(key, algorithm)
-            }
-        };
-        if !good {
-            return Err(JwtRefusal::BadSignature);
-        }
+        self.keys.verify(outside, token, now).await?;
         Ok(self.rule.check(token.header.typ.as_deref(), &token.claims, now)?)
-    }
-
-    /// The keys, fetched again when they are old, or when the one that is asked for is not among them: that at most once in
-    /// `refetch_ms`, whatever tokens say. What was fetched last stays while the issuer cannot be reached, for as long again.
-    async fn keys(
-        &self,
-        outside: &Sources,
-        id: Option<&str>,
-        algorithm: Algorithm,
-        now: Timestamp,
-    ) -> Result<Arc<Vec<Named>>, JwtRefusal> {
-        let mut kept = self.kept.lock().await;
-        let since = |at: Option<Timestamp>| {
-            at.map_or(u64::MAX, |at| u64::try_from(now.millis_since(at)).unwrap_or(0))
-        };
-        let age = since(kept.fetched);
-        let wanted = age >= self.config.refresh_ms || pick(&kept.keys, id, algorithm).is_none();
-        if wanted && since(kept.tried) >= self.config.refetch_ms.min(self.config.refresh_ms) {
-            kept.tried = Some(now);
-            match self.fetched(outside).await {
-                Ok(keys) => {
-                    info!(
-                        issuer = self.config.issuer,
-                        keys = keys.len(),
-                        "the keys of an issuer were fetched"
-                    );
-                    kept.keys = Arc::new(keys);
-                    kept.fetched = Some(now);
-                }
-                Err(reason) => {
-                    warn!(issuer = self.config.issuer, reason, "the keys of an issuer cannot be fetched")
-                }
-            }
-        }
-        if since(kept.fetched) >= self.config.refresh_ms.saturating_mul(2) {
-            return Err(JwtRefusal::NoKeys);
-        }
-        Ok(kept.keys.clone())
-    }
-
-    async fn fetched(&self, outside: &Sources) -> Result<Vec<Named>, String> {
-        let bytes = match &self.from {
-            From::Secret(_) => return Ok(Vec::new()),
-            From::File => tokio::fs::read(&self.config.jwks_file).await.map_err(|error| error.to_string())?,
-            From::Url(url) => outside.document(url.clone(), JWKS_BYTES_MAX, JWKS_TIMEOUT_MS).await?,
-        };
-        let set: Value = serde_json::from_slice(&bytes).map_err(|error| error.to_string())?;
-        let keys = set.get("keys").and_then(Value::as_array).ok_or("there is no list `keys`")?;
-        // A key of a kind that is not known here takes down no other.
-        Ok(keys.iter().take(KEYS_MAX).filter_map(named).collect())
-    }
-}
-
-/// A key that may verify: public, and meant for signatures.
-fn named(jwk: &Value) -> Option<Named> {
-    let word = |name: &str| jwk.get(name).and_then(Value::as_str);
-    if word("use").is_some_and(|purpose| purpose != "sig") {
-        return None;
-    }
-    let algorithm = match word("alg") {
-        Some(name) => Some(name.parse().ok()?),
-        None => None,
-    };
-    Some(Named { id: word("kid").map(str::to_owned), algorithm, key: Key::of_jwk(jwk)? })
-}
-
-/// The key with this id; without an id, the only one that fits.
-fn pick<'a>(keys: &'a [Named], id: Option<&str>, algorithm: Algorithm) -> Option<&'a Key> {
-    let fits =
-        |named: &&Named| named.key.fits(algorithm) && named.algorithm.is_none_or(|only| only == algorithm);
-    let mut found = keys.iter().filter(fits).filter(|named| id.is_none() || named.id.as_deref() == id);
-    match (found.next(), found.next()) {
-        (Some(named), None) => Some(&named.key),
-        _ => None,
     }
 }
 

@@ -36,6 +36,7 @@ mod synced;
 pub mod testing;
 mod tlog;
 pub mod trace;
+mod true_time;
 mod trust;
 mod witnesses;
 

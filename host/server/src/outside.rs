@@ -43,6 +43,14 @@ struct Failure {
     at: Timestamp,
 }
 
+/// A form to be posted to an address that the operator chose, or that whoever the operator chose named.
+pub(crate) struct Form {
+    pub(crate) url: Url,
+    pub(crate) body: String,
+    /// `Basic …`.
+    pub(crate) authorization: Option<String>,
+}
+
 /// A connector whose headers are at hand. It never shows them.
 struct Ready {
     url: String,
@@ -209,22 +217,37 @@ impl Sources {
         timeout_ms: u64,
     ) -> Result<Vec<u8>, String> {
         let request = self.client.get(url).header(header::ACCEPT, "application/json");
-        self.content(request, bytes_max, timeout_ms).await
+        let (status, content) = self.answer(request, bytes_max, timeout_ms).await?;
+        if status.is_success() { Ok(content) } else { Err(format!("it answered {status}")) }
     }
 
-    /// The body of a success, within these bounds.
-    async fn content(
+    /// What is answered to a form, within these bounds.
+    pub(crate) async fn post(
+        &self,
+        form: Form,
+        bytes_max: u64,
+        timeout_ms: u64,
+    ) -> Result<(StatusCode, Vec<u8>), String> {
+        let mut request = self.client.post(form.url).header(header::ACCEPT, "application/json");
+        request = request.header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+        if let Some(text) = form.authorization {
+            let mut value = header::HeaderValue::try_from(text).map_err(|error| error.to_string())?;
+            value.set_sensitive(true);
+            request = request.header(header::AUTHORIZATION, value);
+        }
+        self.answer(request.body(form.body), bytes_max, timeout_ms).await
+    }
+
+    async fn answer(
         &self,
         request: reqwest::RequestBuilder,
         bytes_max: u64,
         timeout_ms: u64,
-    ) -> Result<Vec<u8>, String> {
+    ) -> Result<(StatusCode, Vec<u8>), String> {
         let broken = |error: reqwest::Error| root_cause(&error.without_url());
         let timeout = std::time::Duration::from_millis(timeout_ms);
         let response = request.timeout(timeout).send().await.map_err(broken)?;
-        if !response.status().is_success() {
-            return Err(format!("it answered {}", response.status()));
-        }
+        let status = response.status();
         let (mut content, mut parts) = (Vec::new(), response.bytes_stream());
         while let Some(part) = parts.next().await {
             content.extend_from_slice(&part.map_err(broken)?);
@@ -232,7 +255,7 @@ impl Sources {
                 return Err(format!("its answer has more than {bytes_max} bytes"));
             }
         }
-        Ok(content)
+        Ok((status, content))
     }
 
     async fn fetched(
@@ -385,7 +408,7 @@ fn told_by(value: &str) -> impl Iterator<Item = String> {
 }
 
 /// RFC 3986: everything but the unreserved characters is encoded, so that a key stays where it was put.
-fn encoded(key: &str) -> String {
+pub(crate) fn encoded(key: &str) -> String {
     let mut text = String::with_capacity(key.len());
     for byte in key.bytes() {
         match byte {

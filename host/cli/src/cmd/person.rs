@@ -1,23 +1,33 @@
-//! `interlock login`, `logout`, `me` and `enrol`: what a person does for themselves.
+//! `interlock login`, `logout`, `me`, `password`, `sessions` and `enrol`: what a person does for themselves.
 
 use clap::Args;
-use reqwest::{Method, header};
+use reqwest::{
+    Method,
+    header::{self, HeaderMap},
+};
 use serde_json::{Value, json};
 
 use crate::{
+    browser::Waiting,
     client::{Connection, Failure},
     login::{Session, secret},
     output::{self, Format, Outcome},
 };
 
 /// Log in with your password and a code. Asks for both, or reads them from standard input, one a line.
+///
+/// With `--oidc` log in at your organisation's identity provider: open the address that is shown in a browser on this machine.
 #[derive(Debug, Args)]
 pub(crate) struct Login {
     /// Your account's name.
-    name: String,
+    #[arg(required_unless_present = "oidc")]
+    name: Option<String>,
     /// Give a recovery code in place of the app's code.
     #[arg(long)]
     recovery: bool,
+    /// Log in at this identity provider, by its name in the server's configuration.
+    #[arg(long, value_name = "PROVIDER", conflicts_with_all = ["name", "recovery"])]
+    oidc: Option<String>,
 }
 
 /// Log out.
@@ -27,6 +37,18 @@ pub(crate) struct Logout {}
 /// Show who you are to the server.
 #[derive(Debug, Args)]
 pub(crate) struct Me {}
+
+/// Set another password. Asks for the one of now, a code, and the new one twice; every other session ends.
+#[derive(Debug, Args)]
+pub(crate) struct Password {}
+
+/// Show where you are logged in, or end one of those sessions.
+#[derive(Debug, Args)]
+pub(crate) struct Sessions {
+    /// End this one: `ses_…`.
+    #[arg(long, value_name = "SESSION")]
+    end: Option<String>,
+}
 
 /// Follow an invitation: set your password, and the app that shows codes.
 #[derive(Debug, Args)]
@@ -39,6 +61,7 @@ const FIELDS: &[output::Column] = &[
     ("tenant", "/actor/tenant"),
     ("by", "/actor/auth"),
     ("session until", "/session/ends_at"),
+    ("password and passkeys set", "/means_changed_at"),
     ("handed out by", "/actor/hold/by"),
     ("confirmed by", "/actor/hold/confirmed_by"),
     ("held until", "/actor/hold/until"),
@@ -46,32 +69,54 @@ const FIELDS: &[output::Column] = &[
 
 impl Login {
     pub(crate) async fn run(self, connection: &Connection, format: Format) -> Result<Outcome, Failure> {
-        let password = secret("Password")?;
-        let second = secret(if self.recovery { "Recovery code" } else { "Code" })?;
-        let name = if self.recovery { "recovery_code" } else { "code" };
-        let mut body = json!({ "tenant": connection.tenant, "name": self.name, "password": password });
-        body[name] = json!(second);
-        let nobody = connection.nobody()?;
-        let (headers, body) = nobody.open(Method::POST, "/v1/login", Some(&body)).await?;
-        let cookie = headers.get(header::SET_COOKIE).and_then(|value| value.to_str().ok());
-        let cookie = cookie.and_then(|text| text.split(';').next());
-        let csrf = body["csrf_token"].as_str();
-        let (Some(cookie), Some(csrf)) = (cookie, csrf) else {
-            return Err(Failure::Unreachable("the server gave no session; is the address right?".to_owned()));
+        let (headers, body) = match &self.oidc {
+            Some(provider) => in_browser(connection, provider).await?,
+            None => self.by_password(connection).await?,
         };
-        let session = Session {
-            server: connection.address(),
-            tenant: connection.tenant.clone(),
-            cookie: cookie.to_owned(),
-            csrf: csrf.to_owned(),
-        };
-        session.keep()?;
+        keep(connection, &headers, &body)?;
         let fields = [("name", "/name"), ("session", "/session/id"), ("until", "/session/ends_at")];
         // The token that goes with the session is for this program, not for a log of what it printed.
         let shown = json!({ "name": body["name"], "session": body["session"] });
         output::record(&shown, &fields, format)?;
         Ok(Outcome::Done)
     }
+
+    async fn by_password(self, connection: &Connection) -> Result<(HeaderMap, Value), Failure> {
+        let password = secret("Password")?;
+        let second = secret(if self.recovery { "Recovery code" } else { "Code" })?;
+        let name = if self.recovery { "recovery_code" } else { "code" };
+        let mut body = json!({ "tenant": connection.tenant, "name": self.name, "password": password });
+        body[name] = json!(second);
+        let nobody = connection.nobody()?;
+        nobody.open(Method::POST, "/v1/login", Some(&body)).await
+    }
+}
+
+async fn in_browser(connection: &Connection, provider: &str) -> Result<(HeaderMap, Value), Failure> {
+    let waiting = Waiting::begin().await?;
+    // Not to stdout, which holds the answer alone.
+    eprintln!("Open this in a browser on this machine, and go on when it shows {}:", waiting.word());
+    eprintln!("\n    {}\n", waiting.address(&connection.address(), provider));
+    let code = waiting.code().await?;
+    let body = json!({ "code": code, "verifier": waiting.verifier });
+    connection.nobody()?.open(Method::POST, "/v1/login/handed", Some(&body)).await
+}
+
+/// Keeps the session that an answer brings.
+fn keep(connection: &Connection, headers: &HeaderMap, body: &Value) -> Result<(), Failure> {
+    let cookie = headers.get(header::SET_COOKIE).and_then(|value| value.to_str().ok());
+    let cookie = cookie.and_then(|text| text.split(';').next());
+    let csrf = body["csrf_token"].as_str();
+    let (Some(cookie), Some(csrf)) = (cookie, csrf) else {
+        return Err(Failure::Unreachable("the server gave no session; is the address right?".to_owned()));
+    };
+    let session = Session {
+        server: connection.address(),
+        tenant: connection.tenant.clone(),
+        cookie: cookie.to_owned(),
+        csrf: csrf.to_owned(),
+    };
+    session.keep()
 }
 
 impl Logout {
@@ -96,6 +141,48 @@ impl Me {
             fields.remove("csrf_token");
         }
         output::record(&body, FIELDS, format)?;
+        Ok(Outcome::Done)
+    }
+}
+
+impl Password {
+    pub(crate) async fn run(self, connection: &Connection, format: Format) -> Result<Outcome, Failure> {
+        let client = connection.session_client()?.ok_or_else(|| {
+            Failure::Usage("you are not logged in: `interlock login`, then set another password".to_owned())
+        })?;
+        let password = secret("Password")?;
+        let code = secret("Code")?;
+        let new = secret("The new password, of 12 to 128 characters")?;
+        if secret("Once more")? != new {
+            return Err(Failure::Usage("the two new passwords differ; nothing was set".to_owned()));
+        }
+        let body = json!({ "password": password, "code": code, "new_password": new });
+        let (headers, body) = client.open(Method::POST, "/v1/me/password", Some(&body)).await?;
+        keep(connection, &headers, &body)?;
+        let shown = json!({ "name": body["name"], "session": body["session"] });
+        output::record(&shown, &[("name", "/name"), ("session", "/session/id")], format)?;
+        Ok(Outcome::Done)
+    }
+}
+
+impl Sessions {
+    pub(crate) async fn run(self, connection: &Connection, format: Format) -> Result<Outcome, Failure> {
+        let client = connection.client()?;
+        if let Some(id) = &self.end {
+            client.delete(&format!("/sessions/{id}")).await?;
+            return Ok(Outcome::Done);
+        }
+        let sessions = client.get("/sessions").await?.body;
+        let columns = [
+            ("SESSION", "/id"),
+            ("BY", "/proof"),
+            ("FROM", "/peer"),
+            ("SINCE", "/created_at"),
+            ("LAST USED", "/seen_at"),
+            ("UNTIL", "/ends_at"),
+        ];
+        let items: Vec<Value> = sessions["items"].as_array().cloned().unwrap_or_default();
+        output::list(&items, &columns, format)?;
         Ok(Outcome::Done)
     }
 }

@@ -48,7 +48,8 @@ impl Signature {
             "id": intent.sig_id, "name": intent.signer.name, "title": intent.signer.title,
             "organization": intent.signer.organization, "meaning": intent.sentence, "reason": intent.reason,
             "signed_at": record.signed_at, "zone": record.clock.zone, "change": intent.record.id,
-            "digest": intent.record.digest, "binding": record.binding, "components": record.auth.components,
+            "stage": intent.extent.stage, "on_behalf_of": intent.extent.delegation.as_ref().map(|used| &used.name),
+            "clock_offset_ms": record.clock.offset_ms, "digest": intent.record.digest, "binding": record.binding, "components": record.auth.components,
         });
         let fields = [
             ("id", "/id"),
@@ -57,8 +58,11 @@ impl Signature {
             ("organization", "/organization"),
             ("meaning", "/meaning"),
             ("reason", "/reason"),
+            ("for stage", "/stage"),
+            ("on behalf of", "/on_behalf_of"),
             ("signed", "/signed_at"),
             ("zone", "/zone"),
+            ("clock off by (ms)", "/clock_offset_ms"),
             ("change", "/change"),
             ("digest", "/digest"),
             ("binding", "/binding"),

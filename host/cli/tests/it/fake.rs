@@ -25,6 +25,8 @@ pub(crate) enum Body {
     Json(Value),
     Html(&'static str),
     Bytes(Vec<u8>),
+    /// With a cookie.
+    Session(&'static str, Value),
 }
 
 pub(crate) struct FakeServer {
@@ -71,6 +73,7 @@ async fn answer(State((answers, asked)): State<Shared>, method: Method, uri: Uri
     let status = StatusCode::from_u16(status).unwrap();
     match body {
         Body::Json(body) => (status, Json(body)).into_response(),
+        Body::Session(cookie, body) => (status, [(header::SET_COOKIE, cookie)], Json(body)).into_response(),
         Body::Bytes(body) => (status, body).into_response(),
         Body::Html(body) => (status, [(header::CONTENT_TYPE, "text/html")], body).into_response(),
     }

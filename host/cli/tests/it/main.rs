@@ -8,6 +8,7 @@ mod fake;
 mod gates;
 mod in_use;
 mod ledger;
+mod login;
 mod plugin;
 mod policy;
 mod policy_git;

@@ -231,6 +231,18 @@ impl Change {
         }
     }
 
+    /// Whether somebody may sign that they are its author: they are, and it still waits.
+    pub fn is_authored(&self, by: &Actor, digest: &interlock_ledger::Digest) -> Result<(), Refusal> {
+        let verb = "sign as the author of";
+        if by.person != self.author || by.kind == AccountKind::Service {
+            return Err(Refusal::NotTheAuthor { verb, change: self.id.to_string() });
+        }
+        if !matches!(self.state, State::Gating | State::Approving) {
+            return Err(self.wrong_state(verb));
+        }
+        self.answerable(verb, digest)
+    }
+
     pub(super) fn answerable(
         &self,
         verb: &'static str,

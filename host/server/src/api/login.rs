@@ -17,10 +17,13 @@ use super::{
     wire,
 };
 use crate::{
-    App,
+    App, FlowError,
     flow::{
         enrolment::{self, EnrolmentDone, EnrolmentOffer, EnrolmentRequest, Invitation, InvitationCode},
-        login::{self, LoggedIn, LoginRequest, PasskeyChallenge, PasskeyLogin},
+        login::{
+            self, LoggedIn, LoginRequest, PasskeyChallenge, PasskeyLogin,
+            password::{self, PasswordChange},
+        },
     },
     limits::Class,
     peer::Peer,
@@ -66,12 +69,12 @@ pub(super) async fn with_passkey(
 }
 
 /// Whoever is not known yet is counted by address.
-fn admit(app: &App, peer: Peer) -> Result<(), Problem> {
+pub(super) fn admit(app: &App, peer: Peer) -> Result<(), Problem> {
     app.limits.address(Class::Logins, peer.0, app.clock.now())?;
     Ok(())
 }
 
-fn welcome(app: &App, logged_in: LoggedIn) -> impl IntoResponse + use<> {
+pub(super) fn welcome(app: &App, logged_in: LoggedIn) -> impl IntoResponse + use<> {
     let csrf = session::csrf(&logged_in.token);
     let answer = wire::login::LoggedIn {
         csrf_token: csrf,
@@ -95,16 +98,37 @@ pub(super) async fn out(
     Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, session::no_cookie(&app))]))
 }
 
+/// Set another password
+///
+/// In a session, with the password of now and a code. All sessions end; the answer is a new one.
+#[utoipa::path(post, path = "/v1/me/password", tag = "login", security(("session" = [])), request_body = PasswordChange,
+    responses((status = 200, description = "A new session", body = wire::login::LoggedIn)))]
+pub(super) async fn password(
+    State(app): State<Arc<App>>,
+    peer: Peer,
+    caller: Anybody,
+    Payload(request): Payload<PasswordChange>,
+) -> Result<impl IntoResponse, Problem> {
+    admit(&app, peer)?;
+    let session = caller.0.session.as_deref().ok_or(FlowError::OnlyInPerson)?;
+    Ok(welcome(&app, password::change(&app, &caller.0.actor, session, request, &peer.to_string()).await?))
+}
+
 /// Show who asks
 #[utoipa::path(get, path = "/v1/me", tag = "login", security(("key" = ["read"]), ("session" = [])),
     responses((status = 200, description = "Who it is, and in which session", body = wire::login::Me)))]
-pub(super) async fn me(caller: Anybody) -> Json<wire::login::Me> {
+pub(super) async fn me(
+    State(app): State<Arc<App>>,
+    caller: Anybody,
+) -> Result<Json<wire::login::Me>, Problem> {
     let known = caller.0;
-    Json(wire::login::Me {
+    let means = login::means_changed(&app, &known.actor).await?;
+    Ok(Json(wire::login::Me {
+        means_changed_at: means.map(|at| at.to_string()),
         csrf_token: known.csrf.as_deref().map(str::to_owned),
         session: known.session.as_deref().cloned().map(Into::into),
         actor: (*known.actor).clone(),
-    })
+    }))
 }
 
 /// List one's own sessions

@@ -18,7 +18,10 @@ use super::{
 };
 use crate::{
     App,
-    flow::esign::{self, IntentOffer, IntentRequest, Place, SignRequest},
+    flow::{
+        esign::{self, IntentOffer, IntentRequest, Place, SignRequest},
+        tlog,
+    },
     peer::Peer,
     problem::Problem,
 };
@@ -91,4 +94,19 @@ pub(super) async fn show(
 ) -> Result<impl IntoResponse, Problem> {
     let signature = esign::show(&app, &caller.actor, &id).await?;
     Ok(([(header::CONTENT_TYPE, "application/json")], signature.envelope))
+}
+
+/// Show the receipt of a signature (C2SP tlog-proof)
+///
+/// It proves offline, to whoever has the log's key, that the ledger holds the signature's id, digest and envelope's digest since
+/// then. Whoever may read the ledger may fetch it.
+#[utoipa::path(get, path = "/signatures/{id}/receipt", tag = "signatures", security(("key" = ["read"]), ("session" = [])),
+    params(("id" = String, Path, description = "The signature")),
+    responses((status = 200, description = "The receipt", body = String, content_type = "text/plain")))]
+pub(super) async fn receipt(
+    State(app): State<Arc<App>>,
+    caller: Caller<Read>,
+    At(id): At<SignatureId>,
+) -> Result<String, Problem> {
+    Ok(tlog::receipt_of_signature(&app, &caller.actor, &id).await?.receipt.to_string())
 }

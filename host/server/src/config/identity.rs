@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use self::jwt::JwtIssuer;
-pub(crate) use self::jwt::SECRET_BYTES_MIN;
+pub(crate) use self::jwt::{SECRET_BYTES_MIN, is_safe};
 use super::ConfigError;
 
 /// How somebody proves who they are.

@@ -1,10 +1,13 @@
 //! How persons log in and sign.
 
+mod oidc;
+
 use interlock_domain::{LoginLimits, SessionLimits};
 use interlock_vault::login::{PasswordCost, passkey::RelyingParty};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use self::oidc::OidcProvider;
 use super::ConfigError;
 
 /// The longest that a session may be let idle: an hour.
@@ -15,6 +18,26 @@ const SESSION_MS_MAX: u64 = 24 * 3_600_000;
 const SIGNING_IDLE_MS_MAX: u64 = 900_000;
 /// The longest signing session: four hours.
 const SIGNING_MS_MAX: u64 = 4 * 3_600_000;
+
+/// A time server (NTP) with which the clock is compared before anything is signed.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct TimeServer {
+    /// `HOST:PORT`, such as `ntp.mercy.example:123`. Not compared when empty.
+    pub address: String,
+    /// How far the clock may be off, in milliseconds: beyond it nothing is signed.
+    pub offset_ms_max: u64,
+    /// How long what was measured is good, in milliseconds; ten times as long while the time server does not answer.
+    pub check_ms: u64,
+    /// How long its answer may take, in milliseconds; at most ten seconds. Also how soon it is tried again.
+    pub timeout_ms: u64,
+}
+
+impl Default for TimeServer {
+    fn default() -> Self {
+        Self { address: String::new(), offset_ms_max: 2_000, check_ms: 60_000, timeout_ms: 1_000 }
+    }
+}
 
 /// How persons log in and sign.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -54,6 +77,10 @@ pub struct Login {
     pub passkey_origins: Vec<String>,
     /// Lets cookies travel without TLS, for development: only when the server listens on a loopback address.
     pub plain_http: bool,
+    /// The time server with which the clock is compared before anything is signed.
+    pub time_server: TimeServer,
+    /// The identity providers at which persons log in.
+    pub oidc: Vec<OidcProvider>,
 }
 
 impl Login {
@@ -82,7 +109,7 @@ impl Login {
         RelyingParty { id: self.passkey_domain.clone(), origins: self.passkey_origins.clone() }
     }
 
-    pub(super) fn check(&self, loopback: bool) -> Result<(), ConfigError> {
+    pub(super) fn check(&self, loopback: bool, public_url: &str) -> Result<(), ConfigError> {
         let senseless = |key, detail: String| Err(ConfigError::Senseless { key, detail });
         for (key, value, most) in [
             ("login.idle_ms", self.idle_ms, IDLE_MS_MAX),
@@ -95,6 +122,9 @@ impl Login {
             ("login.invitation_ms", self.invitation_ms, 7 * SESSION_MS_MAX),
             ("login.challenge_ms", self.challenge_ms, SIGNING_IDLE_MS_MAX),
             ("login.challenges_max", self.challenges_max, 10_000_000),
+            ("login.time_server.offset_ms_max", self.time_server.offset_ms_max, 3_600_000),
+            ("login.time_server.check_ms", self.time_server.check_ms, 3_600_000),
+            ("login.time_server.timeout_ms", self.time_server.timeout_ms, 10_000),
             ("login.passwords_at_once", self.passwords_at_once as u64, 1_024),
         ] {
             if value == 0 || value > most {
@@ -107,6 +137,12 @@ impl Login {
         if self.plain_http && !loopback {
             let detail = "cookies travel without TLS only to a loopback address; set `server.listen` to one";
             return senseless("login.plain_http", detail.to_owned());
+        }
+        for (at, provider) in self.oidc.iter().enumerate() {
+            provider.check(public_url)?;
+            if self.oidc[..at].iter().any(|other| other.name == provider.name) {
+                return Err(provider.senseless("it stands there twice; give each its own `name`"));
+            }
         }
         let of_domain = |origin: &String| {
             let host = origin.split_once("://").map(|(_, host)| host.split(':').next().unwrap_or_default());
@@ -144,6 +180,8 @@ impl Default for Login {
             passkey_domain: "localhost".to_owned(),
             passkey_origins: vec!["http://localhost:8080".to_owned()],
             plain_http: false,
+            time_server: TimeServer::default(),
+            oidc: Vec::new(),
         }
     }
 }
@@ -155,12 +193,12 @@ mod tests {
     fn refused(alter: impl FnOnce(&mut Login)) -> String {
         let mut login = Login::default();
         alter(&mut login);
-        login.check(true).unwrap_err().to_string()
+        login.check(true, "").unwrap_err().to_string()
     }
 
     #[test]
     fn what_is_configured_stays_within_what_part_11_and_a_machine_can_bear() {
-        assert!(Login::default().check(true).is_ok());
+        assert!(Login::default().check(true, "").is_ok());
         assert!(refused(|login| login.signing_idle_ms = 900_001).contains("login.signing_idle_ms"));
         assert!(refused(|login| login.signing_ms = 4 * 3_600_000 + 1).contains("login.signing_ms"));
         assert!(refused(|login| login.signing_failures_max = 4).contains("login.signing_failures_max"));
@@ -175,7 +213,7 @@ mod tests {
         let of = |origin: &str| {
             let mut login = Login { passkey_domain: "mercy.example".to_owned(), ..Login::default() };
             login.passkey_origins = vec![origin.to_owned()];
-            login.check(true).is_ok()
+            login.check(true, "").is_ok()
         };
         assert!(of("https://mercy.example") && of("https://gate.mercy.example:8443"));
         assert!(

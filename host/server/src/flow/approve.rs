@@ -100,7 +100,7 @@ pub(crate) fn one_rejection_ends(app: &App, change: &Change) -> bool {
 }
 
 /// The roles that a delegation lends to `who` for this change.
-async fn borrow(
+pub(super) async fn borrow(
     app: &App,
     who: &Actor,
     change: &Change,

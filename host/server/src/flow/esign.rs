@@ -5,19 +5,23 @@
 
 mod prove;
 mod record;
+mod right;
 
 use interlock_domain::{
-    Action, Actor, Change, ChangeId, Command, Digest, Intent, Login, Meaning, Session, Signature,
-    SignatureId, SignedRecord, Timestamp, Yes, sentence, view,
+    Action, Actor, Change, ChangeId, DelegationId, Digest, Intent, Login, Meaning, Session, Signature,
+    SignatureId, SignedRecord, Timestamp, sentence, view,
 };
 use interlock_store::{StoreError, Write};
 use interlock_vault::login::passkey::Assertion;
 use serde::{Deserialize, Serialize};
 
-use self::{prove::Given, record::Sealing};
+use self::{
+    prove::Given,
+    record::Sealing,
+    right::{Right, Wish},
+};
 use super::{
-    approve::{one_rejection_ends, so_far},
-    ask::{may_read, permit},
+    ask::may_read,
     change::{TRIES, load},
     login::{expires, keep},
 };
@@ -33,11 +37,18 @@ pub struct IntentRequest {
     /// The digest that was read.
     #[schema(value_type = String)]
     pub digest: Digest,
-    /// `review`, `approval`, `responsibility` or `rejection`.
+    /// `review`, `approval`, `responsibility` or `rejection`; `authorship` of one's own change, which approves nothing.
     #[schema(value_type = String, example = "approval")]
     pub meaning: Meaning,
     /// Why.
     pub reason: String,
+    /// The one stage of the rollout that it is for, counted from 0; for the whole change when absent.
+    #[serde(default)]
+    pub stage: Option<u32>,
+    /// The delegation under which it is given; with one's own roles when absent.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    pub delegation: Option<DelegationId>,
     /// The signer's time zone, for display: `Europe/Lisbon`.
     #[serde(default)]
     pub zone: Option<String>,
@@ -106,15 +117,23 @@ pub async fn intend(
 ) -> Result<IntentOffer, FlowError> {
     let now = app.clock.now();
     let reason = checked_reason(&request.reason)?;
+    app.true_time.offset(app.clock.as_ref()).await?;
     let zone = request.zone.map(checked_zone).transpose()?;
     let change = load(app, &who.tenant, id).await?;
     let sig_id = SignatureId::new(app.clock.uuid());
-    let command = command(app, &change, request.digest, request.meaning, &sig_id, now).await?;
+    let wish = Wish {
+        digest: request.digest,
+        meaning: request.meaning,
+        sig_id: &sig_id,
+        stage: request.stage,
+        delegation: request.delegation.as_ref(),
+    };
+    let right = Right::to(app, who, &change, &wish, now).await?;
     // Whoever may not is told before they sign.
-    let (permit, _) = permit(app, who, command.action(), change.resource(), Some(id), now).await?;
-    change.decide(&command, who, &reason, &permit, now)?;
-    let signer = record::signer(who, &change);
-    let text = view(&change, &signer, request.meaning, &reason);
+    let (permit, _) = right.permit(app, &change, now).await?;
+    right.step(&change, &reason, &permit, now)?;
+    let signer = record::signer(&right.acting, &change);
+    let text = view(&change, &signer, request.meaning, &right.extent, &reason);
     let intent = Intent {
         v: 1,
         origin: app.signer.verifying_key().name().to_owned(),
@@ -122,6 +141,7 @@ pub async fn intend(
         signer,
         meaning: request.meaning,
         sentence: sentence(request.meaning).to_owned(),
+        extent: right.extent,
         reason,
         record: SignedRecord {
             kind: "change".to_owned(),
@@ -175,6 +195,8 @@ pub async fn sign(
     if complete && request.passkey.is_none() && (request.password.is_none() || request.code.is_none()) {
         return Err(FlowError::FullSignatureRequired);
     }
+    // Before what proves the signer is used up.
+    let offset_ms = app.true_time.offset(app.clock.as_ref()).await?;
     let challenge = record::challenge(&waiting.intent)?;
     let given = prove::given(app, &login, &request, &challenge, now).await?;
     let mut current = login.clone();
@@ -183,7 +205,7 @@ pub async fn sign(
             Ok(proved) if current.changed_at == login.changed_at => proved.signed(),
             _ => return prove::refuse(app, who, place, &current, now).await,
         };
-        let attempt = Attempt { place, id, waiting: &waiting, given: &given, proved, complete };
+        let attempt = Attempt { place, id, waiting: &waiting, given: &given, proved, complete, offset_ms };
         match commit(app, who, attempt, now).await {
             Err(FlowError::Store(StoreError::Conflict { what: "challenge" | "session", .. })) => {
                 return Err(FlowError::SignatureRefused);
@@ -206,6 +228,7 @@ struct Attempt<'a> {
     given: &'a Given,
     proved: Login,
     complete: bool,
+    offset_ms: Option<i64>,
 }
 
 async fn commit(
@@ -214,31 +237,38 @@ async fn commit(
     attempt: Attempt<'_>,
     now: Timestamp,
 ) -> Result<Signature, FlowError> {
-    let Attempt { place, id, waiting, given, proved, complete } = attempt;
+    let Attempt { place, id, waiting, given, proved, complete, offset_ms } = attempt;
     let intent = &waiting.intent;
     let change = load(app, &who.tenant, id).await?;
-    let command = command(app, &change, intent.record.digest, intent.meaning, &intent.sig_id, now).await?;
-    let (permit, decision) = permit(app, who, command.action(), change.resource(), Some(id), now).await?;
-    let transition = change.decide(&command, who, &intent.reason, &permit, now)?;
-    let signer = record::signer(who, &change);
-    if signer != intent.signer
-        || Digest::of(view(&change, &signer, intent.meaning, &intent.reason)) != intent.view_sha256
-    {
+    let wish = Wish {
+        digest: intent.record.digest,
+        meaning: intent.meaning,
+        sig_id: &intent.sig_id,
+        stage: intent.extent.stage,
+        delegation: intent.extent.delegation.as_ref().map(|used| &used.id),
+    };
+    let right = Right::to(app, who, &change, &wish, now).await?;
+    let (permit, decision) = right.permit(app, &change, now).await?;
+    let transition = right.step(&change, &intent.reason, &permit, now)?;
+    let signer = record::signer(&right.acting, &change);
+    let text = view(&change, &signer, intent.meaning, &right.extent, &intent.reason);
+    if signer != intent.signer || right.extent != intent.extent || Digest::of(text) != intent.view_sha256 {
         let detail = "what was shown is not what it is by now; look again and begin anew";
         return Err(FlowError::Outdated { id: id.to_string(), detail });
     }
     let prior = app.store.signatures(&who.tenant, id).await?;
-    let sealing = Sealing { change: &change, waiting, given, complete, decision: &decision, prior: &prior };
-    let signature = record::seal(app, who, sealing, now)?;
+    let sealing =
+        Sealing { change: &change, waiting, given, complete, offset_ms, decision: &decision, prior: &prior };
+    let signature = record::seal(app, &right.acting, sealing, now)?;
     let session = place.session.signed(place.peer, complete, now);
-    let writes = vec![
-        Write::Decision(Box::new(decision)),
-        Write::Change(Box::new(transition)),
+    let mut writes = vec![Write::Decision(Box::new(decision))];
+    writes.extend(transition.map(|transition| Write::Change(Box::new(transition))));
+    writes.extend([
         Write::Signature(Box::new(signature.clone())),
         Write::Login { login: Box::new(proved), event: "login.signed" },
         Write::Session(Box::new(session)),
         Write::CeremonyUsed(intent.sig_id.to_string()),
-    ];
+    ]);
     app.commit(who, now, writes).await?;
     metrics::counter!("signatures_total", "tenant" => who.tenant.to_string()).increment(1);
     app.wake();
@@ -266,25 +296,6 @@ pub async fn show(app: &App, who: &Actor, id: &SignatureId) -> Result<Signature,
     let change: Change = load(app, &who.tenant, &signature.change).await?;
     may_read(app, who, Action::ReadChange, change.resource()).await?;
     Ok(signature)
-}
-
-/// What the signature does: the same as an answer without one, with the same rules.
-async fn command(
-    app: &App,
-    change: &Change,
-    digest: Digest,
-    meaning: Meaning,
-    signature: &SignatureId,
-    now: Timestamp,
-) -> Result<Command, FlowError> {
-    Ok(match meaning {
-        Meaning::Rejection => Command::Reject { digest, veto: one_rejection_ends(app, change) },
-        Meaning::Review | Meaning::Approval | Meaning::Responsibility => {
-            let so_far = so_far(app, change, None, now).await?;
-            let signature = Some(signature.clone());
-            Command::Approve(Box::new(Yes { signature, so_far, ..Yes::to(digest, meaning) }))
-        }
-    })
 }
 
 fn checked_reason(reason: &str) -> Result<String, FlowError> {

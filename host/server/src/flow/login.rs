@@ -4,7 +4,9 @@
 //! deactivated are one answer after equal work. Each step replaces the login of the revision before, so that a code counts
 //! once, on however many replicas.
 
+pub(crate) mod oidc;
 mod passkey;
+pub(crate) mod password;
 
 use interlock_domain::{
     Account, AccountKind, Actor, Login, LoginRefusal, Proof, Session, SessionId, TenantId, Timestamp,
@@ -309,6 +311,15 @@ pub async fn authenticate(app: &App, token: &str) -> Result<Option<(Actor, Sessi
         app.store.touch_session(&session.id, now).await?;
     }
     Ok(Some((account.actor(format!("session:{}", session.id)), session)))
+}
+
+/// When the means of whoever asks were last set.
+pub async fn means_changed(app: &App, who: &Actor) -> Result<Option<Timestamp>, FlowError> {
+    if who.kind != AccountKind::User {
+        return Ok(None);
+    }
+    let login = app.store.login(&who.tenant, &who.account).await?;
+    Ok(login.map(|login| login.changed_at))
 }
 
 /// The sessions of whoever asks that last.

@@ -3,7 +3,7 @@
 //! **Invariant:** no receipt leaves here that does not lead to a checkpoint signed by the log: one that does not is a
 //! finding, and nobody's proof.
 
-use interlock_domain::{Action, Actor, ChangeId, Resource};
+use interlock_domain::{Action, Actor, ChangeId, Resource, SignatureId};
 use interlock_ledger::{
     Hash, KeyKind, ProofPlan, Receipt, SignedNote, StoredRow, Tile, TileKind, TreeError, VerifyingKey,
 };
@@ -105,6 +105,17 @@ pub async fn receipts(
         proved.push(prove(app, who, best(&signed, witnessed.as_ref(), &row), row).await?);
     }
     Ok(proved)
+}
+
+/// The receipt of an electronic signature: that it was made by then, and that nobody puts another one in its place.
+pub async fn receipt_of_signature(app: &App, who: &Actor, id: &SignatureId) -> Result<Proved, FlowError> {
+    may_read(app, who, Action::ReadLedger, ledger(who)).await?;
+    let page = Page { after: None, limit: 1 };
+    let rows = app.store.entries_of(who.tenant.as_str(), ("signature", id.as_str()), &page).await?;
+    let signed = newest(app, who).await?;
+    let row = rows.into_iter().find(|row| row.idx < signed.size);
+    let row = row.ok_or_else(|| FlowError::NotFound { what: "signature", id: id.to_string() })?;
+    prove(app, who, &signed, row).await
 }
 
 /// The proof that the log continues what it was at an earlier size; up to the newest checkpoint unless told otherwise.

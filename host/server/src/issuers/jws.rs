@@ -6,7 +6,7 @@
 use std::str::FromStr;
 
 use aws_lc_rs::{
-    hmac,
+    digest, hmac,
     signature::{
         ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ED25519, RSA_PKCS1_2048_8192_SHA256,
         RSA_PKCS1_2048_8192_SHA384, RSA_PKCS1_2048_8192_SHA512, RSA_PSS_2048_8192_SHA256,
@@ -50,6 +50,20 @@ impl FromStr for Algorithm {
             "HS256" => Algorithm::HS256,
             _ => return Err(()),
         })
+    }
+}
+
+impl Algorithm {
+    /// The left half of the digest that goes with it, as `at_hash` has it (OpenID Connect Core, 3.1.3.6).
+    pub(crate) fn half_hash(self, text: &str) -> String {
+        use Algorithm as A;
+        let digest = match self {
+            A::RS256 | A::PS256 | A::ES256 | A::HS256 => digest::digest(&digest::SHA256, text.as_bytes()),
+            A::RS384 | A::PS384 | A::ES384 => digest::digest(&digest::SHA384, text.as_bytes()),
+            A::RS512 | A::PS512 | A::EdDSA => digest::digest(&digest::SHA512, text.as_bytes()),
+        };
+        let half = digest.as_ref().len() / 2;
+        URL_SAFE_NO_PAD.encode(&digest.as_ref()[..half])
     }
 }
 
@@ -204,6 +218,15 @@ mod tests {
         let signature = URL_SAFE_NO_PAD.decode(signature).unwrap();
         assert!(key.verifies(Algorithm::EdDSA, signed.as_bytes(), &signature));
         assert!(!key.verifies(Algorithm::HS256, signed.as_bytes(), &signature));
+    }
+
+    /// OpenID Connect Core, appendix A.4.
+    #[test]
+    fn the_example_of_a_hash_of_an_access_token_is_what_comes_out() {
+        let token = "jHkWEdUXMU1BwAsC4vtUsZwnNvTIxEl0z9K3vx5KF0Y";
+        assert_eq!(Algorithm::RS256.half_hash(token), "77QmUPtjPfzWtF2AnpK9RQ");
+        assert_eq!(Algorithm::ES384.half_hash(token).len(), 32);
+        assert_eq!(Algorithm::EdDSA.half_hash(token).len(), 43);
     }
 
     #[test]

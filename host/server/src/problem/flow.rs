@@ -19,6 +19,12 @@ impl From<FlowError> for Problem {
                 .with("decision", decision.to_string()),
             FlowError::OutOfScope { scope } => Problem::new(Kind::OutOfScope, detail).with("missing", scope),
             FlowError::LoginRefused => Problem::new(Kind::LoginRefused, detail),
+            FlowError::ClockOff(_) => Problem::new(Kind::ClockOff, detail),
+            FlowError::ProviderRefused(_) => Problem::new(Kind::ProviderRefused, detail),
+            FlowError::ProviderUnreachable(_) => Problem::new(Kind::IssuerUnreachable, detail),
+            FlowError::NotLinked { issuer, subject, .. } => {
+                Problem::new(Kind::NotLinked, detail).with("issuer", issuer).with("subject", subject)
+            }
             FlowError::InvitationRefused => Problem::new(Kind::InvitationRefused, detail),
             FlowError::OnlyInPerson => Problem::new(Kind::OnlyInPerson, detail),
             FlowError::FullSignatureRequired => Problem::new(Kind::FullSignatureRequired, detail),

@@ -3,7 +3,11 @@
 use axum::http::Method;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use interlock_domain::{ArtifactStatement, ChangeId, Digest, Role, SignatureRecord};
-use interlock_server::testing::{Answer, Client, TENANT, TestApp, built_plugins};
+use interlock_ledger::{Entry, Receipt};
+use interlock_server::{
+    Config,
+    testing::{Answer, Client, TENANT, TestApp, built_plugins},
+};
 use interlock_vault::{
     SigningKey,
     esig::{self, EsigError},
@@ -26,8 +30,13 @@ struct Hospital {
 
 /// Two approvers whose hold is over, a pump, and firmware for it.
 async fn hospital() -> Hospital {
+    hospital_with(|_| {}).await
+}
+
+async fn hospital_with(alter: impl FnOnce(&mut Config)) -> Hospital {
     let app = TestApp::configured(|config| {
         cheap(config);
+        alter(config);
         config.plugins.dir = built_plugins();
         config.plugins.cache_dir = built_plugins().with_file_name("interlock-plugins-compiled");
         config.gates.retain(|gate| gate.plugin == "signature");
@@ -93,8 +102,13 @@ fn path(change: &Value, verb: &str) -> String {
 }
 
 async fn try_intent(by: &Person, change: &Value, meaning: &str) -> Answer {
-    let body = json!({ "digest": change["digest"], "meaning": meaning, "reason": "bench results attached",
+    try_intent_with(by, change, meaning, json!({})).await
+}
+
+async fn try_intent_with(by: &Person, change: &Value, meaning: &str, more: Value) -> Answer {
+    let mut body = json!({ "digest": change["digest"], "meaning": meaning, "reason": "bench results attached",
         "zone": "Europe/Lisbon" });
+    body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     by.post(&path(change, "/signatures/intent"), body).await
 }
 
@@ -435,4 +449,135 @@ async fn the_author_and_whoever_has_no_role_sign_nothing_and_a_rejection_can_be_
     assert_eq!(world.manager.get(&path(&change, "")).await.ok()["state"], "rejected");
     let eva = world.app.person("Eva", &[Role::Administrator]).await;
     assert!(account(&eva, "Ana Sousa").await["active"].as_bool().unwrap());
+}
+
+#[tokio::test]
+async fn the_author_signs_that_they_are_and_approves_nothing_by_it() {
+    let mut world = hospital().await;
+    let mut mia = enrol(&world.app, "Mia", &[Role::ReleaseManager]).await;
+    let change = world.approving("One").await;
+    mia.log_in_by_passkey().await;
+    try_intent(&world.ana, &change, "authorship").await.problem("not-the-author");
+    let staged = try_intent_with(&mia, &change, "authorship", json!({ "stage": 0 })).await;
+    assert_eq!(staged.problem("invalid")["field"], "/stage");
+    let offer = try_intent(&mia, &change, "authorship").await.ok();
+    assert_eq!(offer["intent"]["sentence"], "I am the author of this change as it is shown here.");
+    let proof = touch(&mut mia, &offer);
+    let signed = sign(&mia, &change, &offer, proof).await.ok();
+    assert_eq!(signed["meaning"], "authorship");
+    let shown = world.manager.get(&path(&change, "")).await.ok();
+    assert_eq!((&shown["state"], &shown["approvals"]), (&json!("approving"), &json!([])));
+    // It is among what later ones name.
+    let offer = intent(&world.ana, &change).await;
+    let proof = touch(&mut world.ana, &offer);
+    let approval = sign(&world.ana, &change, &offer, proof).await.ok();
+    assert_eq!(record(&approval).prior.len(), 1);
+    let audit = world.app.app.store.audit(TENANT, None, |_| {}).await.unwrap();
+    assert!(audit.report.findings.is_empty(), "{:?}", audit.report.findings);
+}
+
+#[tokio::test]
+async fn a_signature_for_one_stage_says_which_and_counts_for_it_alone() {
+    let mut world = hospital().await;
+    let change = world.approving("One").await;
+    let beyond = try_intent_with(&world.ana, &change, "approval", json!({ "stage": 7 })).await;
+    assert!(beyond.status.is_client_error(), "{}", beyond.text());
+    let offer = try_intent_with(&world.ana, &change, "approval", json!({ "stage": 0 })).await.ok();
+    assert!(offer["view"].as_str().unwrap().contains("For stage: 0 alone"), "{}", offer["view"]);
+    let proof = touch(&mut world.ana, &offer);
+    let signed = sign(&world.ana, &change, &offer, proof).await.ok();
+    assert_eq!(record(&signed).intent.extent.stage, Some(0));
+    let shown = world.manager.get(&path(&change, "")).await.ok();
+    let given = &shown["approvals"][0];
+    assert_eq!((&given["stage"], &given["signature"]), (&json!(0), &signed["id"]));
+    // The whole change is another matter.
+    let offer = intent(&world.ana, &change).await;
+    let proof = touch(&mut world.ana, &offer);
+    sign(&world.ana, &change, &offer, proof).await.ok();
+}
+
+#[tokio::test]
+async fn a_signature_under_a_delegation_names_both() {
+    let mut world = hospital().await;
+    let change = world.approving("One").await;
+    let until = interlock_domain::Timestamp::from_millis(crate::people::now(&world.app) + DAY_MS);
+    let wish = json!({ "to": world.ana.account, "roles": ["regulatory"], "environment": "production", "until": until,
+        "reason": "on leave" });
+    let lent = world.ben.post("/delegations", wish).await.ok();
+    let under = json!({ "delegation": lent["id"] });
+    let refused = try_intent_with(&world.ana, &change, "rejection", under.clone()).await;
+    assert_eq!(refused.problem("invalid")["field"], "/delegation");
+    try_intent_with(&world.ben, &change, "approval", under.clone()).await.problem("delegation-not-usable");
+    let offer = try_intent_with(&world.ana, &change, "approval", under.clone()).await.ok();
+    for shown in ["On behalf of: Ben Okafor", "Signer: Ana Sousa (regulatory), mercy"] {
+        assert!(offer["view"].as_str().unwrap().contains(shown), "{}", offer["view"]);
+    }
+    let proof = touch(&mut world.ana, &offer);
+    let signed = record(&sign(&world.ana, &change, &offer, proof).await.ok());
+    let used = signed.intent.extent.delegation.unwrap();
+    assert_eq!((signed.intent.signer.name.as_str(), used.name.as_str()), ("Ana Sousa", "Ben Okafor"));
+    assert_eq!(signed.authority.roles, [Role::Regulatory]);
+    let given = &world.manager.get(&path(&change, "")).await.ok()["approvals"][0];
+    assert_eq!(
+        (&given["roles"], &given["delegation"]["name"]),
+        (&json!(["regulatory"]), &json!("Ben Okafor"))
+    );
+    // What was shown and is revoked meanwhile is not signed.
+    let next = world.approving("Two").await;
+    let offer = try_intent_with(&world.ana, &next, "approval", under).await.ok();
+    world.ben.post(&format!("/delegations/{}/revoke", lent["id"].as_str().unwrap()), json!({})).await.ok();
+    let proof = touch(&mut world.ana, &offer);
+    sign(&world.ana, &next, &offer, proof).await.problem("delegation-not-usable");
+}
+
+/// Fault L11.
+#[tokio::test]
+async fn nothing_is_signed_under_a_clock_that_is_off_by_more_than_two_seconds_or_not_known_to_be_right() {
+    let time = crate::time_server::TimeServer::start().await;
+    let mut world = hospital_with(|config| config.login.time_server.address = time.address.clone()).await;
+    let change = world.approving("One").await;
+    let now = || crate::people::now(&world.app);
+    for off in [2_001, -2_001] {
+        time.says(now() + off);
+        let refused = try_intent(&world.ana, &change, "approval").await.problem("clock-off");
+        assert!(refused["detail"].as_str().unwrap().contains(&format!("off by {off} ms")), "{refused}");
+        world.app.clock.advance(MINUTE_MS);
+    }
+    time.says(now() - 2_000);
+    let offer = intent(&world.ana, &change).await;
+    // It goes wrong between showing and signing: nothing is used up.
+    world.app.clock.advance(MINUTE_MS);
+    time.says(crate::people::now(&world.app) + 3_600_000);
+    let proof = touch(&mut world.ana, &offer);
+    sign(&world.ana, &change, &offer, proof.clone()).await.problem("clock-off");
+    world.app.clock.advance(MINUTE_MS);
+    time.says(crate::people::now(&world.app) + 1_500);
+    let signed = record(&sign(&world.ana, &change, &offer, proof).await.ok());
+    assert_eq!(signed.clock.offset_ms, Some(1_500));
+    // Away, what was measured counts for ten times as long, and no longer.
+    time.stop();
+    world.app.clock.advance(9 * MINUTE_MS);
+    try_intent(&world.ben, &change, "approval").await.ok();
+    world.app.clock.advance(MINUTE_MS);
+    let unknown = try_intent(&world.ben, &change, "approval").await.problem("clock-off");
+    assert!(unknown["detail"].as_str().unwrap().contains("does not answer"), "{unknown}");
+}
+
+#[tokio::test]
+async fn the_receipt_of_a_signature_proves_that_the_ledger_holds_this_envelope() {
+    let mut world = hospital().await;
+    let change = world.approving("One").await;
+    let offer = intent(&world.ana, &change).await;
+    let proof = touch(&mut world.ana, &offer);
+    let signed = sign(&world.ana, &change, &offer, proof).await.ok();
+    let at = format!("/signatures/{}", signed["id"].as_str().unwrap());
+    let envelope = world.manager.get(&at).await.body;
+    world.ana.get(&format!("{at}/receipt")).await.problem("denied");
+    let auditor = world.app.person("Ada", &[Role::Auditor]).await;
+    let text = auditor.get(&format!("{at}/receipt")).await;
+    assert_eq!(text.status, 200, "{}", text.text());
+    let receipt = Receipt::parse(&text.body).unwrap();
+    let entry = Entry::parse(&receipt.extra.unwrap()).unwrap();
+    assert_eq!((entry.kind.as_str(), entry.object.digest), ("signature.made", Some(Digest::of(&envelope))));
+    auditor.get(&format!("/signatures/sig_{}/receipt", "0".repeat(32))).await.problem("not-found");
 }

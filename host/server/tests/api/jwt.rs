@@ -23,7 +23,7 @@ use serde_json::{Value, json};
 const ISSUER: &str = "https://idp.mercy.example";
 
 /// An identity provider's key.
-struct Signer {
+pub(crate) struct Signer {
     id: &'static str,
     key: Pair,
 }
@@ -33,28 +33,28 @@ enum Pair {
     Ed25519(Ed25519KeyPair),
 }
 
-fn text(bytes: impl AsRef<[u8]>) -> String {
+pub(crate) fn text(bytes: impl AsRef<[u8]>) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
 /// A token with this header and these claims, signed by this.
-fn token(header: &Value, claims: &Value, sign: impl Fn(&[u8]) -> Vec<u8>) -> String {
+pub(crate) fn token(header: &Value, claims: &Value, sign: impl Fn(&[u8]) -> Vec<u8>) -> String {
     let signed = format!("{}.{}", text(header.to_string()), text(claims.to_string()));
     let signature = text(sign(signed.as_bytes()));
     format!("{signed}.{signature}")
 }
 
-fn with_secret(secret: &[u8], header: &Value, claims: &Value) -> String {
+pub(crate) fn with_secret(secret: &[u8], header: &Value, claims: &Value) -> String {
     let key = hmac::Key::new(hmac::HMAC_SHA256, secret);
     token(header, claims, |text| hmac::sign(&key, text).as_ref().to_vec())
 }
 
 impl Signer {
-    fn rsa(id: &'static str) -> Self {
+    pub(crate) fn rsa(id: &'static str) -> Self {
         Self { id, key: Pair::Rsa(Box::new(RsaKeyPair::generate(KeySize::Rsa2048).unwrap())) }
     }
 
-    fn ed25519(id: &'static str) -> Self {
+    pub(crate) fn ed25519(id: &'static str) -> Self {
         Self { id, key: Pair::Ed25519(Ed25519KeyPair::generate().unwrap()) }
     }
 
@@ -65,7 +65,7 @@ impl Signer {
         }
     }
 
-    fn published(&self) -> Value {
+    pub(crate) fn published(&self) -> Value {
         match &self.key {
             Pair::Rsa(pair) => {
                 // RSAPublicKey (RFC 8017) with 2048 bits: two integers at these places.
@@ -83,7 +83,7 @@ impl Signer {
         self.sign_with(|_| {}, claims)
     }
 
-    fn sign_with(&self, alter: impl FnOnce(&mut Value), claims: &Value) -> String {
+    pub(crate) fn sign_with(&self, alter: impl FnOnce(&mut Value), claims: &Value) -> String {
         let mut header = json!({ "alg": self.algorithm(), "typ": "at+jwt", "kid": self.id });
         alter(&mut header);
         token(&header, claims, |text| match &self.key {

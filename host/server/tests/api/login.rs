@@ -410,3 +410,67 @@ async fn a_hash_is_made_anew_when_it_should_cost_more() {
     let body = ana.credentials(&ana.code(&dearer));
     nobody.ask(Method::POST, "//v1/login", &[], Some(body)).await.ok();
 }
+
+#[tokio::test]
+async fn a_person_sets_another_password_in_a_session_and_every_other_one_ends() {
+    let app = server().await;
+    let mut ana = enrol(&app, "Ana", &[Role::Viewer]).await;
+    ana.log_in(&app).await;
+    let elsewhere = ana.cookie.clone();
+    ana.log_in(&app).await;
+    let set = |password: &str, code: &str, new: &str| json!({ "password": password, "code": code, "new_password": new });
+    let new = "a door behind the garden";
+    for (wrong, field) in [
+        (set(PASSWORD, "000000", "short"), "/new_password"),
+        (set(PASSWORD, "000000", PASSWORD), "/new_password"),
+    ] {
+        assert_eq!(ana.post("//v1/me/password", wrong).await.problem("invalid")["field"], field);
+    }
+    let code = ana.code(&app);
+    ana.post("//v1/me/password", set("not this one at all", &code, new)).await.problem("login-refused");
+    let before = ana.get("//v1/me").await.ok()["means_changed_at"].clone();
+    // Without the session's own token a page elsewhere could try.
+    let headers = [("cookie", ana.cookie.as_str())];
+    let body = Some(set(PASSWORD, &code, new));
+    ana.nobody.ask(Method::POST, "//v1/me/password", &headers, body).await.problem("cross-site");
+    let used = ana.code(&app);
+    let answer = ana.post("//v1/me/password", set(PASSWORD, &used, new)).await;
+    let old = ana.cookie.clone();
+    ana.take(&answer);
+    assert_ne!(ana.cookie, old);
+    for over in [&old, &elsewhere] {
+        ana.nobody.ask(Method::GET, "//v1/me", &[("cookie", over)], None).await.problem("unauthenticated");
+    }
+    assert_ne!(ana.get("//v1/me").await.ok()["means_changed_at"], before);
+    ana.post("//v1/me/password", set(new, &used, "a third one of them")).await.problem("login-refused");
+    let body = ana.credentials(&ana.code(&app));
+    ana.try_login(body).await.problem("login-refused");
+    let mut body = ana.credentials(&ana.code(&app));
+    body["password"] = json!(new);
+    ana.try_login(body).await.ok();
+    let entries = app.person("Ada", &[Role::Auditor]).await.get("/ledger/entries?limit=50").await.text();
+    assert!(entries.contains("login.changed") && !entries.contains(new), "{entries}");
+    // A key has no password.
+    app.person("Kim", &[Role::Viewer])
+        .await
+        .post("//v1/me/password", set(PASSWORD, "1", new))
+        .await
+        .problem("only-in-person");
+    let audit = app.app.store.audit(TENANT, None, |_| {}).await.unwrap();
+    assert!(audit.report.findings.is_empty(), "{:?}", audit.report.findings);
+}
+
+#[tokio::test]
+async fn whoever_guesses_the_password_in_a_session_locks_the_login() {
+    let app = server().await;
+    let mut ana = enrol(&app, "Ana", &[Role::Viewer]).await;
+    ana.log_in(&app).await;
+    for _ in 0..5 {
+        let body = json!({ "password": "a guess of twelve", "code": "000000", "new_password": "a door behind the garden" });
+        ana.post("//v1/me/password", body).await.problem("login-refused");
+    }
+    let body =
+        json!({ "password": PASSWORD, "code": ana.code(&app), "new_password": "a door behind the garden" });
+    ana.post("//v1/me/password", body).await.problem("login-refused");
+    ana.get("//v1/me").await.ok();
+}

@@ -22,6 +22,8 @@ pub(crate) enum Meaning {
     Responsibility,
     /// You refuse it.
     Rejection,
+    /// You made it. This approves nothing.
+    Authorship,
 }
 
 #[derive(Debug, Args)]
@@ -37,6 +39,12 @@ pub(crate) struct Sign {
     /// The digest that you read; the change's digest of now when absent.
     #[arg(long)]
     digest: Option<String>,
+    /// Sign for this stage alone, counted from 0.
+    #[arg(long)]
+    stage: Option<u32>,
+    /// Sign with the roles that this delegation lends to you: `del_…`.
+    #[arg(long)]
+    delegation: Option<String>,
     /// Your time zone, for display: `Europe/Lisbon`.
     #[arg(long)]
     zone: Option<String>,
@@ -46,7 +54,8 @@ pub(crate) struct Sign {
 pub(crate) struct Signatures {
     /// The change's id.
     id: String,
-    /// Write each signature's envelope into this folder, as `sig_….dsse.json`, and the server's key as `server.vkey`.
+    /// Write each signature's envelope into this folder, as `sig_….dsse.json`, the proof that it is in the ledger as
+    /// `sig_….tlog-proof` if you may read the ledger, and the server's key as `server.vkey`.
     #[arg(long)]
     out: Option<PathBuf>,
 }
@@ -62,6 +71,12 @@ impl Sign {
         let mut body = json!({ "digest": digest, "meaning": meaning, "reason": self.reason });
         if let Some(zone) = self.zone {
             body["zone"] = json!(zone);
+        }
+        if let Some(stage) = self.stage {
+            body["stage"] = json!(stage);
+        }
+        if let Some(delegation) = self.delegation {
+            body["delegation"] = json!(delegation);
         }
         let offer = client.post(&format!("/changes/{}/signatures/intent", self.id), &body).await?.body;
         // Not to stdout, which holds the answer alone.
@@ -99,6 +114,17 @@ impl Signatures {
                     output::at(item, "/id").parse().map_err(Failure::local)?;
                 let envelope = client.bytes(&format!("/signatures/{id}")).await?;
                 write(format!("{id}.dsse.json"), String::from_utf8_lossy(&envelope).into_owned())?;
+                match client.bytes(&format!("/signatures/{id}/receipt")).await {
+                    Ok(proof) => {
+                        write(format!("{id}.tlog-proof"), String::from_utf8_lossy(&proof).into_owned())?
+                    }
+                    Err(Failure::Problem { status: 403, .. }) => {
+                        eprintln!(
+                            "without the proof that {id} is in the ledger: you may not read the ledger"
+                        );
+                    }
+                    Err(failure) => return Err(failure),
+                }
             }
             write("server.vkey".to_owned(), format!("{}\n", output::at(&found, "/key")))?;
         }

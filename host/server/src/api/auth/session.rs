@@ -22,6 +22,10 @@ pub(crate) const CSRF: &str = "X-CSRF-Token";
 pub(crate) const SECURE: &str = "__Host-interlock";
 /// Its name where there is no TLS.
 const PLAIN: &str = "interlock";
+/// The cookie of a login at an identity provider, while it lasts.
+const LOGIN_SECURE: &str = "__Host-interlock-login";
+/// Its name where there is no TLS.
+const LOGIN_PLAIN: &str = "interlock-login";
 /// Longer texts are no tokens.
 const TOKEN_MAX: usize = 128;
 
@@ -38,17 +42,21 @@ pub(super) fn shown<'a>(
     method: &'a Method,
     headers: &'a HeaderMap,
 ) -> Result<Option<Shown<'a>>, Problem> {
-    let name = name(app);
-    let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
-    let mut ours = cookies.flat_map(|text| text.split(';')).filter_map(|pair| {
-        let (key, value) = pair.trim().split_once('=')?;
-        (key == name).then_some(value)
-    });
+    let mut ours = cookies(headers, name(app));
     match (ours.next(), ours.next()) {
         (None, _) => Ok(None),
         (Some(token), None) if token.len() <= TOKEN_MAX => Ok(Some(Shown { token, method, headers })),
         (Some(_), _) => Err(refused("the cookie is none of this server's, or stands twice; log in again")),
     }
+}
+
+/// The values of the cookies of this name.
+fn cookies<'a>(headers: &'a HeaderMap, name: &'static str) -> impl Iterator<Item = &'a str> {
+    let all = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+    all.flat_map(|text| text.split(';')).filter_map(move |pair| {
+        let (key, value) = pair.trim().split_once('=')?;
+        (key == name).then_some(value)
+    })
 }
 
 impl Shown<'_> {
@@ -119,13 +127,39 @@ pub(crate) fn no_cookie(app: &App) -> HeaderValue {
     set(app, "", 0)
 }
 
+/// What a browser keeps while it is at an identity provider. `Lax`: it comes back from another site.
+pub(crate) fn login_cookie(app: &App, secret: &str) -> HeaderValue {
+    set_as(app, login_name(app), secret, "Lax", app.config.login.challenge_ms / 1_000)
+}
+
+/// What makes a browser forget it.
+pub(crate) fn no_login_cookie(app: &App) -> HeaderValue {
+    set_as(app, login_name(app), "", "Lax", 0)
+}
+
+/// What a browser kept; nothing when it stands twice.
+pub(crate) fn login_secret(app: &App, headers: &HeaderMap) -> Option<String> {
+    let mut ours = cookies(headers, login_name(app));
+    match (ours.next(), ours.next()) {
+        (Some(secret), None) if !secret.is_empty() && secret.len() <= TOKEN_MAX => Some(secret.to_owned()),
+        _ => None,
+    }
+}
+
 fn set(app: &App, value: &str, max_age_s: u64) -> HeaderValue {
+    set_as(app, name(app), value, "Strict", max_age_s)
+}
+
+fn set_as(app: &App, name: &str, value: &str, site: &str, max_age_s: u64) -> HeaderValue {
     let secure = if app.config.login.plain_http { "" } else { "; Secure" };
-    let text =
-        format!("{}={value}; Path=/{secure}; HttpOnly; SameSite=Strict; Max-Age={max_age_s}", name(app));
+    let text = format!("{name}={value}; Path=/{secure}; HttpOnly; SameSite={site}; Max-Age={max_age_s}");
     HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static(""))
 }
 
 fn name(app: &App) -> &'static str {
     if app.config.login.plain_http { PLAIN } else { SECURE }
+}
+
+fn login_name(app: &App) -> &'static str {
+    if app.config.login.plain_http { LOGIN_PLAIN } else { LOGIN_SECURE }
 }

@@ -24,7 +24,7 @@ pub(crate) struct Session {
     /// Its id.
     #[schema(example = "ses_0197d4e2b3c45d6e8f901a2b3c4d5e6f")]
     pub(crate) id: String,
-    /// What was proved: `password+totp`, `password+recovery` or `passkey`.
+    /// What was proved: `password+totp`, `password+recovery`, `passkey`, or `oidc:NAME` at an identity provider.
     pub(crate) proof: String,
     /// From which address.
     pub(crate) peer: String,
@@ -42,6 +42,10 @@ pub(crate) struct Me {
     /// Who it is. `hold` says that an administrator handed the account out or set it back, and until when it waits.
     #[schema(value_type = Object)]
     pub(crate) actor: Actor,
+    /// When what they log in and sign with here was last set, by themself or because an administrator set it back. Somebody who did
+    /// not do that tells whoever looks after security.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) means_changed_at: Option<String>,
     /// In which session.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) session: Option<Session>,
@@ -69,7 +73,7 @@ pub(crate) struct Signature {
     pub(crate) person: String,
     /// The digest that was signed.
     pub(crate) digest: String,
-    /// `review`, `approval`, `responsibility` or `rejection`.
+    /// `review`, `approval`, `responsibility`, `rejection` or `authorship`.
     #[schema(value_type = String)]
     pub(crate) meaning: interlock_domain::Meaning,
     /// `passkey`: the signer's passkey signed the record; `server`: the server attests it.

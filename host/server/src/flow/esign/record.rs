@@ -16,6 +16,7 @@ pub(super) struct Sealing<'a> {
     pub(super) waiting: &'a Waiting,
     pub(super) given: &'a Given,
     pub(super) complete: bool,
+    pub(super) offset_ms: Option<i64>,
     pub(super) decision: &'a Decision,
     pub(super) prior: &'a [Signature],
 }
@@ -45,7 +46,7 @@ pub(super) fn seal(
     sealing: Sealing<'_>,
     now: Timestamp,
 ) -> Result<Signature, FlowError> {
-    let Sealing { change, waiting, given, complete, decision, prior } = sealing;
+    let Sealing { change, waiting, given, complete, offset_ms, decision, prior } = sealing;
     let binding = if given.passkey.is_some() { SignatureBinding::Passkey } else { SignatureBinding::Server };
     let policies = match &decision.subject {
         DecisionSubject::Policy { answer, .. } => {
@@ -61,7 +62,7 @@ pub(super) fn seal(
     let record = SignatureRecord {
         intent: intent.clone(),
         signed_at: now,
-        clock: SignedClock { source: "server".to_owned(), offset_ms: None, zone: waiting.zone.clone() },
+        clock: SignedClock { source: "server".to_owned(), offset_ms, zone: waiting.zone.clone() },
         manifest: Covered::of(change).map_err(|error| FlowError::Store(StoreError::from(error)))?,
         auth: SigningProof {
             components: given.components(),
