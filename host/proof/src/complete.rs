@@ -1,7 +1,7 @@
 //! Approvals that complete a profile, tried one by one: the fewest that do, and what the whole bundle says of them.
 
 use interlock_domain::{
-    Action, ApprovalFacts, ChangeKind, Environment, Facts, Given, Level, PersonId, Profile, Question,
+    Action, ApprovalFacts, ChangeKind, Effect, Environment, Facts, Given, Level, PersonId, Profile, Question,
     Resource, Role, Stages, Timestamp,
 };
 use interlock_policy::{Bundle, Invariant, sample_question};
@@ -42,7 +42,7 @@ impl Completed {
 }
 
 /// Ways to fill a profile that are tried: one role a place.
-const WAYS_MAX: usize = 256;
+const WAYS_MAX: usize = 64;
 
 /// Approvals that stand at an instant before one stage.
 struct Tried {
@@ -131,10 +131,12 @@ pub(crate) fn only_now(
     Some(told(new, tried, kind, &place, Some(missing)))
 }
 
-/// Approvals that complete a profile although the invariant says that nothing may go on with them. Only what the invariant
-/// says of approvals is tried.
+/// Approvals that complete a profile although the invariant says that nothing may go on with them. Looked at are
+/// invariants that speak of approvals.
 pub(crate) fn beside(bundle: &Bundle, invariant: &Invariant) -> Option<Completed> {
-    if invariant.effect != interlock_domain::Effect::Forbid {
+    let about_approvals =
+        invariant.policy.to_json().is_ok_and(|json| json.to_string().contains("\"approvals\""));
+    if invariant.effect != Effect::Forbid || !about_approvals {
         return None;
     }
     let never = parts::permitting(&invariant.policy).and_then(parts::alone).ok()?;

@@ -56,7 +56,7 @@ fn cycle(text: &str, entities: &Value) -> Option<(usize, String)> {
     let mut good = BTreeSet::new();
     let path = parents.keys().find_map(|start| round(start, &parents, &mut good))?;
     let id = path.first()?.rsplit("::").next()?;
-    let said = format!("these are in each other: {}; take one of the parents away", path.join(" in "));
+    let said = format!("these are in a cycle: {}; take one of the parents away", path.join(" in "));
     Some((text.find(id).unwrap_or(0), said))
 }
 
