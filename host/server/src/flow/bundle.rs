@@ -148,7 +148,7 @@ pub async fn reload(app: &App, who: &Actor) -> Result<Arc<Bundle>, FlowError> {
     let (_, decision) = permit(app, who, Action::ReloadBundle, tenant(who), None, now).await?;
     // One after the other: of two that overlap, the older one could be put in force last.
     let _turn = app.reloading.lock().await;
-    let (bundle, files) = load(&app.config.policies.dir)?;
+    let (bundle, files) = load(&app.config.policies)?;
     let before = app.policies.bundle().digest;
     put_on_record(app, &bundle, &files, now).await?;
     let note = note(&bundle, Some(before));
