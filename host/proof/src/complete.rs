@@ -219,7 +219,7 @@ fn tried(profile: &Profile, ages: &[u64]) -> Vec<Tried> {
 }
 
 /// A role for each place of each level.
-fn ways<'a>(profile: &'a Profile, delay: u64) -> Vec<Vec<(&'a Level, Role)>> {
+fn ways(profile: &Profile, delay: u64) -> Vec<Vec<(&Level, Role)>> {
     let places = profile.levels.iter().flat_map(|level| (0..level.count).map(move |_| level));
     places.fold(vec![Vec::new()], |ways, level| {
         let wider = level.escalate_after_ms.is_some_and(|after| after <= delay);
