@@ -66,7 +66,7 @@ async fn an_approval_that_does_not_count_says_why() {
     let answer = |digest: &Value, reason: &str| json!({ "digest": digest, "reason": reason });
 
     let own = refused(&hospital, &path, &answer(&change["digest"], "mine")).await;
-    assert_eq!(own.status, 403, "{own:?}");
+    assert_eq!((own.status, own.kind.as_str()), (403, "self-approval"), "{own:?}");
 
     hospital.approve(&hospital.ben, &id).await.unwrap();
     let again = hospital.ben.try_post(&path, &answer(&change["digest"], "again")).await.unwrap().unwrap_err();

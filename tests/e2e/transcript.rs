@@ -1,8 +1,8 @@
-//! The transcript in `docs/plugins.md` is typed here, line by line, and must say what it says there.
+//! The transcripts in `docs/plugins.md` and `docs/policies.md` are typed here, line by line, and must say what they say there.
 //!
 //! A block of the language `console` holds commands behind `$ `, and what each prints. `...` alone in a line stands for any
 //! number of lines, `[..]` for any part of a line; `? 1` before the output is an exit code other than 0. All commands run in
-//! one shell, in a folder of their own.
+//! one shell, in a folder of their own. `> ` continues a command.
 
 use std::{
     fs,
@@ -34,7 +34,7 @@ fn steps(section: &str) -> Vec<Step> {
                 continue;
             }
             let Some(step) = steps.last_mut() else { panic!("output before any command: {line}") };
-            if let Some(more) = line.strip_prefix("> ") {
+            if let Some(more) = line.strip_prefix("> ").or((line == ">").then_some("")) {
                 step.command.push('\n');
                 step.command.push_str(more);
             } else if let Some(code) = line.strip_prefix("? ") {
@@ -156,6 +156,22 @@ async fn the_guide_for_plugins_leads_from_nothing_to_a_denied_firmware() {
     let guide = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/plugins.md");
     tokio::task::spawn_blocking(move || typist.types(&guide, "From nothing")).await.unwrap();
     hospital.verify_ledger().await.unwrap();
+}
+
+#[test]
+fn the_guide_for_policies_leads_a_hospital_from_the_default_bundle_to_one_of_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let copied = Command::new("cp").arg("-r").arg(root.join("policies")).arg(folder.path()).status().unwrap();
+    assert!(copied.success());
+    let path = program::interlock().parent().unwrap().display().to_string();
+    let path = format!("{path}:{}", std::env::var("PATH").unwrap());
+    let typist = Typist {
+        folder: folder.path().to_owned(),
+        variables: vec![("PATH".to_owned(), path)],
+        instead: Vec::new(),
+    };
+    typist.types(&root.join("docs/policies.md"), "From nothing to Monday");
 }
 
 #[test]

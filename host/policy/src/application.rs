@@ -8,11 +8,13 @@
 
 mod approval;
 mod evaluate;
+mod kept;
 mod load;
 mod question;
 mod record;
 mod schema;
 mod search;
+mod tenant;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
@@ -21,6 +23,7 @@ use std::{
 };
 
 use cedar_policy::{Authorizer, Entities, EntityTypeName, EntityUid, Schema};
+use interlock_domain::TenantId;
 use interlock_ledger::Digest;
 use serde_json::Value;
 
@@ -78,12 +81,26 @@ impl Application {
 
     /// The files in a folder by path inside it: what [`Application::from_files`] takes, for whoever keeps them too.
     pub fn read_dir(folder: &Path) -> Result<BTreeMap<String, Vec<u8>>, BundleError> {
-        files::read_dir(folder, &Limits::default())
+        Self::read_dir_within(folder, &Limits::default())
+    }
+
+    /// The same, within other limits.
+    pub fn read_dir_within(folder: &Path, limits: &Limits) -> Result<BTreeMap<String, Vec<u8>>, BundleError> {
+        files::read_dir(folder, limits)
     }
 
     /// Validates an application, given its files by path inside its folder, and has its cases hold.
     pub fn from_files(files: &BTreeMap<String, Vec<u8>>) -> Result<Self, BundleError> {
-        load::load(files, &Limits::default())
+        Self::from_files_within(files, &Limits::default(), None)
+    }
+
+    /// The same, within other limits. Given whose it is, one that names what belongs to another tenant is refused.
+    pub fn from_files_within(
+        files: &BTreeMap<String, Vec<u8>>,
+        limits: &Limits,
+        tenant: Option<&TenantId>,
+    ) -> Result<Self, BundleError> {
+        load::load(files, limits, tenant)
     }
 
     /// True when it has no policies, and so denies everything.

@@ -52,7 +52,12 @@ impl Bundle {
     /// The files in a folder by path inside the bundle, within the default [`Limits`]: what [`Bundle::from_files`] takes,
     /// for whoever keeps them too.
     pub fn read_dir(folder: &Path) -> Result<BTreeMap<String, Vec<u8>>, BundleError> {
-        files::read_dir(folder, &Limits::default())
+        Self::read_dir_within(folder, &Limits::default())
+    }
+
+    /// The same, within other limits.
+    pub fn read_dir_within(folder: &Path, limits: &Limits) -> Result<BTreeMap<String, Vec<u8>>, BundleError> {
+        files::read_dir(folder, limits)
     }
 
     /// Validates and tries a bundle, given its files by path inside the bundle, within the default [`Limits`].

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use cedar_policy::{Effect, Policy};
 use serde_json::Value;
 
-use crate::{Bundle, BundleError, Written, written};
+use crate::{Bundle, BundleError, Limits, Written, written};
 
 /// The files of a bundle by path.
 type Files = BTreeMap<String, Vec<u8>>;
@@ -28,7 +28,7 @@ pub struct Delta {
 impl Delta {
     /// Compares two bundles. Both must load.
     pub fn between(old: &Files, new: &Files) -> Result<Self, BundleError> {
-        let (before, after) = (Bundle::from_files(old.clone())?, Bundle::from_files(new.clone())?);
+        let (before, after) = (loaded(old)?, loaded(new)?);
         let (was, is) = (by_id(old), by_id(new));
         let mut delta = Delta::default();
         for id in was.keys().chain(is.keys()).collect::<BTreeSet<_>>() {
@@ -79,6 +79,11 @@ impl Delta {
             self.weakens.push(why());
         }
     }
+}
+
+/// Both were within somebody's limits already.
+fn loaded(files: &Files) -> Result<Bundle, BundleError> {
+    Bundle::from_files_within(files, &Limits::NONE)
 }
 
 /// Whether it decides with this effect.

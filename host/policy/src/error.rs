@@ -66,7 +66,7 @@ pub enum BundleError {
         path: &'static str,
     },
     /// More than the limits allow.
-    #[error("`{subject}` has {unit} beyond the limit of {limit}; split or shorten it")]
+    #[error("`{subject}` has {unit} beyond the limit of {limit} (`{setting}`); split or shorten it")]
     TooLarge {
         /// What is too large.
         subject: String,
@@ -74,6 +74,8 @@ pub enum BundleError {
         unit: &'static str,
         /// How many are allowed.
         limit: u64,
+        /// What the limit is called in [`Limits`](crate::Limits), and in the server's `policies.limits`.
+        setting: &'static str,
     },
     /// Something is written wrongly. All that was found, in order of file and line.
     #[error("{}", list(.faults))]

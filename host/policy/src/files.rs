@@ -24,6 +24,17 @@ pub struct Limits {
     pub policies_max: usize,
 }
 
+impl Limits {
+    /// For what was within somebody's limits when it was taken, and is read again.
+    pub const NONE: Self = Self {
+        files_max: usize::MAX,
+        file_bytes_max: usize::MAX,
+        bundle_bytes_max: usize::MAX,
+        path_bytes_max: usize::MAX,
+        policies_max: usize::MAX,
+    };
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {
@@ -93,25 +104,31 @@ pub(crate) fn check(files: &BTreeMap<String, Vec<u8>>, limits: &Limits) -> Resul
 
 /// Refuses files that are too many or too large.
 pub(crate) fn check_sizes(files: &BTreeMap<String, Vec<u8>>, limits: &Limits) -> Result<(), BundleError> {
-    let too_large = |subject: &str, unit, limit: usize| BundleError::TooLarge {
+    let too_large = |subject: &str, unit, limit: usize, setting| BundleError::TooLarge {
         subject: subject.to_owned(),
         unit,
         limit: limit as u64,
+        setting,
     };
     if files.len() > limits.files_max {
-        return Err(too_large("the bundle", "files", limits.files_max));
+        return Err(too_large("the bundle", "files", limits.files_max, "files_max"));
     }
     for (path, content) in files {
         if path.len() > limits.path_bytes_max {
             let start: String = path.chars().take(40).collect();
-            return Err(too_large(&format!("{start}…"), "bytes in its path", limits.path_bytes_max));
+            return Err(too_large(
+                &format!("{start}…"),
+                "bytes in its path",
+                limits.path_bytes_max,
+                "path_bytes_max",
+            ));
         }
         if content.len() > limits.file_bytes_max {
-            return Err(too_large(path, "bytes", limits.file_bytes_max));
+            return Err(too_large(path, "bytes", limits.file_bytes_max, "file_bytes_max"));
         }
     }
     if files.values().map(Vec::len).sum::<usize>() > limits.bundle_bytes_max {
-        return Err(too_large("the bundle", "bytes", limits.bundle_bytes_max));
+        return Err(too_large("the bundle", "bytes", limits.bundle_bytes_max, "bundle_bytes_max"));
     }
     Ok(())
 }
@@ -160,6 +177,7 @@ fn read_folder(
                 subject: "the bundle".to_owned(),
                 unit: "files",
                 limit: limits.files_max as u64,
+                setting: "files_max",
             });
         }
         // One byte more than allowed, so that `check` sees that it is too large without reading all of it.

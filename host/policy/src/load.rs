@@ -45,9 +45,9 @@ struct Header {
 /// A policy with the place where it was found.
 pub(crate) struct Placed<'a> {
     pub(crate) annotated: Annotated,
-    file: &'a str,
-    content: &'a str,
-    offset: usize,
+    pub(crate) file: &'a str,
+    pub(crate) content: &'a str,
+    pub(crate) offset: usize,
 }
 
 impl Placed<'_> {
@@ -186,6 +186,7 @@ pub(crate) fn policies<'a>(
                     subject: "the bundle".to_owned(),
                     unit: "policies",
                     limit,
+                    setting: "policies_max",
                 });
             }
             let here = |text: String| fault(file, content, statement.offset, text);

@@ -32,12 +32,17 @@ pub const ASSUMED: &[&str] = &[
 
 /// All of it that fits this kind of question, as one expression.
 pub(crate) fn of(schema: &Schema, env: &RequestEnv) -> Value {
+    fitting(schema, env, ASSUMED)
+}
+
+/// All of these sentences that fit this kind of question, as one expression.
+pub(crate) fn fitting(schema: &Schema, env: &RequestEnv, sentences: &[&str]) -> Value {
     // Typed for this kind alone; a validator would look at every other one too.
     let fits = |sentence: &&&str| {
         Policy::parse(None, format!("permit (principal, action, resource) when {{ {sentence} }};"))
             .is_ok_and(|policy| CompiledPolicy::compile(&policy, env, schema).is_ok())
     };
-    ASSUMED
+    sentences
         .iter()
         .filter(fits)
         .filter_map(|sentence| parts::expression(sentence))

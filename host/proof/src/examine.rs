@@ -253,9 +253,10 @@ impl Examiner<'_> {
         Example { kind, who, does, when, because, before, question }
     }
 
-    /// A policy as a description: what it would permit, were it the only one.
+    /// A policy as a description: what it would permit, were it the only one and the approval profiles as they are.
     fn described(&self, policy: &Policy) -> Result<PolicySet, Box<Verdict>> {
         parts::permitting(policy)
+            .and_then(|permitting| parts::given(&permitting, &self.asked.demanded))
             .and_then(|permitting| parts::given(&permitting, &self.asked.assumed))
             .and_then(parts::alone)
             .map_err(|error| Box::new(unproved(error)))

@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::{
-    assumed,
+    assumed, demanded,
     parts::{self, Misfit},
 };
 
@@ -54,6 +54,8 @@ pub(crate) struct Asked {
     pub(crate) schema: Schema,
     /// What the host makes sure of.
     pub(crate) assumed: Value,
+    /// What the approval profiles make sure of.
+    pub(crate) demanded: Value,
     /// The policies that decide, by id.
     pub(crate) enforced: Vec<Policy>,
     /// The policies that only watch.
@@ -76,6 +78,7 @@ impl Asked {
 pub(crate) fn kinds(bundle: &Bundle, actions_only: &BTreeSet<Action>) -> Result<Vec<Asked>, Misfit> {
     let schema = bundle.schema();
     let actions = Arc::new(schema.action_entities()?);
+    let demanded = demanded::sentence(bundle);
     let mut found = Vec::new();
     for env in schema.request_envs() {
         let named = |action: &&Action| action.as_str() == env.action().id().unescaped();
@@ -91,6 +94,7 @@ pub(crate) fn kinds(bundle: &Bundle, actions_only: &BTreeSet<Action>) -> Result<
             if watches { monitored.push(policy) } else { enforced.push(policy) }
         }
         let assumed = assumed::of(schema, &env);
+        let demanded = assumed::fitting(schema, &env, &[demanded.as_str()]);
         found.push(Asked {
             kind: Kind {
                 action,
@@ -100,6 +104,7 @@ pub(crate) fn kinds(bundle: &Bundle, actions_only: &BTreeSet<Action>) -> Result<
             set: parts::set_given(&enforced, &assumed)?,
             schema: schema.clone(),
             assumed,
+            demanded,
             enforced,
             monitored,
             actions: Arc::clone(&actions),

@@ -10,10 +10,14 @@
 //! on this crate.
 
 mod assumed;
+mod complete;
+mod demanded;
 mod examine;
 mod kind;
+mod leaning;
 mod parts;
 mod plainer;
+mod profiles;
 mod report;
 mod situation;
 mod solver;
@@ -29,8 +33,10 @@ use interlock_policy::{Bundle, Invariant};
 use tokio::{sync::Semaphore, task::JoinSet};
 
 pub use assumed::ASSUMED;
+pub use complete::Completed;
 pub use examine::{Comparison, Example, Verdict};
 pub use kind::Kind;
+pub use profiles::ProfileChange;
 pub use report::{Against, Erring, Held, Overall, Report, Side};
 pub use situation::{Situation, Thing, Uid};
 pub use solver::{Bounds, NoSolver, Silence, Solver, processors};

@@ -2,12 +2,15 @@
 
 use std::fmt;
 
-use interlock_domain::Effect;
+use interlock_domain::{Action, Effect};
 use interlock_ledger::Digest;
 use interlock_policy::Bundle;
 use serde::Serialize;
 
-use crate::{Comparison, Examined, Example, Kind, Solver, Verdict};
+use crate::{
+    Comparison, Completed, Examined, Example, Kind, ProfileChange, Solver, Verdict, complete, leaning,
+    profiles,
+};
 
 /// What was proved of a bundle.
 #[derive(Debug, Clone, Serialize)]
@@ -64,6 +67,8 @@ pub struct Held {
     pub proved: usize,
     /// Where it was not.
     pub failures: Vec<Failed>,
+    /// Approvals that complete a profile although it is not so: policies beside the profile see to it, or nothing does.
+    pub profile_alone: Option<Completed>,
 }
 
 /// One kind of question for which an invariant is not proved.
@@ -87,8 +92,10 @@ pub struct Against {
     pub kinds: Vec<Differing>,
     /// Invariants of the one before that are not promised any more.
     pub dropped: Vec<String>,
-    /// Whether the approval profiles differ, into which a proof does not look: then it is not known what differs in all.
-    pub profiles_differ: bool,
+    /// How the approval profiles differ.
+    pub profiles: Vec<ProfileChange>,
+    /// Why what the profiles alter cannot be told apart from what the policies alter, where it cannot.
+    pub entangled: Option<String>,
 }
 
 /// One kind of question to which an answer differs, or may.
@@ -143,6 +150,7 @@ impl Report {
                 failures: failures
                     .map(|(kind, verdict)| Failed { kind: kind.clone(), verdict: verdict.clone() })
                     .collect(),
+                profile_alone: complete::beside(bundle, invariant),
             }
         });
         Self {
@@ -225,6 +233,10 @@ impl Held {
             Effect::Permit => "could not",
         };
         tell(text, Telling { before: "", could }, &examples);
+        if let Some(completed) = &self.profile_alone {
+            text.push_str("  the approval profile alone does not see to it:\n");
+            completed.write(text);
+        }
         for Failed { kind, verdict } in failures {
             if let Verdict::Unproved { why } = verdict {
                 text.push_str(&format!("  not known for {kind}: {why}\n"));
@@ -294,17 +306,13 @@ impl fmt::Display for Side {
 impl Against {
     fn of(old: &Bundle, new: &Bundle, examined: &[Examined]) -> Self {
         let compared = || examined.iter().filter_map(|each| Some((&each.kind, each.comparison.as_ref()?)));
-        let overall = compared().map(|(_, comparison)| Overall::from(comparison)).fold(
-            Overall::Equivalent,
-            |one, other| match (one, other) {
-                (Overall::Unproved, _) | (_, Overall::Unproved) => Overall::Unproved,
-                (Overall::Equivalent, some) | (some, Overall::Equivalent) => some,
-                (one, other) if one == other => one,
-                _ => Overall::Incomparable,
-            },
-        );
-        let profiles_differ = old.profiles() != new.profiles();
-        let overall = if profiles_differ { Overall::Unproved } else { overall };
+        let profiles = profiles::compared(old, new);
+        let entangled = if profiles.is_empty() { None } else { entangled(old, new) };
+        let overall = compared()
+            .map(|(_, comparison)| Overall::from(comparison))
+            .chain(profiles.iter().map(|change| change.overall))
+            .chain(entangled.iter().map(|_| Overall::Unproved))
+            .fold(Overall::Equivalent, Overall::and);
         let kept = |id: &str| {
             let now = new.invariants().iter();
             let was = old.invariants().iter().find(|invariant| invariant.id == id);
@@ -323,7 +331,8 @@ impl Against {
                 .map(|invariant| invariant.id.clone())
                 .filter(|id| !kept(id))
                 .collect(),
-            profiles_differ,
+            profiles,
+            entangled,
         }
     }
 
@@ -333,8 +342,9 @@ impl Against {
         for id in &self.dropped {
             text.push_str(&format!("! the invariant {id} is gone, or says something else\n"));
         }
-        if self.profiles_differ {
-            text.push_str("! the approval profiles differ, and a proof does not look into them: read `interlock policy diff`\n");
+        self.profiles.iter().for_each(|change| change.write(text));
+        if let Some(why) = &self.entangled {
+            text.push_str(&format!("  not known for the approval profiles: {why}\n"));
         }
         let mut won: Vec<&Example> = Vec::new();
         let mut lost: Vec<&Example> = Vec::new();
@@ -367,8 +377,41 @@ impl From<&Comparison> for Overall {
     }
 }
 
+/// Why the profiles cannot be compared apart from the policies of these bundles.
+fn entangled(old: &Bundle, new: &Bundle) -> Option<String> {
+    let policies = [old, new].into_iter().flat_map(|bundle| {
+        [Action::AdmitChange, Action::EnterStage].into_iter().flat_map(|action| bundle.policies_of(action))
+    });
+    let mut enforced = policies.filter(|(_, watches)| !watches).map(|(policy, _)| policy);
+    let told = enforced.find_map(|policy| Some((policy, leaning::against_the_grain(policy)?)));
+    if let Some((policy, why)) = told {
+        return Some(format!("`{}` stands in the way: {why}", crate::parts::id(policy)));
+    }
+    let without = old.profiles().is_none() != new.profiles().is_none();
+    without.then(|| "one of the two bundles has no `approvals.toml`, and is told of no levels".to_owned())
+}
+
 impl Overall {
-    fn words(self) -> (&'static str, &'static str) {
+    pub(crate) fn of(looser: bool, tighter: bool) -> Self {
+        match (looser, tighter) {
+            (false, false) => Self::Equivalent,
+            (false, true) => Self::Tighter,
+            (true, false) => Self::Looser,
+            (true, true) => Self::Incomparable,
+        }
+    }
+
+    /// Both together.
+    fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Unproved, _) | (_, Self::Unproved) => Self::Unproved,
+            (Self::Equivalent, some) | (some, Self::Equivalent) => some,
+            (one, other) if one == other => one,
+            _ => Self::Incomparable,
+        }
+    }
+
+    pub(crate) fn words(self) -> (&'static str, &'static str) {
         match self {
             Self::Equivalent => ("equivalent to", "every question has the same answer"),
             Self::Tighter => (

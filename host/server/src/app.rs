@@ -118,9 +118,8 @@ impl App {
         create_dir(&config.artifacts.dir)?;
         create_dir(&config.artifacts.trusted_keys_dir)?;
         create_dir(&config.plugins.trusted_signers_dir)?;
-        let (bundle, files) = bundle::load(&config.policies.dir)?;
-        let (applications, applications_found) =
-            Applications::open(config.policies.applications_dir.clone())?;
+        let (bundle, files) = bundle::load(&config.policies)?;
+        let (applications, applications_found) = Applications::open(&config.policies)?;
         let evidence = Sources::open(&config)?;
         let (keys, signer) = ledger_keys(&config.ledger.key_file, &config.ledger.origin)?;
         let store = Store::open(store_options(&config), keys).await?;

@@ -10,14 +10,15 @@ use std::{
 
 use arc_swap::ArcSwap;
 use interlock_domain::{Digest, TenantId};
-use interlock_policy::{Application, BundleError};
+use interlock_policy::{Application, BundleError, Limits};
 
-use crate::StartError;
+use crate::{StartError, config::Policies};
 
 /// What is in force, by tenant.
 #[derive(Debug, Default)]
 pub(crate) struct Applications {
     dir: PathBuf,
+    limits: Limits,
     loaded: ArcSwap<BTreeMap<TenantId, Arc<Application>>>,
     refused: ArcSwap<BTreeMap<String, String>>,
     /// What was in force once and is not to be here: its folder is gone, or it cannot be read any more.
@@ -32,15 +33,19 @@ pub(crate) type InFolders = BTreeMap<TenantId, Result<(Application, Files), Stri
 
 impl Applications {
     /// Reads every tenant's folder; there are none when there is no folder for them. Nothing is in force yet.
-    pub(crate) fn open(dir: PathBuf) -> Result<(Self, InFolders), StartError> {
+    pub(crate) fn open(policies: &Policies) -> Result<(Self, InFolders), StartError> {
+        let (dir, limits) = (policies.applications_dir.clone(), Limits::from(&policies.limits));
         let (mut refused, mut found) = (BTreeMap::new(), BTreeMap::new());
         for (name, path) in folders(&dir)? {
             match name.parse::<TenantId>() {
-                Ok(tenant) => _ = found.insert(tenant, read(&path).map_err(|error| error.to_string())),
+                Ok(tenant) => {
+                    let read = read(&path, &limits, &tenant).map_err(|error| error.to_string());
+                    found.insert(tenant, read);
+                }
                 Err(_) => _ = refused.insert(name, "the folder is not named like a tenant".to_owned()),
             }
         }
-        let opened = Self { dir, refused: ArcSwap::from_pointee(refused), ..Self::default() };
+        let opened = Self { dir, limits, refused: ArcSwap::from_pointee(refused), ..Self::default() };
         Ok((opened, found))
     }
 
@@ -56,7 +61,7 @@ impl Applications {
 
     /// Reads the tenant's application from its folder, without putting it in force.
     pub(crate) fn read(&self, tenant: &TenantId) -> Result<(Application, Files), BundleError> {
-        read(&self.dir.join(tenant.as_str()))
+        read(&self.dir.join(tenant.as_str()), &self.limits, tenant)
     }
 
     /// Puts an application in force for its tenant, and nothing is refused there any more.
@@ -109,9 +114,9 @@ impl Applications {
     }
 }
 
-fn read(folder: &Path) -> Result<(Application, Files), BundleError> {
-    let files = Application::read_dir(folder)?;
-    Ok((Application::from_files(&files)?, files))
+fn read(folder: &Path, limits: &Limits, tenant: &TenantId) -> Result<(Application, Files), BundleError> {
+    let files = Application::read_dir_within(folder, limits)?;
+    Ok((Application::from_files_within(&files, limits, Some(tenant))?, files))
 }
 
 fn folders(dir: &Path) -> Result<Vec<(String, PathBuf)>, StartError> {

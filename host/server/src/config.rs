@@ -3,6 +3,7 @@
 mod access;
 mod advisories;
 mod approvals;
+mod bundles;
 mod decisions;
 mod engines;
 mod evidence;
@@ -28,6 +29,7 @@ use serde::{Deserialize, Serialize};
 pub use self::access::Access;
 pub use self::advisories::Advisories;
 pub use self::approvals::Approvals;
+pub use self::bundles::BundleLimits;
 pub use self::decisions::Decisions;
 pub use self::engines::Engines;
 pub(crate) use self::evidence::{Bound, is_outside};
@@ -185,6 +187,8 @@ pub struct Policies {
     pub home: Option<Home>,
     /// Policies from git.
     pub git: Git,
+    /// How large a bundle and an application may be.
+    pub limits: BundleLimits,
     /// The folder with a folder for each tenant that has an application: policies of its own, asked over AuthZEN. None when
     /// empty.
     pub applications_dir: PathBuf,
@@ -429,6 +433,7 @@ impl Default for Policies {
         Self {
             home: None,
             git: Git::default(),
+            limits: BundleLimits::default(),
             dir: PathBuf::new(),
             applications_dir: PathBuf::new(),
             evaluations_max: 1_000,
@@ -508,6 +513,11 @@ impl Config {
             ("evidence.bytes_max", self.evidence.bytes_max),
             ("advisories.packages_max", self.advisories.packages_max as u64),
             ("advisories.bytes_max", self.advisories.bytes_max),
+            ("policies.limits.files_max", self.policies.limits.files_max as u64),
+            ("policies.limits.file_bytes_max", self.policies.limits.file_bytes_max as u64),
+            ("policies.limits.bundle_bytes_max", self.policies.limits.bundle_bytes_max as u64),
+            ("policies.limits.path_bytes_max", self.policies.limits.path_bytes_max as u64),
+            ("policies.limits.policies_max", self.policies.limits.policies_max as u64),
             ("policies.evaluations_max", self.policies.evaluations_max as u64),
             ("policies.results_max", self.policies.results_max as u64),
             ("policies.id_bytes_max", self.policies.id_bytes_max as u64),

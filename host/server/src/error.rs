@@ -32,6 +32,18 @@ pub enum FlowError {
         /// The recorded decision.
         decision: DecisionId,
     },
+    /// Who asks to approve is the author of the change, or does so on the author's behalf.
+    #[error("cannot approve `{change}`: you proposed it, or whose roles you use did; ask somebody else")]
+    SelfApproval {
+        /// The change.
+        change: String,
+        /// Why.
+        reasons: Vec<String>,
+        /// The policies that decided.
+        determining: Vec<Determining>,
+        /// The recorded decision.
+        decision: DecisionId,
+    },
     /// The API key is not for this, whatever its account may do.
     #[error("this key has no `{scope}` scope; use one that has")]
     OutOfScope {

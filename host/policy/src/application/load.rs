@@ -3,12 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use cedar_policy::{Authorizer, Entities, EntityTypeName, EntityUid, Schema, SchemaFragment};
-use interlock_domain::Timestamp;
+use interlock_domain::{TenantId, Timestamp};
 use interlock_ledger::parse_strict;
 use serde::Deserialize;
-use serde_json::Value;
 
-use super::{Access, Application, Bucket, schema::Declared};
+use super::{Access, Application, Bucket, kept::entities, schema::Declared, tenant};
 use crate::{
     BundleError, Fault, Limits,
     bucket::{Mode, may_match},
@@ -18,9 +17,9 @@ use crate::{
     source::fault,
 };
 
-const HEADER: &str = "application.toml";
+pub(super) const HEADER: &str = "application.toml";
 const SCHEMA: &str = files::SCHEMA;
-const ENTITIES: &str = "entities.json";
+pub(super) const ENTITIES: &str = "entities.json";
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -39,6 +38,9 @@ struct Header {
     /// JSON pointers into a question.
     #[serde(default)]
     mask: Vec<String>,
+    /// Types of the schema whose ids are tenants of this server, besides `Interlock::Tenant`.
+    #[serde(default)]
+    tenants: Vec<String>,
 }
 
 /// A question with the answer that the application's authors expect, in the form of the public interop suites:
@@ -58,7 +60,11 @@ struct Cases {
     evaluation: Vec<ApplicationCase>,
 }
 
-pub(super) fn load(files: &BTreeMap<String, Vec<u8>>, limits: &Limits) -> Result<Application, BundleError> {
+pub(super) fn load(
+    files: &BTreeMap<String, Vec<u8>>,
+    limits: &Limits,
+    tenant: Option<&TenantId>,
+) -> Result<Application, BundleError> {
     files::check_sizes(files, limits)?;
     for path in files.keys() {
         let known = path == HEADER
@@ -102,6 +108,11 @@ pub(super) fn load(files: &BTreeMap<String, Vec<u8>>, limits: &Limits) -> Result
     let declared = declared(texts[SCHEMA]).map_err(defect)?;
     claims(texts[HEADER], &header.claims, &declared, &mut faults);
     let (kept, written) = entities(texts.get(ENTITIES).copied().unwrap_or("[]"), &schema, &mut faults);
+    if let Some(tenant) = tenant {
+        let types = tenant::types(texts[HEADER], &header.tenants, &declared, &mut faults);
+        tenant::foreign_policies(&placed, tenant, &types, &mut faults);
+        tenant::foreign_entities(texts.get(ENTITIES).copied().unwrap_or("[]"), tenant, &types, &mut faults);
+    }
     if !faults.is_empty() {
         return Err(faulty(faults));
     }
@@ -216,35 +227,6 @@ fn claims(
             faults.push(fault(HEADER, text, at, detail));
         }
     }
-}
-
-fn entities(text: &str, schema: &Schema, faults: &mut Vec<Fault>) -> (Entities, HashMap<EntityUid, Value>) {
-    let nothing = || (Entities::empty(), HashMap::new());
-    // Twice the same key is how an attacker shows two readers two things.
-    let value: Value = match parse_strict(text.as_bytes()) {
-        Ok(value) => value,
-        Err(error) => {
-            faults.push(fault(ENTITIES, text, 0, error.to_string()));
-            return nothing();
-        }
-    };
-    let kept = match Entities::from_json_value(value.clone(), Some(schema)) {
-        Ok(kept) => kept,
-        Err(error) => {
-            let mut said = error.to_string();
-            if let Some(cause) = std::error::Error::source(&error) {
-                said = format!("{said}: {cause}");
-            }
-            faults.push(fault(ENTITIES, text, 0, said));
-            return nothing();
-        }
-    };
-    let mut written = HashMap::new();
-    for each in value.as_array().into_iter().flatten() {
-        let uid = each.get("uid").cloned().and_then(|uid| EntityUid::from_json(uid).ok());
-        written.extend(uid.map(|uid| (uid, each.clone())));
-    }
-    (kept, written)
 }
 
 fn declared(schema: &str) -> Result<Declared, Defect> {

@@ -6,7 +6,7 @@
 use std::{path::Path, sync::Arc};
 
 use interlock_domain::Timestamp;
-use interlock_policy::{Access, Application, BundleError, Part, Search};
+use interlock_policy::{Access, Application, BundleError, Limits, Part, Search};
 use serde_json::{Value, json};
 
 fn root() -> &'static Path {
@@ -379,6 +379,152 @@ fn faults_are_all_named_with_their_place() {
     assert!(said.contains("cases/read.json") && said.contains("denied"), "{said}");
     let holds = case.replace("\"expected\": true", "\"expected\": false");
     application_with(BY_CLEARANCE, &nobody, &header(""), &[("cases/read.json", &holds)]).unwrap();
+}
+
+#[test]
+fn what_is_kept_with_an_attribute_of_the_wrong_type_is_refused_at_load() {
+    let kept = json!([{ "uid": { "type": "App::User", "id": "eve" }, "attrs": { "clearance": "high" }, "parents": [] }]);
+    let refused = application(BY_CLEARANCE, &kept).unwrap_err().to_string();
+    assert!(refused.starts_with("entities.json:1:1: ") && refused.contains("clearance"), "{refused}");
+}
+
+#[test]
+fn somebody_whom_nobody_knows_is_denied_and_it_is_no_error() {
+    let kept =
+        json!([{ "uid": { "type": "App::User", "id": "eve" }, "attrs": { "clearance": 9 }, "parents": [] }]);
+    let application = application(BY_CLEARANCE, &kept).unwrap();
+    let asked = |id: &str| question(json!({ "type": "User", "id": id }), json!({}));
+    assert!(application.evaluate(&asked("eve"), noon()).allowed);
+    let answer = application.evaluate(&asked("nobody"), noon());
+    assert!(!answer.allowed && answer.errors.is_empty(), "{answer:?}");
+}
+
+/// What is said of an application of the tenant `mercy`.
+fn refused_for_mercy(policies: &str, entities: &Value, header: &str) -> Vec<String> {
+    let schema = SCHEMA.replace("entity Doc {", "entity Clinic; entity Doc in [Clinic, Interlock::Tenant] {");
+    let schema = format!("{schema}\nnamespace Interlock {{ entity Tenant; }}");
+    let entities = entities.to_string();
+    let files = [
+        ("application.toml", header),
+        ("schema.cedarschema", &schema),
+        ("app.cedar", policies),
+        ("entities.json", &entities),
+    ];
+    let files = files.iter().map(|(path, text)| ((*path).to_owned(), text.as_bytes().to_vec())).collect();
+    let loaded = Application::from_files_within(&files, &Limits::default(), Some(&"mercy".parse().unwrap()));
+    loaded.map_or_else(|error| error.faults().iter().map(ToString::to_string).collect(), |_| Vec::new())
+}
+
+#[test]
+fn what_names_another_tenant_is_refused_where_it_does() {
+    let header = "name = \"app\"\nrevision = 1\n";
+    let listed = format!("{header}tenants = [\"App::Clinic\"]\n");
+    let policy = |of: &str| {
+        format!(
+            "@id(\"in\") @reason(\"Whoever is cleared\")\npermit (principal, action == App::Action::\"read\",\n  resource in {of});"
+        )
+    };
+    let doc = |parent: &str, tenant: &str| {
+        json!([{
+            "uid": { "type": "App::Doc", "id": "d" }, "attrs": { "level": 1 },
+            "parents": [{ "type": parent, "id": tenant }],
+        }])
+    };
+    let nobody = json!([]);
+    let none: Vec<String> = Vec::new();
+    assert_eq!(
+        refused_for_mercy(
+            &policy("Interlock::Tenant::\"mercy\""),
+            &doc("Interlock::Tenant", "mercy"),
+            header
+        ),
+        none
+    );
+    let said = refused_for_mercy(&policy("Interlock::Tenant::\"grace\""), &nobody, header);
+    let expected = "app.cedar:3:15: `Interlock::Tenant::\"grace\"` is another tenant, and this application is of `mercy`; speak \
+                    of that one alone";
+    assert_eq!(said, [expected]);
+    let said = refused_for_mercy(BY_CLEARANCE, &doc("Interlock::Tenant", "grace"), header);
+    assert!(
+        said.len() == 1 && said[0].starts_with("entities.json:1:") && said[0].contains("grace"),
+        "{said:?}"
+    );
+
+    // A type of its own is a tenant of this server only where the application says so.
+    assert_eq!(
+        refused_for_mercy(&policy("App::Clinic::\"grace\""), &doc("App::Clinic", "grace"), header),
+        none
+    );
+    let said = refused_for_mercy(&policy("App::Clinic::\"grace\""), &doc("App::Clinic", "grace"), &listed);
+    assert!(said.len() == 2 && said[0].starts_with("app.cedar:3:15: `App::Clinic"), "{said:?}");
+    assert_eq!(
+        refused_for_mercy(&policy("App::Clinic::\"mercy\""), &doc("App::Clinic", "mercy"), &listed),
+        none
+    );
+    let said = refused_for_mercy(BY_CLEARANCE, &nobody, &listed.replace("Clinic", "Ghost"));
+    assert!(said[0].starts_with("application.toml:3:") && said[0].contains("App::Ghost"), "{said:?}");
+}
+
+#[test]
+fn groups_that_are_in_each_other_are_refused_and_the_way_round_is_named() {
+    let group = |id: &str, above: &[&str]| {
+        let parents: Vec<Value> = above.iter().map(|id| json!({ "type": "App::Group", "id": id })).collect();
+        json!({ "uid": { "type": "App::Group", "id": id }, "attrs": {}, "parents": parents })
+    };
+    let said = |groups: Value| application(BY_CLEARANCE, &groups).unwrap_err().to_string();
+    let three = said(json!([
+        group("top", &[]),
+        group("a", &["top", "b"]),
+        group("b", &["c"]),
+        group("c", &["top", "a"])
+    ]));
+    let way = "these are in a cycle: App::Group::\"a\" in App::Group::\"b\" in App::Group::\"c\" in App::Group::\"a\"; take";
+    assert!(three.starts_with("entities.json:1:") && three.contains(way), "{three}");
+    let own = said(json!([group("a", &["a"])]));
+    assert!(own.contains("App::Group::\"a\" in App::Group::\"a\""), "{own}");
+    application(
+        BY_CLEARANCE,
+        &json!([group("a", &["b", "c"]), group("b", &["d"]), group("c", &["d"]), group("d", &[])]),
+    )
+    .unwrap();
+    // As deep as a file may be.
+    let deep: Vec<Value> =
+        (0..2_000).map(|at| group(&format!("g{at}"), &[&format!("g{}", (at + 1) % 2_000)])).collect();
+    assert!(said(json!(deep)).contains("in a cycle"));
+}
+
+#[test]
+fn ten_thousand_policies_of_an_application_are_loaded_and_asked_and_one_beyond_the_limit_is_refused_by_name()
+{
+    let many = |count: usize| -> String {
+        (0..count)
+            .map(|at| {
+                format!(
+                    "@id(\"p{at}\") @reason(\"Whoever owns it reads it\")\npermit (principal == App::User::\"u{at}\", action == \
+                     App::Action::\"read\", resource);\n"
+                )
+            })
+            .collect()
+    };
+    let loaded = application(&many(10_000), &json!([])).unwrap();
+    assert_eq!((loaded.policy_count(), loaded.policies_asked("read")), (10_000, 10_000));
+    let user = |id: &str| json!({ "type": "User", "id": id });
+    assert!(loaded.evaluate(&question(user("u9999"), json!({})), noon()).allowed);
+    assert!(!loaded.evaluate(&question(user("u10000"), json!({})), noon()).allowed);
+
+    let files = |count| {
+        let files = [("application.toml", "name = \"app\"\nrevision = 1\n"), ("schema.cedarschema", SCHEMA)];
+        let files = files.map(|(path, text)| (path.to_owned(), text.as_bytes().to_vec()));
+        let policies = ("app.cedar".to_owned(), many(count).into_bytes());
+        files.into_iter().chain([policies]).collect()
+    };
+    let limits = Limits { policies_max: 100, ..Limits::default() };
+    Application::from_files_within(&files(100), &limits, None).unwrap();
+    let refused = Application::from_files_within(&files(101), &limits, None).unwrap_err().to_string();
+    assert_eq!(
+        refused,
+        "`the bundle` has policies beyond the limit of 100 (`policies_max`); split or shorten it"
+    );
 }
 
 #[test]

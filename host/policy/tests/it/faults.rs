@@ -21,6 +21,38 @@ fn a_missing_semicolon_is_placed() {
 }
 
 #[test]
+fn a_string_that_is_in_something_and_a_sum_that_overflows_are_refused_or_denied() {
+    let error = refusal(&format!(
+        "{GOOD}@id(\"c\") @reason(\"d\")\nforbid (principal, action, resource is Interlock::Change)\nwhen {{ resource.kind in \
+         resource.author }};"
+    ));
+    assert!(error.starts_with("test.cedar:5:8: "), "{error}");
+    // A type does not know how large a number is: at run time it is an error, and an error denies.
+    let permit = "@id(\"all\") @reason(\"b\")\npermit (principal, action == Interlock::Action::\"AdmitChange\", resource);\n";
+    let adds = "@id(\"sum\") @reason(\"d\")\nforbid (principal, action == Interlock::Action::\"AdmitChange\", resource)\n\
+                when { context.exposure_bp + 9223372036854775807 < 0 };\n";
+    let question = sample_question(Action::AdmitChange);
+    assert!(Bundle::from_files(files_with(permit)).unwrap().ask(&question).allowed);
+    // Refused when it is tried, since the plainest question overflows already.
+    let tried = Bundle::from_files(files_with(&format!("{permit}{adds}"))).unwrap_err().to_string();
+    assert!(tried.contains("AdmitChange") && tried.contains("overflow"), "{tried}");
+}
+
+#[test]
+fn roles_and_actions_that_are_in_each_other_are_refused_and_named() {
+    let mut files = files_with(GOOD);
+    let schema = String::from_utf8(files["schema.cedarschema"].clone()).unwrap();
+    let round = schema.replace("action Read;", "action Read in [Readers];\n  action Readers in [Read];");
+    assert_ne!(round, schema);
+    files.insert("schema.cedarschema".to_owned(), round.into_bytes());
+    let error = Bundle::from_files(files).unwrap_err().to_string();
+    assert!(
+        error.starts_with("schema.cedarschema:") && error.contains("cycle") && error.contains("Read"),
+        "{error}"
+    );
+}
+
+#[test]
 fn a_type_error_is_placed() {
     let error = refusal(&format!(
         "{GOOD}\n@id(\"c\") @reason(\"d\")\nforbid (principal, action, resource is Interlock::Change)\nwhen {{ resource.kind > 3 }};"

@@ -87,6 +87,27 @@ fn a_bundle_without_its_header_or_schema_is_refused() {
 }
 
 #[test]
+fn ten_thousand_policies_are_loaded_and_asked() {
+    // About one kind of question each: a policy about every action is validated for sixty of them.
+    let policies: String = (0..10_000)
+        .map(|at| {
+            format!(
+                "@id(\"p{at}\") @reason(\"Reads\")\npermit (principal == Interlock::ServiceAccount::\"s{at}\", action == \
+                 Interlock::Action::\"ReadLedger\", resource == Interlock::Ledger::\"acme\");\n"
+            )
+        })
+        .collect();
+    let bundle = Bundle::from_files(files_with(&policies)).unwrap();
+    assert_eq!(bundle.policy_count(), 10_000);
+    let limits = Limits { policies_max: 9_999, ..Limits::default() };
+    let refused = Bundle::from_files_within(&files_with(&policies), &limits).unwrap_err().to_string();
+    assert_eq!(
+        refused,
+        "`the bundle` has policies beyond the limit of 9999 (`policies_max`); split or shorten it"
+    );
+}
+
+#[test]
 fn each_limit_is_obeyed_at_its_value_and_enforced_beyond_it() {
     let files = files_with("@id(\"a\") @reason(\"b\") forbid (principal, action, resource);");
     let exact = Limits {
@@ -117,7 +138,10 @@ fn a_file_that_is_too_large_on_disk_is_not_read_whole() {
     // Sparse: it would not fit into memory.
     fs::File::create(folder.path().join("huge.md")).unwrap().set_len(1 << 40).unwrap();
     let error = Bundle::load_dir_within(folder.path(), &limits).unwrap_err();
-    assert_eq!(error.to_string(), "`huge.md` has bytes beyond the limit of 20000; split or shorten it");
+    assert_eq!(
+        error.to_string(),
+        "`huge.md` has bytes beyond the limit of 20000 (`file_bytes_max`); split or shorten it"
+    );
 }
 
 #[test]

@@ -21,13 +21,70 @@ async fn without_the_rule_against_it_somebody_could_approve_their_own_change() {
     insta::assert_snapshot!(told(&report));
 }
 
+/// The level of the default profile that regulatory fills.
+const REGULATORY: &str = "\n[[profile.level]]\nname = \"regulatory\"\nroles = [\"regulatory\"]\n";
+
 #[tokio::test(flavor = "multi_thread")]
 async fn without_regulatory_a_change_could_go_to_production_with_clinical_safety_alone() {
-    let report =
-        report(&without("approvals.cedar", "approvals.guarded-regulatory"), Some(&default_files()), &[])
-            .await;
+    let mut weaker = without("approvals.cedar", "approvals.guarded-regulatory");
+    edit(&mut weaker, "approvals.toml", REGULATORY, "");
+    let report = report(&weaker, Some(&default_files()), &[]).await;
     assert!(report.refuted());
     insta::assert_snapshot!(told(&report));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_policies_leave_to_the_profile_is_proved_through_what_the_profile_demands() {
+    let report = report(&without("approvals.cedar", "approvals.guarded-regulatory"), None, WAY).await;
+    assert!(report.holds(), "{}", report.lines());
+    let held = report.invariants.iter().find(|held| held.id == "invariants.production-roles").unwrap();
+    assert!(held.proved > 0 && held.profile_alone.is_none(), "{held:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_weaker_profile_is_looser_and_says_what_could_be_complete_now_and_what_still_forbids_it() {
+    let weaker = edited("approvals.toml", REGULATORY, "");
+    let report = report(&weaker, Some(&default_files()), WAY).await;
+    assert!(!report.refuted(), "the policies beside the profile hold");
+    assert_eq!(report.against.as_ref().unwrap().overall, Overall::Looser);
+    insta::assert_snapshot!(told(&report));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_profile_that_no_policy_stands_beside_says_who_could_have_a_change_admitted_now() {
+    let before =
+        edited("approvals.toml", "name = \"clinical-safety\"", "name = \"clinical-safety\"\ncount = 2");
+    let weaker = edited("approvals.toml", "expires_pending = \"PT72H\"", "expires_pending = \"PT96H\"");
+    let report = report(&weaker, Some(&before), WAY).await;
+    let against = report.against.as_ref().unwrap();
+    assert_eq!(against.overall, Overall::Looser);
+    assert!(against.profiles[0].example.as_ref().unwrap().goes_on, "{against:?}");
+    insta::assert_snapshot!(told(&report));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stricter_profile_is_tighter_and_one_with_both_is_incomparable() {
+    let stricter = edited("approvals.toml", "expires_approved = \"PT72H\"", "expires_approved = \"PT24H\"");
+    let tighter = report(&stricter, Some(&default_files()), WAY).await;
+    assert_eq!(tighter.against.as_ref().unwrap().overall, Overall::Tighter, "{}", tighter.lines());
+    let mut both = stricter;
+    edit(&mut both, "approvals.toml", "veto = true ", "veto = false");
+    let both = report(&both, Some(&default_files()), WAY).await;
+    assert_eq!(both.against.as_ref().unwrap().overall, Overall::Incomparable, "{}", both.lines());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_a_policy_reads_which_profile_it_is_it_is_not_known_how_two_compare() {
+    let reads = "@id(\"named\")\n@reason(\"b\")\nforbid (principal, action == Interlock::Action::\"AdmitChange\", resource)\n\
+                 when { context.approvals has levels && context.approvals.levels.profile == \"other\" };\n";
+    let with = |mut files: Files| {
+        files.insert("named.cedar".to_owned(), reads.as_bytes().to_vec());
+        files
+    };
+    let stricter = edited("approvals.toml", "expires_approved = \"PT72H\"", "expires_approved = \"PT24H\"");
+    let report = report(&with(stricter), Some(&with(default_files())), WAY).await;
+    assert_eq!(report.against.as_ref().unwrap().overall, Overall::Unproved);
+    assert!(report.lines().contains("`named` stands in the way"), "{}", report.lines());
 }
 
 #[tokio::test(flavor = "multi_thread")]

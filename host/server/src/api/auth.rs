@@ -177,8 +177,11 @@ pub(crate) async fn authenticate(
     let tenant =
         params.iter().find(|(name, _)| *name == "tenant").map(|(_, tenant)| tenant).unwrap_or_default();
     if tenant != known.actor.tenant.as_str() {
-        // The same answer as for a tenant that does not exist.
-        return Err(Problem::not_found("tenant", &tenant.chars().take(80).collect::<String>()));
+        // The same answer as for a tenant that does not exist. Whoever runs the server sees that it was tried.
+        let tenant: String = tenant.chars().take(80).collect();
+        let (account, of) = (&known.actor.account, &known.actor.tenant);
+        tracing::warn!(%account, %of, %tenant, route = route.as_str(), "an account asked for another tenant");
+        return Err(Problem::not_found("tenant", &tenant));
     }
     let span = Span::current();
     span.record("tenant", tenant);

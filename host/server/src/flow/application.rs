@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use interlock_domain::{Action, Actor, Digest, TenantId};
-use interlock_policy::Application;
+use interlock_policy::{Application, Limits};
 use interlock_store::{BundleFloor, Kept, Note, StoreError, Write};
 use tracing::{info, warn};
 
@@ -191,7 +191,7 @@ pub(super) async fn kept(app: &App, digest: &Digest) -> Result<Result<Applicatio
         return Err(FlowError::NotFound { what: "application", id: digest.to_string() });
     };
     let application = unpacked_files(&packed).and_then(|files| {
-        Application::from_files(&files)
+        Application::from_files_within(&files, &Limits::NONE, None)
             .map_err(|error| format!("this program does not read the kept application: {error}"))
     });
     Ok(application.and_then(|application| match application.digest {

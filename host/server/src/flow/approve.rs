@@ -2,8 +2,8 @@
 //! stage of it.
 
 use interlock_domain::{
-    Action, Actor, Borrowed, Change, ChangeId, Command, DelegationId, Digest, Meaning, Refusal, SignatureId,
-    SoFar, Timestamp, Yes,
+    Action, Actor, Borrowed, Change, ChangeId, Command, Decision, DelegationId, Digest, Meaning, Refusal,
+    SignatureId, SoFar, Timestamp, Yes,
 };
 use interlock_store::{StoreError, Write};
 
@@ -65,7 +65,10 @@ pub async fn approve(
         }));
         let action: Action = command.action();
         let (permit, decision) = permit(app, &acting, action, change.resource(), Some(id), now).await?;
-        let transition = change.decide(&command, &acting, &said.reason, &permit, now)?;
+        let transition = match change.decide(&command, &acting, &said.reason, &permit, now) {
+            Err(Refusal::OwnChange { .. }) => return Err(own(app, who, id, decision, now).await?),
+            decided => decided?,
+        };
         let change = transition.change.clone();
         let writes = vec![Write::Decision(Box::new(decision)), Write::Change(Box::new(transition))];
         match app.commit(who, now, writes).await {
@@ -78,6 +81,20 @@ pub async fn approve(
     };
     app.wake();
     Ok(change)
+}
+
+/// The policies let it, and the author would count all the same: who asked is on record.
+async fn own(
+    app: &App,
+    who: &Actor,
+    id: &ChangeId,
+    decision: Decision,
+    now: Timestamp,
+) -> Result<FlowError, FlowError> {
+    let (change, decided) = (id.to_string(), decision.id.clone());
+    app.commit(who, now, vec![Write::Decision(Box::new(decision))]).await?;
+    let reasons = vec!["nobody approves their own change, nor does anybody on their behalf".to_owned()];
+    Ok(FlowError::SelfApproval { change, reasons, determining: Vec::new(), decision: decided })
 }
 
 /// What has come together of the profile for a change; `None` where none is for it.

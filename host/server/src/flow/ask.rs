@@ -3,8 +3,8 @@
 use std::time::Instant;
 
 use interlock_domain::{
-    Action, Actor, ChangeId, Decision, DecisionId, DecisionSubject, Facts, Permit, Principal, Question,
-    Resource, Timestamp,
+    AccountKind, Action, Actor, ChangeId, Decision, DecisionId, DecisionSubject, Facts, Permit, Principal,
+    Question, Resource, Timestamp,
 };
 use interlock_store::Write;
 
@@ -82,14 +82,26 @@ async fn denied(app: &App, who: &Actor, decision: Decision) -> Result<FlowError,
     let DecisionSubject::Policy { question, answer } = &decision.subject else {
         return Ok(FlowError::invalid("", "a plugin's answer is no permit"));
     };
-    let error = FlowError::Denied {
-        action: question.action,
-        resource: question.resource.id(),
-        reasons: answer.reasons(),
-        determining: answer.determining.clone(),
-        decision: decision.id.clone(),
+    let (reasons, determining) = (answer.reasons(), answer.determining.clone());
+    let (resource, id) = (question.resource.id(), decision.id.clone());
+    let error = match approves_the_own(question) {
+        true => FlowError::SelfApproval { change: resource, reasons, determining, decision: id },
+        false => FlowError::Denied { action: question.action, resource, reasons, determining, decision: id },
     };
     let now = decision.at;
     app.commit(who, now, vec![Write::Decision(Box::new(decision))]).await?;
     Ok(error)
+}
+
+/// Whether somebody asks to approve what they proposed, with whatever account, role or delegation. Programs have a rule of
+/// their own: they approve nothing.
+fn approves_the_own(question: &Question) -> bool {
+    let approves =
+        matches!(question.action, Action::ApproveChange | Action::ApproveStage | Action::BreakGlass);
+    match (&question.principal, &question.resource) {
+        (Principal::Actor(who), Resource::Change { author, .. }) => {
+            approves && who.kind == AccountKind::User && who.person == *author
+        }
+        _ => false,
+    }
 }

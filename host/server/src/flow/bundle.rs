@@ -4,10 +4,10 @@
 //! **Invariant:** the server never goes back to a lower revision, at no reload and at no start, on no replica, and one
 //! revision is one bundle. What was ever in force is kept by digest, so that its decisions can be made again.
 
-use std::{collections::BTreeMap, path::Path, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 
 use interlock_domain::{Action, Actor, BundleRef, Digest, Environment, TenantId, Timestamp};
-use interlock_policy::{Bundle, BundleError, CaseResult, Fault, default_files, run_cases};
+use interlock_policy::{Bundle, BundleError, CaseResult, Fault, Limits, default_files, run_cases};
 use interlock_store::{BundleFloor, Kept, Note, SYSTEM, StoreError, Write};
 use tracing::{info, warn};
 
@@ -16,7 +16,7 @@ use super::{
     change::tenant,
     fresh,
 };
-use crate::{App, FlowError, StartError};
+use crate::{App, FlowError, StartError, config::Policies};
 
 /// Why a bundle is not put in force.
 #[derive(Debug, thiserror::Error)]
@@ -109,14 +109,23 @@ pub type Files = BTreeMap<String, Vec<u8>>;
 
 /// The bundle in this folder, or the built-in one when there is no folder: one that answers as its own cases expect, with
 /// the files that it was made of.
-pub fn load(dir: &Path) -> Result<(Bundle, Files), BundleRefusal> {
-    let files = if dir.as_os_str().is_empty() { default_files() } else { Bundle::read_dir(dir)? };
-    Ok((tried(&files)?, files))
+pub fn load(policies: &Policies) -> Result<(Bundle, Files), BundleRefusal> {
+    let (dir, limits) = (&policies.dir, Limits::from(&policies.limits));
+    let files = match dir.as_os_str().is_empty() {
+        true => default_files(),
+        false => Bundle::read_dir_within(dir, &limits)?,
+    };
+    Ok((tried_within(&files, &limits)?, files))
 }
 
 /// A bundle that answers as its own cases expect.
 pub(crate) fn tried(files: &Files) -> Result<Bundle, BundleRefusal> {
-    let bundle = Bundle::from_files(files.clone())?;
+    tried_within(files, &Limits::default())
+}
+
+/// The same, within other limits.
+pub(crate) fn tried_within(files: &Files, limits: &Limits) -> Result<Bundle, BundleRefusal> {
+    let bundle = Bundle::from_files_within(files, limits)?;
     let failed: Vec<CaseResult> = run_cases(&bundle).into_iter().filter(|case| !case.holds()).collect();
     if failed.is_empty() { Ok(bundle) } else { Err(BundleRefusal::CasesFail { failed }) }
 }
@@ -140,7 +149,7 @@ pub async fn reload(app: &App, who: &Actor) -> Result<Arc<Bundle>, FlowError> {
     let (_, decision) = permit(app, who, Action::ReloadBundle, tenant(who), None, now).await?;
     // One after the other: of two that overlap, the older one could be put in force last.
     let _turn = app.reloading.lock().await;
-    let (bundle, files) = load(&app.config.policies.dir)?;
+    let (bundle, files) = load(&app.config.policies)?;
     let before = app.policies.bundle().digest;
     put_on_record(app, &bundle, &files, now).await?;
     let note = note(&bundle, Some(before));
@@ -187,6 +196,7 @@ pub(crate) async fn follow(app: &App) -> Result<(), FlowError> {
         Err(reason) => return Err(BundleRefusal::Unreadable { digest: floor.digest, reason }.into()),
     };
     info!(bundle = %bundle.digest, name = bundle.name, revision = bundle.revision, %before, "policies followed");
+    say_when_it_denies_everything(&bundle);
     app.policies.replace(bundle);
     fresh::learn(app).await
 }
@@ -219,8 +229,17 @@ async fn put_on_record(app: &App, bundle: &Bundle, files: &Files, now: Timestamp
         done => {
             done?;
             info!(bundle = %bundle.digest, name = bundle.name, revision = bundle.revision, "policies loaded");
+            say_when_it_denies_everything(bundle);
             Ok(())
         }
+    }
+}
+
+/// Nothing is permitted that no policy permits. Whoever meant that knows; everybody else should not have to search.
+fn say_when_it_denies_everything(bundle: &Bundle) {
+    if bundle.denies_all() {
+        warn!(bundle = %bundle.digest, name = bundle.name, revision = bundle.revision,
+            "this bundle has no policies at all, and denies everything to everybody; put another one into force");
     }
 }
 
@@ -284,6 +303,6 @@ pub(crate) fn unpacked_files(packed: &[u8]) -> Result<Files, String> {
 }
 
 fn unpacked(packed: &[u8]) -> Result<Bundle, String> {
-    Bundle::from_files(unpacked_files(packed)?)
+    Bundle::from_files_within(&unpacked_files(packed)?, &Limits::NONE)
         .map_err(|error| format!("this program does not read the kept bundle: {error}"))
 }

@@ -17,6 +17,12 @@ impl From<FlowError> for Problem {
                 .with("reasons", reasons)
                 .with("policies", json!(determining))
                 .with("decision", decision.to_string()),
+            FlowError::SelfApproval { reasons, determining, decision, .. } => {
+                Problem::new(Kind::SelfApproval, detail)
+                    .with("reasons", reasons)
+                    .with("policies", json!(determining))
+                    .with("decision", decision.to_string())
+            }
             FlowError::OutOfScope { scope } => Problem::new(Kind::OutOfScope, detail).with("missing", scope),
             FlowError::LoginRefused => Problem::new(Kind::LoginRefused, detail),
             FlowError::ClockOff(_) => Problem::new(Kind::ClockOff, detail),
@@ -69,7 +75,7 @@ impl From<Refusal> for Problem {
             Refusal::OtherDigest { current, .. } => Problem::new(Kind::OtherDigest, detail)
                 .with("field", "/digest")
                 .with("current", current.to_string()),
-            Refusal::OwnChange { .. } => Problem::new(Kind::OwnChange, detail),
+            Refusal::OwnChange { .. } => Problem::new(Kind::SelfApproval, detail),
             Refusal::OwnRequest { .. } => Problem::new(Kind::OwnRequest, detail),
             Refusal::RequestOver { .. } => Problem::new(Kind::WrongState, detail),
             Refusal::NotTheAuthor { .. } => Problem::new(Kind::NotTheAuthor, detail),

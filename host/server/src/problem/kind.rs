@@ -130,8 +130,9 @@ kinds! {
         "A change goes one way: gates, approvals, rollout. `detail` says where it is.";
     OtherDigest = 409 "other-digest", "You answered to another digest",
         "Approvals bind to the exact content that was read. The change was revised since: read it again.";
-    OwnChange = 403 "own-change", "Nobody approves their own change",
-        "The author of a change cannot approve it, whatever their roles are. Ask somebody else.";
+    SelfApproval = 403 "self-approval", "Nobody approves their own change",
+        "The author of a change cannot approve it: with no role, no account, no program of theirs and no delegation, and nobody on \
+         their behalf. Ask somebody else. `decision` is the recorded decision, where the policies said so.";
     OwnRequest = 409 "own-request", "Nobody answers to their own request",
         "Whoever makes a request for access, answers for the program that made it, or is the one whom it is about, cannot \
          approve or reject it. Ask somebody else.";

@@ -40,7 +40,7 @@ fn every_refusal_of_the_domain_has_its_own_problem() {
             json!({ "current": Digest::of(b"new").to_string(), "field": "/digest" })
         ),
     );
-    check(Refusal::OwnChange { change: change() }, "403 own-change {}");
+    check(Refusal::OwnChange { change: change() }, "403 self-approval {}");
     check(Refusal::NotAPerson { change: change() }, "409 not-a-person {}");
     let second = Refusal::SecondPersonNeeded { account: "acc_1".into(), name: "Ben".into() };
     check(second, "409 second-person-needed {}");

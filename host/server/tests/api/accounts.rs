@@ -60,7 +60,12 @@ async fn account(admin: &Client, name: &str) -> Value {
 /// Why it is denied: the policies that decided.
 #[track_caller]
 fn denied_by(answer: &interlock_server::testing::Answer) -> Vec<String> {
-    let problem = answer.problem("denied");
+    refused_by(answer, "denied")
+}
+
+/// The policies that a problem of this kind names.
+fn refused_by(answer: &interlock_server::testing::Answer, kind: &str) -> Vec<String> {
+    let problem = answer.problem(kind);
     problem["policies"]
         .as_array()
         .unwrap()
@@ -82,7 +87,7 @@ async fn nobody_approves_what_their_own_program_proposed() {
     let change = propose(&ci, "production").await;
     assert_eq!(change["author"], owner);
     let refused = ana.post(&of(&change, "changes", "/approve"), approval(&change)).await;
-    assert_eq!(denied_by(&refused), ["approvals.not-the-author"]);
+    assert_eq!(refused_by(&refused, "self-approval"), ["approvals.not-the-author"]);
     let ben = app.person("Ben", &[Role::ClinicalSafety]).await;
     ben.post(&of(&change, "changes", "/approve"), approval(&change)).await.ok();
 }
@@ -102,7 +107,7 @@ async fn two_accounts_of_one_person_are_one_person() {
     let change = propose(&ana, "production").await;
     let also_ana = app.client(TENANT, made["key"].as_str());
     let refused = also_ana.post(&of(&change, "changes", "/approve"), approval(&change)).await;
-    assert_eq!(denied_by(&refused), ["approvals.not-the-author"]);
+    assert_eq!(refused_by(&refused, "self-approval"), ["approvals.not-the-author"]);
 }
 
 #[tokio::test]

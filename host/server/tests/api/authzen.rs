@@ -359,6 +359,34 @@ async fn an_application_is_only_replaced_by_a_sound_and_newer_one() {
 }
 
 #[tokio::test]
+async fn an_application_that_names_another_tenant_is_refused_with_file_and_line_and_the_last_good_one_stays()
+{
+    let Asked { app, shop, folder } = asked("todo").await;
+    let admin = app.person("Adi", &[Role::Administrator]).await;
+    let own = folder.path().join(TENANT);
+    let (schema, header) = (own.join("schema.cedarschema"), own.join("application.toml"));
+    let words = std::fs::read_to_string(&schema).unwrap();
+    std::fs::write(&schema, words + "\nnamespace Interlock { entity Tenant; }\n").unwrap();
+    let listed = std::fs::read_to_string(&header).unwrap().replace("revision = 1", "revision = 2");
+    std::fs::write(&header, listed).unwrap();
+    let of = |tenant: &str| {
+        format!(
+            "@id(\"more\") @reason(\"more\")\nforbid (principal, action == Todo::Action::\"can_read_user\", resource)\nwhen {{ \
+             resource in Interlock::Tenant::\"{tenant}\" }};"
+        )
+    };
+    std::fs::write(own.join("more.cedar"), of("grace")).unwrap();
+    let problem = admin.post("/application/reload", json!({})).await.problem("bundle-refused");
+    let fault = &problem["faults"][0];
+    assert_eq!((&fault["file"], &fault["line"]), (&json!("more.cedar"), &json!(3)), "{problem}");
+    assert!(
+        fault["text"].as_str().unwrap().contains("`Interlock::Tenant::\"grace\"` is another tenant"),
+        "{problem}"
+    );
+    assert_eq!(ask(&shop, EVALUATION, &rick()).await.ok(), json!({ "decision": true }));
+}
+
+#[tokio::test]
 async fn nobody_learns_what_another_tenant_or_another_person_may_do() {
     let Asked { app, shop, .. } = asked("todo").await;
     let viewer = app.person("Vera", &[Role::Viewer]).await;

@@ -40,6 +40,7 @@ async fn it_takes_two_different_people_and_never_the_author() {
     break_glass(&house.otto, &change).await.problem("second-to-break");
     let refused = break_glass(&house.ana, &change).await;
     assert_eq!(refused.status, 403);
+    house.is_on_record(&refused.problem("self-approval"), "deny").await;
     let vera = house.app.person("Vera", &[Role::Viewer]).await;
     break_glass(&vera, &change).await.problem("denied");
     let silent = json!({ "digest": change["digest"], "reason": "  " });

@@ -154,3 +154,29 @@ async fn no_restart_goes_back_to_a_lower_revision_not_even_to_the_built_in_bundl
     let app = start(folder.path()).await.unwrap();
     assert_eq!(loaded(&app, SYSTEM).await, [900, 901]);
 }
+
+#[tokio::test]
+async fn a_bundle_without_policies_denies_everything_to_everybody_and_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    write_bundle(folder.path(), 5, |files| {
+        files.retain(|path, _| !path.contains('/') && !path.ends_with(".cedar"))
+    });
+    let dir = folder.path().to_owned();
+    let app = TestApp::configured(|config| config.policies.dir = dir).await;
+    let all = app.person("Eva", &Role::ALL).await;
+    for path in ["/changes", "/devices", "/bundle", "/accounts", "/ledger"] {
+        assert_eq!(
+            all.get(path).await.problem("denied")["reasons"],
+            json!(["no policy permits it"]),
+            "{path}"
+        );
+    }
+    all.post("/bundle/reload", json!({})).await.problem("denied");
+    let ready = app.client(TENANT, None).get("//ready").await.json();
+    let policies = &ready["checks"]["policies"];
+    assert_eq!(
+        (&policies["status"], &policies["denies_all"], &policies["policies"]),
+        (&json!("degraded"), &json!(true), &json!(0)),
+        "{ready}"
+    );
+}

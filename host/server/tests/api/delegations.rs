@@ -101,14 +101,18 @@ async fn neither_the_author_approves_as_a_delegate_nor_anybody_for_the_author() 
     let change = house.propose().await;
     let refused = approve_with(&house.ana, &change, json!({ "delegation": to_author["id"] })).await;
     assert_eq!(refused.status, 403);
-    assert_eq!(refused.problem("denied")["policies"][0]["id"], "approvals.not-the-author");
+    let problem = refused.problem("self-approval");
+    assert_eq!(problem["policies"][0]["id"], "approvals.not-the-author");
+    house.is_on_record(&problem, "deny").await;
 
     let abe = house.app.person("Abe", &[Role::ReleaseManager, Role::Regulatory]).await;
     let by_author = abe.post("/delegations", wish(&house, "Otto", 24).await).await.ok();
     let change = abe.post("/changes", crate::house::proposal("2.0")).await.ok();
     let refused = approve_with(&house.otto, &change, json!({ "delegation": by_author["id"] })).await;
     assert_eq!(refused.status, 403);
-    refused.problem("own-change");
+    house.is_on_record(&refused.problem("self-approval"), "allow").await;
+    assert_eq!(house.show(&change).await["approvals"], json!([]), "and counts for nothing");
+    house.is_sound().await;
 }
 
 #[tokio::test]

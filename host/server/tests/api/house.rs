@@ -127,6 +127,13 @@ impl House {
         found.unwrap_or_else(|| panic!("there is no {name}: {accounts}")).clone()
     }
 
+    /// The decision that a problem names is on record, with this outcome of the policies.
+    pub(crate) async fn is_on_record(&self, problem: &Value, outcome: &str) {
+        let id = problem["decision"].as_str().unwrap_or_else(|| panic!("no decision: {problem}"));
+        let decision = self.ana.get(&format!("/decisions/{id}")).await.ok();
+        assert_eq!(decision["outcome"], outcome, "{decision:#}");
+    }
+
     /// Makes sure that everything so far is as the ledger says.
     pub(crate) async fn is_sound(&self) {
         let found = self.ana.post("/ledger/verify", json!({})).await.ok();
