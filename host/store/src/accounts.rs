@@ -18,6 +18,7 @@ pub(crate) async fn write(
 ) -> Result<(), StoreError> {
     let (id, tenant) = (account.id.as_str(), account.tenant.as_str());
     let Some(from) = from else {
+        hold_name(tx, account).await?;
         let made = execute!(
             tx.conn(),
             "INSERT INTO accounts (id, tenant, body) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
@@ -27,18 +28,7 @@ pub(crate) async fn write(
         )?;
         return if made == 0 { Err(StoreError::exists("account", id)) } else { Ok(()) };
     };
-    let found = fetch_optional!(
-        tx.conn(),
-        (String,),
-        "SELECT body FROM accounts WHERE id = $1 AND tenant = $2",
-        id,
-        tenant
-    )?;
-    // Compared as accounts: an older version of the program may have written the same one in other words.
-    let stored = found.map(|(stored,)| stored).ok_or_else(|| StoreError::conflict("account", id))?;
-    if row::body::<Account>("account", id, &stored)? != *from {
-        return Err(StoreError::conflict("account", id));
-    }
+    let stored = stored(tx, from).await?;
     let altered = execute!(
         tx.conn(),
         "UPDATE accounts SET body = $3 WHERE id = $1 AND tenant = $2 AND body = $4",
@@ -48,6 +38,38 @@ pub(crate) async fn write(
         &stored
     )?;
     if altered == 0 { Err(StoreError::conflict("account", id)) } else { Ok(()) }
+}
+
+/// The text of this account as it is stored. Refused when the account is another by now.
+pub(crate) async fn stored(tx: &mut Tx, account: &Account) -> Result<String, StoreError> {
+    let (id, tenant) = (account.id.as_str(), account.tenant.as_str());
+    let found = fetch_optional!(
+        tx.conn(),
+        (String,),
+        "SELECT body FROM accounts WHERE id = $1 AND tenant = $2",
+        id,
+        tenant
+    )?;
+    // Compared as accounts: an older version of the program may have written the same one in other words.
+    let stored = found.map(|(stored,)| stored).ok_or_else(|| StoreError::conflict("account", id))?;
+    if row::body::<Account>("account", id, &stored)? != *account {
+        return Err(StoreError::conflict("account", id));
+    }
+    Ok(stored)
+}
+
+/// Refuses a name that another account of its kind has: a name is by what somebody logs in, and how keys are made for them. Exact
+/// also with several replicas: whoever writes for a tenant has its log locked.
+async fn hold_name(tx: &mut Tx, account: &Account) -> Result<(), StoreError> {
+    let rows = fetch_all!(
+        tx.conn(),
+        (String, String),
+        "SELECT id, body FROM accounts WHERE tenant = $1",
+        account.tenant.as_str()
+    )?;
+    let others: Vec<Account> = row::bodies("account", rows)?;
+    let taken = |other: &Account| other.name == account.name && other.kind == account.kind;
+    if others.iter().any(taken) { Err(StoreError::exists("account", &account.name)) } else { Ok(()) }
 }
 
 /// Makes a key, or revokes one that is not revoked yet.

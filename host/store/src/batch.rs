@@ -168,6 +168,7 @@ async fn apply_one(
         Write::Credential(credential) => accounts::write_credential(tx, credential, body).await?,
         Write::Subject(subject) => subjects::link(tx, subject, body).await?,
         Write::SubjectGone { tenant, id } => subjects::unlink(tx, tenant, id).await?,
+        Write::Unaltered(account) => drop(accounts::stored(tx, account).await?),
         Write::LiveKeys { tenant, account, most, now } => {
             accounts::hold_live(tx, tenant, account, *most, *now).await?
         }

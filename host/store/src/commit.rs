@@ -123,6 +123,8 @@ pub enum Write {
         /// Which.
         id: SubjectId,
     },
+    /// An account is what it was when it was read: whoever makes a key for it relied on that. No entry: it only refuses.
+    Unaltered(Box<Account>),
     /// Of an account, no more keys work once this is written. No entry: it only refuses.
     LiveKeys {
         /// Whose account.
@@ -211,6 +213,7 @@ impl Write {
             Write::Change(transition) => transition.events.len() + transition.tasks.len(),
             Write::Done { .. }
             | Write::LiveKeys { .. }
+            | Write::Unaltered(_)
             | Write::BundleFloor(_)
             | Write::ApplicationFloor { .. }
             | Write::Session(_)

@@ -289,6 +289,7 @@ impl PreparedWrite {
             }],
             Write::Advisories(_)
             | Write::LiveKeys { .. }
+            | Write::Unaltered(_)
             | Write::Done { .. }
             | Write::BundleFloor(_)
             | Write::SessionsEnd(_)
@@ -319,7 +320,7 @@ fn check_tenant(write: &Write, log: &str) -> Result<(), StoreError> {
         Write::Group(group) => &group.tenant,
         Write::GroupRemoved { tenant, .. } => tenant,
         Write::Artifact { artifact, .. } => &artifact.tenant,
-        Write::Account { account, .. } => &account.tenant,
+        Write::Account { account, .. } | Write::Unaltered(account) => &account.tenant,
         Write::Credential(credential) => &credential.tenant,
         Write::AccessRequest { request, .. } => &request.tenant,
         Write::GateEndpoint(gate) => &gate.tenant,

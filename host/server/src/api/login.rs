@@ -39,7 +39,9 @@ pub(super) async fn with_password(
     Payload(request): Payload<LoginRequest>,
 ) -> Result<impl IntoResponse, Problem> {
     admit(&app, peer)?;
-    Ok(welcome(&app, login::with_password(&app, request, &peer.to_string()).await?))
+    let logged_in = login::with_password(&app, request, &peer.to_string()).await?;
+    led_to_something(&app, peer, 1);
+    Ok(welcome(&app, logged_in))
 }
 
 /// Ask for a challenge to log in with a passkey
@@ -62,13 +64,21 @@ pub(super) async fn with_passkey(
     Payload(request): Payload<PasskeyLogin>,
 ) -> Result<impl IntoResponse, Problem> {
     admit(&app, peer)?;
-    Ok(welcome(&app, login::with_passkey(&app, request, &peer.to_string()).await?))
+    let logged_in = login::with_passkey(&app, request, &peer.to_string()).await?;
+    // The challenge counted too.
+    led_to_something(&app, peer, 2);
+    Ok(welcome(&app, logged_in))
 }
 
 /// Whoever is not known yet is counted by address.
 fn admit(app: &App, peer: Peer) -> Result<(), Problem> {
     app.limits.address(Class::Logins, peer.0, app.clock.now())?;
     Ok(())
+}
+
+/// Only tries that come to nothing use up what an address may: a whole hospital logs in from one.
+fn led_to_something(app: &App, peer: Peer, taken: u32) {
+    app.limits.give_back(Class::Logins, peer.0, taken);
 }
 
 fn welcome(app: &App, logged_in: LoggedIn) -> impl IntoResponse + use<> {
@@ -158,7 +168,9 @@ pub(super) async fn enrol(
     Payload(request): Payload<InvitationCode>,
 ) -> Result<Json<EnrolmentOffer>, Problem> {
     admit(&app, peer)?;
-    Ok(Json(enrolment::begin(&app, request).await?))
+    let offer = enrolment::begin(&app, request).await?;
+    led_to_something(&app, peer, 1);
+    Ok(Json(offer))
 }
 
 /// Set by what to log in
@@ -170,5 +182,7 @@ pub(super) async fn enrolled(
     Payload(request): Payload<EnrolmentRequest>,
 ) -> Result<Json<EnrolmentDone>, Problem> {
     admit(&app, peer)?;
-    Ok(Json(enrolment::complete(&app, request).await?))
+    let done = enrolment::complete(&app, request).await?;
+    led_to_something(&app, peer, 1);
+    Ok(Json(done))
 }

@@ -78,7 +78,7 @@ kinds! {
          done.";
     LoginRefused = 401 "login-refused", "You cannot log in with this",
         "The answer is the same whatever is wrong: the name, the password, the code, or the account. After some failures in a \
-         row nothing is tried for a while.";
+         row no password and no code is tried for a while; a passkey is.";
     InvitationRefused = 401 "invitation-refused", "The invitation does not work",
         "It is none, was followed already, or is over. An administrator makes a new one: POST …/accounts/{id}/enrolment.";
     CrossSite = 403 "cross-site", "This did not come from our own page",
