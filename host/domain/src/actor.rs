@@ -306,6 +306,11 @@ impl Account {
         self.roles.iter().any(|grant| grant.role.takes_two())
     }
 
+    /// True when it holds a role, anywhere, with which somebody answers for the patient or for the regulator.
+    pub fn answers_for_safety(&self) -> bool {
+        self.roles.iter().any(|grant| grant.role.is_safety())
+    }
+
     /// A new account that an administrator makes for somebody: what takes two waits for the second.
     #[must_use]
     pub fn handed_out(self, by: &PersonId, now: Timestamp) -> Account {

@@ -52,6 +52,7 @@ fn made(write: &Write) -> Option<String> {
         Write::Signature(signature) => format!("signature `{}`", signature.id),
         Write::LiveKeys { .. }
         | Write::Unaltered(_)
+        | Write::Powerless { .. }
         | Write::Session(_)
         | Write::SessionsEnd(_)
         | Write::CeremonyUsed(_)

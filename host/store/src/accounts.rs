@@ -1,6 +1,6 @@
 //! Tables `accounts`, `credentials` and `key_uses`.
 
-use interlock_domain::{Account, AccountId, Credential, KeyId, TenantId, Timestamp};
+use interlock_domain::{Account, AccountId, Credential, KeyId, Login, TenantId, Timestamp};
 
 use crate::{
     Page, Store, StoreError,
@@ -111,6 +111,49 @@ pub(crate) async fn hold_live(
     most: usize,
     now: Timestamp,
 ) -> Result<(), StoreError> {
+    if live(tx, tenant, account, now).await? > most {
+        return Err(StoreError::conflict("account", account));
+    }
+    Ok(())
+}
+
+/// Refuses when anything lets somebody act through an account.
+pub(crate) async fn hold_powerless(
+    tx: &mut Tx,
+    tenant: &TenantId,
+    account: &AccountId,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let keys = live(tx, tenant, account, now).await?;
+    let (of, tenant) = (account.as_str(), tenant.as_str());
+    let login = fetch_optional!(
+        tx.conn(),
+        (String,),
+        "SELECT body FROM logins WHERE account = $1 AND tenant = $2",
+        of,
+        tenant
+    )?;
+    let login: Option<Login> = login.map(|(body,)| row::body("login", of, &body)).transpose()?;
+    let name = fetch_optional!(
+        tx.conn(),
+        (String,),
+        "SELECT id FROM subjects WHERE tenant = $1 AND account = $2 LIMIT 1",
+        tenant,
+        of
+    )?;
+    if keys > 0 || name.is_some() || login.is_some_and(|login| login.opens()) {
+        return Err(StoreError::conflict("means of", account));
+    }
+    Ok(())
+}
+
+/// How many keys of an account work.
+async fn live(
+    tx: &mut Tx,
+    tenant: &TenantId,
+    account: &AccountId,
+    now: Timestamp,
+) -> Result<usize, StoreError> {
     let rows = fetch_all!(
         tx.conn(),
         (String, String),
@@ -119,10 +162,7 @@ pub(crate) async fn hold_live(
         account.as_str()
     )?;
     let keys: Vec<Credential> = row::bodies("key", rows)?;
-    if keys.iter().filter(|key| key.is_live(now)).count() > most {
-        return Err(StoreError::conflict("account", account));
-    }
-    Ok(())
+    Ok(keys.iter().filter(|key| key.is_live(now)).count())
 }
 
 impl Store {

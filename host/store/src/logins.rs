@@ -7,6 +7,7 @@ use crate::{
     Store, StoreError,
     db::{Tx, execute, fetch_all, fetch_optional},
     row,
+    writer::Work,
 };
 
 /// Whose sessions end.
@@ -113,6 +114,17 @@ pub(crate) async fn end_sessions(tx: &mut Tx, end: &SessionsEnd) -> Result<(), S
 pub(crate) async fn use_ceremony(tx: &mut Tx, id: &str) -> Result<(), StoreError> {
     let used = execute!(tx.conn(), "DELETE FROM ceremonies WHERE id = $1", id)?;
     if used == 0 { Err(StoreError::conflict("challenge", id)) } else { Ok(()) }
+}
+
+/// A row that is nobody's.
+pub(crate) async fn write_nothing(tx: &mut Tx, now: Timestamp) -> Result<(), StoreError> {
+    execute!(
+        tx.conn(),
+        "INSERT INTO ceremonies (id, expires_ms, body, kind) VALUES ('nobody', $1, '{}', 'nobody')
+         ON CONFLICT (id) DO UPDATE SET expires_ms = excluded.expires_ms",
+        now.as_millis()
+    )?;
+    Ok(())
 }
 
 impl Store {
@@ -232,14 +244,9 @@ impl Store {
         found.map(|(body,)| row::body("challenge", "that waits", &body)).transpose()
     }
 
-    /// Writes as much as a failed login of somebody who is there does, so that the time it takes tells nobody apart.
+    /// Writes as much as a failed login of somebody who is there does, in its turn and its transaction like that one, so that the time it
+    /// takes tells nobody apart.
     pub async fn write_nothing_of_a_login(&self, now: Timestamp) -> Result<(), StoreError> {
-        execute!(
-            self.db().writer(),
-            "INSERT INTO ceremonies (id, expires_ms, body, kind) VALUES ('nobody', $1, '{}', 'nobody')
-             ON CONFLICT (id) DO UPDATE SET expires_ms = excluded.expires_ms",
-            now.as_millis()
-        )?;
-        Ok(())
+        self.queue().done(Work::Nothing(now)).await.map(|_| ())
     }
 }

@@ -40,7 +40,7 @@ pub(super) async fn with_password(
 ) -> Result<impl IntoResponse, Problem> {
     admit(&app, peer)?;
     let logged_in = login::with_password(&app, request, &peer.to_string()).await?;
-    led_to_something(&app, peer, 1);
+    logged_in_once_more(&app, peer, &logged_in, 1);
     Ok(welcome(&app, logged_in))
 }
 
@@ -66,8 +66,15 @@ pub(super) async fn with_passkey(
     admit(&app, peer)?;
     let logged_in = login::with_passkey(&app, request, &peer.to_string()).await?;
     // The challenge counted too.
-    led_to_something(&app, peer, 2);
+    logged_in_once_more(&app, peer, &logged_in, 2);
     Ok(welcome(&app, logged_in))
+}
+
+/// Nor does one account log in without end: what is above its own limit stays counted by address.
+fn logged_in_once_more(app: &App, peer: Peer, logged_in: &LoggedIn, taken: u32) {
+    if app.limits.account(Class::Logins, logged_in.account.id.as_str(), app.clock.now()).is_ok() {
+        led_to_something(app, peer, taken);
+    }
 }
 
 /// Whoever is not known yet is counted by address.

@@ -77,8 +77,10 @@ async fn alter(
     let mut tries = 0;
     loop {
         match alter_once(app, who, id, action, &altered).await {
-            // Somebody who guesses its password, or a key that was just revoked, must not keep an account from being ended.
-            Err(FlowError::Store(StoreError::Conflict { what: "login of" | "key", .. })) if tries < TRIES => {
+            // Somebody who guesses its password, or a key that was just made or revoked, must not keep an account from being ended.
+            Err(FlowError::Store(StoreError::Conflict { what: "login of" | "key" | "means of", .. }))
+                if tries < TRIES =>
+            {
                 tries += 1;
             }
             done => return done,
@@ -109,7 +111,10 @@ async fn alter_once(
     writes.push(end_all(&account));
     let known = if anew {
         end_login_and_names(app, &account, now, &mut writes).await?;
-        end_keys(app, &account, now, &mut writes).await?
+        let ended = end_keys(app, &account, now, &mut writes).await?;
+        let (tenant, account) = (account.tenant.clone(), account.id.clone());
+        writes.push(Write::Powerless { tenant, account, now });
+        ended
     } else {
         ids(&app.store.live_credentials(&who.tenant, id).await?)
     };

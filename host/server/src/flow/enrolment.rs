@@ -116,7 +116,10 @@ pub async fn invite(app: &App, who: &Actor, id: &AccountId) -> Result<Invitation
     }
     let before = app.store.login(&who.tenant, id).await?;
     let had_keys = !app.store.live_credentials(&who.tenant, id).await?.is_empty();
-    let account = if who.person == from.person || !from.takes_two() {
+    // An administrator invites themselves, but for an account of theirs that approves: by it somebody could sign who has nothing but
+    // their key.
+    let own = who.person == from.person && !from.answers_for_safety();
+    let account = if own || !from.takes_two() {
         from.clone()
     } else if before.is_some() || had_keys {
         from.reset(&who.person, now)

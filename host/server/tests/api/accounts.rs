@@ -268,6 +268,25 @@ async fn what_was_handed_out_before_ends_when_an_account_comes_to_approve() {
     assert!(audit.report.findings.is_empty(), "{:?}", audit.report.findings);
 }
 
+/// A key is one thing that can be stolen; a signature takes two.
+#[tokio::test]
+async fn an_administrators_key_alone_makes_no_signer_of_their_own_other_account() {
+    let app = TestApp::configured(crate::people::cheap).await;
+    let eva = app.person("Eva", &[Role::Administrator]).await;
+    let ines = app.person("Ines", &[Role::Administrator]).await;
+    let own = account(&eva, "Eva").await;
+    eva.post(&of(&own, "accounts", "/enrolment"), json!({})).await.ok();
+    assert_eq!(account(&eva, "Eva").await["hold"], Value::Null, "the first administrator has nobody to ask");
+    let clinic = with(request("Eva (clinic)", &["clinical_safety"]), json!({ "person": own["person"] }));
+    eva.post("/keys", clinic).await.ok();
+    let clinic = account(&eva, "Eva (clinic)").await;
+    ines.post(&of(&clinic, "accounts", "/confirm"), json!({})).await.ok();
+    eva.post(&of(&clinic, "accounts", "/enrolment"), json!({})).await.ok();
+    let held = account(&eva, "Eva (clinic)").await;
+    assert_eq!(held["hold"]["confirmed_by"], Value::Null, "{held}");
+    eva.post(&of(&clinic, "accounts", "/confirm"), json!({})).await.problem("second-person-needed");
+}
+
 /// In the moment in which it comes to approve, nothing slips by.
 #[tokio::test]
 async fn a_key_that_is_made_while_an_account_comes_to_approve_does_not_outlast_that() {

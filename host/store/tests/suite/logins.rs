@@ -1,6 +1,6 @@
 //! Logins, sessions and challenges: each step once, whoever takes it.
 
-use interlock_domain::{Account, AccountKind, Login, Session, SessionId};
+use interlock_domain::{Account, AccountKind, Enrolment, Login, Session, SessionId};
 use interlock_store::{Ceremony, SessionsEnd, StoreError, Write};
 use uuid::Uuid;
 
@@ -12,6 +12,7 @@ on_both! {
     no_more_challenges_wait_than_may,
     sessions_end_alone_and_together_and_a_touch_brings_none_back,
     what_relied_on_an_account_that_is_another_by_now_is_refused,
+    an_account_is_ended_with_all_that_lets_anybody_act_through_it,
     one_account_of_a_kind_has_a_name,
 }
 
@@ -101,6 +102,23 @@ async fn what_relied_on_an_account_that_is_another_by_now_is_refused(world: Worl
         1,
         "nothing of it was written"
     );
+}
+
+async fn an_account_is_ended_with_all_that_lets_anybody_act_through_it(world: World) {
+    let ana = account("Ana", 1);
+    world.commit(vec![Write::Account { account: Box::new(ana.clone()), from: None }]).await.unwrap();
+    let powerless = || {
+        let (tenant, account) = (mercy(), ana.id.clone());
+        vec![Write::Powerless { tenant, account, now: at(0) }]
+    };
+    world.commit(powerless()).await.unwrap();
+    let open = Enrolment { code_sha256: "c".to_owned(), by: ana.person.clone(), expires_at: at(100) };
+    let invited = Login::none(&ana, at(0)).invited(open, at(0));
+    world.commit(vec![written(invited.clone())]).await.unwrap();
+    let slipped_by = world.commit(powerless()).await;
+    assert!(matches!(slipped_by, Err(StoreError::Conflict { what: "means of", .. })), "{slipped_by:?}");
+    let both = [vec![written(invited.ended(at(1)))], powerless()].concat();
+    world.commit(both).await.unwrap();
 }
 
 async fn one_account_of_a_kind_has_a_name(world: World) {
