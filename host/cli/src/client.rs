@@ -84,6 +84,11 @@ impl Connection {
             };
             return self.with(proof);
         }
+        if self.signing_key.is_some() {
+            return Err(Failure::Usage(
+                "--signing-key signs for a key: give its id with --key, `key_…`".to_owned(),
+            ));
+        }
         self.session_client()?.ok_or_else(|| {
             Failure::Usage(
                 "no API key and no session: give --key or set INTERLOCK_KEY (`interlock key create` makes one), or log in: \

@@ -57,9 +57,13 @@ impl Session {
             std::fs::create_dir_all(folder).map_err(failed)?;
         }
         let unfinished = file.with_extension("new");
+        // Made anew: one that somebody left there would keep its own mode, and whoever has it open could read on.
+        match std::fs::remove_file(&unfinished) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(failed(error)),
+            _ => {}
+        }
         let mut open = std::fs::OpenOptions::new();
-        let mut made =
-            open.write(true).create(true).truncate(true).mode(0o600).open(&unfinished).map_err(failed)?;
+        let mut made = open.write(true).create_new(true).mode(0o600).open(&unfinished).map_err(failed)?;
         made.write_all(serde_json::to_string(self).map_err(Failure::local)?.as_bytes()).map_err(failed)?;
         std::fs::rename(&unfinished, &file).map_err(failed)
     }

@@ -2,7 +2,7 @@
 
 // Only the type: nothing here opens a connection.
 use core::net::IpAddr;
-use std::{fmt, str::FromStr};
+use std::{collections::BTreeSet, fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
@@ -143,12 +143,30 @@ pub struct SigningHold {
     /// The second person; absent while nobody has confirmed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub confirmed_by: Option<PersonId>,
+    /// Who else handed something out since the last confirmation: what they hold counts with it, so none of them confirms.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub also_by: BTreeSet<PersonId>,
 }
 
 impl SigningHold {
+    /// Until a second person confirms what this one handed out.
+    pub fn of(by: &PersonId, until: Timestamp) -> Self {
+        Self { by: by.clone(), until, confirmed_by: None, also_by: BTreeSet::new() }
+    }
+
+    /// Whether this person handed out anything that nobody has confirmed.
+    pub fn is_of(&self, person: &PersonId) -> bool {
+        self.by == *person || self.also_by.contains(person)
+    }
+
+    /// Whether nobody has confirmed it.
+    pub fn waits(&self) -> bool {
+        self.confirmed_by.is_none()
+    }
+
     /// Whether it lasts at `now`.
     pub fn lasts(&self, now: Timestamp) -> bool {
-        self.confirmed_by.is_none() || now < self.until
+        self.waits() || now < self.until
     }
 }
 
@@ -288,19 +306,41 @@ impl Account {
         self.roles.iter().any(|grant| grant.role.takes_two())
     }
 
+    /// True when it holds a role, anywhere, with which somebody answers for the patient or for the regulator.
+    pub fn answers_for_safety(&self) -> bool {
+        self.roles.iter().any(|grant| grant.role.is_safety())
+    }
+
     /// A new account that an administrator makes for somebody: what takes two waits for the second.
     #[must_use]
     pub fn handed_out(self, by: &PersonId, now: Timestamp) -> Account {
-        let hold = self.takes_two().then(|| SigningHold { by: by.clone(), until: now, confirmed_by: None });
+        let hold = self.takes_two().then(|| self.held(by, now));
         Account { hold, ..self }
+    }
+
+    /// A hold by one more: whoever handed out what nobody has confirmed stays among those who do not confirm it. Otherwise the
+    /// next administrator who alters the account would make the first one its second.
+    fn held(&self, by: &PersonId, until: Timestamp) -> SigningHold {
+        let mut hold = SigningHold::of(by, until);
+        if let Some(before) = self.hold.as_ref().filter(|before| before.waits()) {
+            hold.also_by.clone_from(&before.also_by);
+            hold.also_by.insert(before.by.clone());
+            hold.also_by.remove(by);
+        }
+        hold
+    }
+
+    /// True when it has come to hold what takes two, and did not before. What one administrator alone handed out for it counted for
+    /// little then; now it would count for much.
+    pub fn is_raised_from(&self, before: &Account) -> bool {
+        self.takes_two() && !before.takes_two()
     }
 
     /// This account after an administrator was given a new key for it. Whoever had the account before has time to
     /// notice, and the second administrator to ask them.
     #[must_use]
     pub fn reset(&self, by: &PersonId, now: Timestamp) -> Account {
-        let hold =
-            SigningHold { by: by.clone(), until: now.plus_millis(SIGNING_HOLD_MS), confirmed_by: None };
+        let hold = self.held(by, now.plus_millis(SIGNING_HOLD_MS));
         Account { hold: Some(hold), ..self.clone() }
     }
 
@@ -316,13 +356,22 @@ impl Account {
         if more { account.reset(by, now) } else { account }
     }
 
+    /// This account, which may act again. Nothing by which anybody acted through it works any more, so whoever handed that out
+    /// may confirm what is handed out from now on; what waited still waits.
+    #[must_use]
+    pub fn activated(&self, by: &PersonId, now: Timestamp) -> Account {
+        let waits = self.hold.as_ref().filter(|hold| hold.waits());
+        let hold = waits.map(|hold| SigningHold::of(by, hold.until.max(now))).or_else(|| self.hold.clone());
+        Account { active: true, hold, ..self.clone() }
+    }
+
     /// A second administrator says that the account is in the hands of the person whose it is. Confirming what needs
     /// no confirmation alters nothing.
     pub fn confirm(&self, by: &Actor) -> Result<Account, Refusal> {
-        let Some(hold) = self.hold.as_ref().filter(|hold| hold.confirmed_by.is_none()) else {
+        let Some(hold) = self.hold.as_ref().filter(|hold| hold.waits()) else {
             return Ok(self.clone());
         };
-        if by.person == hold.by || by.person == self.person {
+        if hold.is_of(&by.person) || by.person == self.person {
             return Err(Refusal::SecondPersonNeeded {
                 account: self.id.to_string(),
                 name: self.name.clone(),

@@ -58,6 +58,34 @@ fn neither_who_handed_it_out_nor_whose_it_is_confirms() {
 }
 
 #[test]
+fn whoever_handed_out_what_nobody_confirmed_does_not_confirm_what_another_one_does_to_it() {
+    let ben = account(9, &[Role::ClinicalSafety]).reset(&person(1), noon());
+    let further = vec![held(Role::ClinicalSafety, None), held(Role::Regulatory, Some("staging"))];
+    let granted = ben.with_roles(further, &person(2), noon());
+    for number in [1, 2, 9] {
+        assert!(granted.confirm(&admin(number)).is_err(), "{number}");
+    }
+    let again = granted.reset(&person(1), noon());
+    assert!(again.confirm(&admin(2)).is_err() && again.confirm(&admin(1)).is_err());
+    let confirmed = again.confirm(&admin(3)).unwrap();
+    // What was confirmed is behind them.
+    let later = confirmed.reset(&person(2), noon());
+    assert!(later.confirm(&admin(1)).is_ok() && later.confirm(&admin(2)).is_err());
+    // Nothing that was handed out before works any more.
+    let begun_anew = granted.activated(&person(1), noon()).reset(&person(1), noon());
+    assert!(begun_anew.confirm(&admin(2)).is_ok() && begun_anew.confirm(&admin(1)).is_err());
+}
+
+#[test]
+fn an_account_is_raised_by_its_first_role_that_takes_two() {
+    let (viewer, safety) = (account(9, &[Role::Viewer]), account(9, &[Role::ClinicalSafety]));
+    assert!(safety.is_raised_from(&viewer) && !viewer.is_raised_from(&safety));
+    assert!(!safety.is_raised_from(&safety) && !account(9, &[Role::Operator]).is_raised_from(&viewer));
+    let more = account(9, &[Role::ClinicalSafety, Role::Regulatory]);
+    assert!(!more.is_raised_from(&safety), "all that it has was handed out by two");
+}
+
+#[test]
 fn a_reset_holds_for_a_day_whoever_confirms() {
     let reset = account(9, &[Role::ClinicalSafety]).reset(&person(1), noon()).confirm(&admin(2)).unwrap();
     let hold = reset.hold.unwrap();

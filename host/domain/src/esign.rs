@@ -276,7 +276,7 @@ pub fn view(change: &Change, signer: &Signer, meaning: Meaning, extent: &Extent,
     let mut text = String::new();
     let mut line = |name: &str, value: &str| {
         // One line each: what somebody wrote cannot pass for another line.
-        let value: String = value.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        let value: String = value.chars().map(|c| if disorders(c) { ' ' } else { c }).collect();
         let _ = writeln!(text, "{name}: {value}");
     };
     line("Change", change.id.as_str());
@@ -309,6 +309,14 @@ pub fn view(change: &Change, signer: &Signer, meaning: Meaning, extent: &Extent,
     line("Reason", reason);
     line("Meaning", sentence(meaning));
     text
+}
+
+/// Whether a character breaks a line or turns the order of those around it, so that people would read something else than what
+/// stands there.
+fn disorders(c: char) -> bool {
+    let turns =
+        matches!(c, '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    turns || c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')
 }
 
 #[cfg(test)]

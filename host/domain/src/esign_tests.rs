@@ -74,6 +74,14 @@ fn an_intent_read_back_from_a_record_has_the_same_challenge() {
 }
 
 #[test]
+fn what_breaks_a_line_or_turns_the_order_of_characters_is_not_shown() {
+    for c in "\n\r\t\u{85}\u{2028}\u{2029}\u{202e}\u{2066}\u{200f}\u{61c}".chars() {
+        assert!(disorders(c), "{c:?}");
+    }
+    assert!(!"Ana Conceição – 日本 שלום 100%".chars().any(disorders));
+}
+
+#[test]
 fn the_ledger_learns_nothing_of_what_somebody_is_called_or_wrote() {
     let signature = Signature {
         id: SignatureId::new(Uuid::from_u128(1)),

@@ -91,7 +91,7 @@ pub use interlock_ledger::{Digest, canonical};
 pub use iso_duration::{iso_millis, iso_text};
 pub use login::{
     Enrolled, Enrolment, Login, LoginLimits, LoginRefusal, PASSWORD_CHARS_MAX, PASSWORD_CHARS_MIN, Passkey,
-    PasswordFault, Proof, Totp, password,
+    PasswordFault, Proof, Totp, password, password_as_hashed,
 };
 pub use manifest::{
     ArtifactRef, ChangeKind, DocumentRef, HealthBinding, Manifest, Population, RollbackTarget,

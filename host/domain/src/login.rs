@@ -9,7 +9,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::password::{PASSWORD_CHARS_MAX, PASSWORD_CHARS_MIN, PasswordFault, password};
+pub use self::password::{
+    PASSWORD_CHARS_MAX, PASSWORD_CHARS_MIN, PasswordFault, password, password_as_hashed,
+};
 use crate::{Account, AccountId, PersonId, TenantId, Timestamp};
 
 /// What bounds guessing.
@@ -46,8 +48,11 @@ pub struct Login {
     pub failures: u32,
     /// Failed signings in a row.
     pub signing_failures: u32,
-    /// Until when nothing is tried.
+    /// Until when no password and no code is tried.
     pub locked_until: Option<Timestamp>,
+    /// Whether a passkey is not tried either: failed signings locked it, which nobody can do from outside.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub locked_whole: bool,
     /// When the means last changed.
     pub changed_at: Timestamp,
     /// How often it was written.
@@ -157,6 +162,7 @@ impl Login {
             failures: 0,
             signing_failures: 0,
             locked_until: None,
+            locked_whole: false,
             changed_at: now,
             revision: 0,
         }
@@ -167,7 +173,12 @@ impl Login {
         !self.passkeys.is_empty() || (self.password.is_some() && self.totp.is_some())
     }
 
-    /// Whether nothing is tried at `now`.
+    /// Whether somebody can log in with it, or can be let in by an invitation.
+    pub fn opens(&self) -> bool {
+        self.is_usable() || self.enrolment.is_some()
+    }
+
+    /// Whether no password and no code is tried at `now`.
     pub fn is_locked(&self, now: Timestamp) -> bool {
         self.locked_until.is_some_and(|until| now < until)
     }
@@ -207,13 +218,19 @@ impl Login {
 
     /// Somebody proved something: what is left afterwards, or why it does not count. `complete` asks for two components;
     /// a passkey that verified the person is two.
+    ///
+    /// Whoever knows somebody's name can lock them by guessing. Nobody guesses a passkey, so such a lock does not shut it out; and it
+    /// stays, or each use of the passkey would give whoever guesses another few tries.
     pub fn proved(&self, proofs: &[Proof], complete: bool, now: Timestamp) -> Result<Login, LoginRefusal> {
-        if self.is_locked(now) {
+        let locked = self.is_locked(now);
+        let only_passkeys = proofs.iter().all(|proof| matches!(proof, Proof::Passkey { .. }));
+        if locked && (self.locked_whole || proofs.is_empty() || !only_passkeys) {
             return Err(LoginRefusal::Locked);
         }
         let mut login = self.with(|login| {
-            login.failures = 0;
-            login.locked_until = None;
+            if !locked {
+                (login.failures, login.locked_until, login.locked_whole) = (0, None, false);
+            }
         });
         let (mut first, mut second) = (false, false);
         for proof in proofs {
@@ -273,19 +290,28 @@ impl Login {
     }
 
     fn counted(&self, failures: u32, signing_failures: u32, limits: LoginLimits, now: Timestamp) -> Login {
-        let locks = failures >= limits.failures_max || signing_failures >= limits.signing_failures_max;
+        let whole = signing_failures >= limits.signing_failures_max;
+        let locks = failures >= limits.failures_max || whole;
         self.with(|login| {
             (login.failures, login.signing_failures) =
                 if locks { (0, 0) } else { (failures, signing_failures) };
             if locks {
                 let lock_ms = i64::try_from(limits.lock_ms).unwrap_or(i64::MAX);
                 login.locked_until = Some(now.plus_millis(lock_ms));
+                login.locked_whole = whole;
             }
         })
     }
 
     fn unlocked(&self, now: Timestamp) -> Login {
-        Login { failures: 0, signing_failures: 0, locked_until: None, changed_at: now, ..self.clone() }
+        Login {
+            failures: 0,
+            signing_failures: 0,
+            locked_until: None,
+            locked_whole: false,
+            changed_at: now,
+            ..self.clone()
+        }
     }
 
     fn with(&self, alter: impl FnOnce(&mut Login)) -> Login {
@@ -293,6 +319,11 @@ impl Login {
         alter(&mut login);
         login
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 impl fmt::Debug for Login {

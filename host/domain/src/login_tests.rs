@@ -46,6 +46,9 @@ fn a_password_is_long_and_not_among_the_first_that_are_tried() {
     assert_eq!(fault("Ana Sousa2026!"), PasswordFault::Name);
     assert_eq!(password("twelve chars", "Ana").unwrap(), "twelve chars");
     assert!(password(&"ab c".repeat(32), "Ana").is_ok(), "128 characters are not too many");
+    // What is common today may have been set before.
+    assert_eq!(password_as_hashed("passwordpassword").as_deref(), Some("passwordpassword"));
+    assert_eq!(password_as_hashed("elevenchars"), None);
     // The same password, however a keyboard composes it.
     assert_eq!(password("cafe\u{301} am Platz", "Ana"), password("caf\u{e9} am Platz", "Ana"));
 }
@@ -96,6 +99,22 @@ fn the_fifth_failure_locks_and_the_lock_ends_at_its_instant() {
     assert!(five.proved(&code(11), true, at(900_000)).is_ok());
     let meanwhile = five.failed(LIMITS, at(5));
     assert_eq!(meanwhile.locked_until, five.locked_until, "trying does not keep somebody out for ever");
+}
+
+#[test]
+fn whoever_guesses_shuts_out_no_passkey_and_gets_no_more_tries_by_its_use() {
+    let touch = [Proof::Passkey { id: "p".to_owned(), counter: 0 }];
+    let locked = (0..5).fold(login(), |login, _| login.failed(LIMITS, at(0)));
+    let used = locked.proved(&touch, true, at(1)).unwrap();
+    assert_eq!(used.locked_until, locked.locked_until);
+    assert_eq!(used.proved(&code(11), true, at(2)), Err(LoginRefusal::Locked));
+    let both = [&touch[..], &code(11)].concat();
+    assert_eq!(locked.proved(&both, true, at(1)), Err(LoginRefusal::Locked));
+    assert_eq!(locked.proved(&[], true, at(1)), Err(LoginRefusal::Locked));
+    // Failed signings are those of somebody who is logged in.
+    let signing = (0..3).fold(login(), |login, _| login.failed_to_sign(LIMITS, at(0)));
+    assert_eq!(signing.proved(&touch, true, at(899_999)), Err(LoginRefusal::Locked));
+    assert!(signing.proved(&touch, true, at(900_000)).is_ok());
 }
 
 #[test]

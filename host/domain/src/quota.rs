@@ -66,6 +66,11 @@ impl Quota {
         Ok(Taken { used: Used(after), left, full_in_ms: millis(after - now) })
     }
 
+    /// Gives one back that was taken and turned out not to count.
+    pub fn give_back(&self, used: Used) -> Used {
+        Used(used.0.saturating_sub(self.each()))
+    }
+
     /// Whether one could be taken, without taking it.
     pub fn allows(&self, used: Used, now: Timestamp) -> bool {
         self.take(used, now).is_ok()
@@ -133,6 +138,17 @@ mod tests {
             assert!(QUOTA.take(used, at(50)).is_err());
         }
         assert!(QUOTA.take(used, at(100)).is_ok());
+    }
+
+    #[test]
+    fn what_is_given_back_is_there_again_and_no_more_than_a_bucket_holds() {
+        let mut used = Used::default();
+        for _ in 0..1_000 {
+            used = QUOTA.give_back(QUOTA.take(used, at(0)).unwrap().used);
+        }
+        assert_eq!(QUOTA.take(used, at(0)).unwrap().left, 19);
+        let twice = QUOTA.give_back(QUOTA.give_back(used));
+        assert_eq!(QUOTA.take(twice, at(0)).unwrap().left, 19);
     }
 
     #[test]

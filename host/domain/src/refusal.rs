@@ -69,7 +69,7 @@ pub enum Refusal {
     },
     /// Whoever handed out a key or a role does not confirm it, nor does whoever received it.
     #[error(
-        "cannot confirm `{name}` ({account}): you handed it out, or it is yours; ask another administrator to"
+        "cannot confirm `{name}` ({account}): you handed out a key, role or invitation of it that nobody confirmed, or it is yours; ask another administrator to"
     )]
     SecondPersonNeeded {
         /// The account.

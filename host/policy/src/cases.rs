@@ -289,8 +289,7 @@ impl Case {
                 let mut actor = actor(&self.tenant, person, self.kind, &self.roles)?;
                 if self.on_hold {
                     let by = made_up("per", "whoever handed it out")?;
-                    actor.hold =
-                        Some(SigningHold { by, until: Timestamp::from_millis(NOON_MS), confirmed_by: None });
+                    actor.hold = Some(SigningHold::of(&by, Timestamp::from_millis(NOON_MS)));
                 }
                 Principal::Actor(actor)
             }

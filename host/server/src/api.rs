@@ -52,6 +52,13 @@ const UPLOAD: &str = "/v1/tenants/{tenant}/artifacts/{name}/{version}";
 /// Where plugins are pushed: compiling one takes its time.
 const COMPONENTS: &str = "/v1/tenants/{tenant}/plugins";
 
+/// Whether the document has an operation below a tenant, as `POST /keys`.
+pub(crate) fn has_operation(text: &str) -> bool {
+    let Some((method, path)) = text.split_once(' ') else { return false };
+    let lower = method.to_ascii_lowercase();
+    method == method.to_ascii_uppercase() && document()["paths"][format!("{TENANT}{path}")][lower].is_object()
+}
+
 /// Whether a route may take as long as it needs: an upload has a body of any size, and a question that costs something has
 /// as much to look at as there is.
 pub(crate) fn is_unhurried(route: &str) -> bool {

@@ -1,4 +1,8 @@
 //! Password hashes off the threads that answer requests, and only so many at once: each takes its memory.
+//!
+//! **Invariant:** a hash that is at work counts until it is done, also when whoever asked for it has hung up.
+
+use std::sync::Arc;
 
 use interlock_vault::login::{PasswordCost, PasswordError};
 use tokio::sync::Semaphore;
@@ -12,13 +16,14 @@ const WAITING: usize = 8;
 #[derive(Debug)]
 pub(crate) struct Hashing {
     cost: PasswordCost,
-    at_work: Semaphore,
-    let_in: Semaphore,
+    at_work: Arc<Semaphore>,
+    let_in: Arc<Semaphore>,
 }
 
 impl Hashing {
     pub(crate) fn new(cost: PasswordCost, at_once: usize) -> Self {
-        Self { cost, at_work: Semaphore::new(at_once), let_in: Semaphore::new(at_once * (WAITING + 1)) }
+        let places = |number| Arc::new(Semaphore::new(number));
+        Self { cost, at_work: places(at_once), let_in: places(at_once * (WAITING + 1)) }
     }
 
     /// Whether a password fits a hash; without a hash it takes as long and says no.
@@ -44,9 +49,15 @@ impl Hashing {
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, FlowError> {
         let busy = |_| FlowError::Store(interlock_store::StoreError::Busy);
-        let _let_in = self.let_in.try_acquire().map_err(busy)?;
+        let let_in = self.let_in.clone().try_acquire_owned().map_err(busy)?;
         let closed = |_| FlowError::Store(interlock_store::StoreError::Closed);
-        let _at_work = self.at_work.acquire().await.map_err(closed)?;
+        let at_work = self.at_work.clone().acquire_owned().await.map_err(closed)?;
+        let places = (let_in, at_work);
+        let work = move || {
+            // Nothing stops a hash that has begun, so its places are its own and not the caller's, who may hang up.
+            let _places = places;
+            work()
+        };
         tokio::task::spawn_blocking(work)
             .await
             .map_err(|_| FlowError::Store(interlock_store::StoreError::Closed))
@@ -63,12 +74,32 @@ mod tests {
     async fn no_more_passwords_wait_than_may() {
         let cost = PasswordCost { memory_kib: 64, passes: 1, lanes: 1 };
         let hashing = Hashing::new(cost, 2);
-        let held = hashing.let_in.try_acquire_many(17).unwrap();
+        let held = hashing.let_in.clone().try_acquire_many_owned(17).unwrap();
         assert!(hashing.hash("twelve chars".to_owned()).await.is_ok(), "one more may wait");
-        let last = hashing.let_in.try_acquire().unwrap();
+        let last = hashing.let_in.clone().try_acquire_owned().unwrap();
         let busy = hashing.verify("twelve chars".to_owned(), None).await;
         assert!(matches!(busy, Err(FlowError::Store(StoreError::Busy))), "{busy:?}");
         drop((held, last));
         assert!(!hashing.verify("twelve chars".to_owned(), None).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn a_hash_whose_caller_hung_up_keeps_its_places_until_it_is_done() {
+        let hashing = Hashing::new(PasswordCost { memory_kib: 64, passes: 1, lanes: 1 }, 1);
+        let (go_on, waits) = std::sync::mpsc::channel::<()>();
+        let (began, begun) = tokio::sync::oneshot::channel();
+        let mut caller = Box::pin(hashing.aside(move || {
+            began.send(()).unwrap();
+            waits.recv().unwrap();
+        }));
+        tokio::select! {
+            _ = &mut caller => panic!("it waits"),
+            begun = begun => begun.unwrap(),
+        }
+        drop(caller);
+        assert_eq!((hashing.at_work.available_permits(), hashing.let_in.available_permits()), (0, 8));
+        go_on.send(()).unwrap();
+        drop(hashing.at_work.acquire().await.unwrap());
+        assert_eq!(hashing.let_in.available_permits(), 9);
     }
 }

@@ -45,7 +45,7 @@ impl KeyCache {
     pub(crate) fn get(&self, id: &KeyId, now: Timestamp) -> Option<Known> {
         let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         let (at, known) = entries.get(id)?;
-        (now.millis_since(*at) < LIFE_MS).then(|| known.clone())
+        is_fresh(*at, LIFE_MS, now).then(|| known.clone())
     }
 
     pub(crate) fn put(&self, credential: Credential, account: Account, now: Timestamp) -> Known {
@@ -64,7 +64,7 @@ impl KeyCache {
     /// A key worked. True when it is time to write that down.
     pub(crate) fn used(&self, id: &KeyId, now: Timestamp) -> bool {
         let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
-        if used.get(id).is_some_and(|at| now.millis_since(*at) < USED_EVERY_MS) {
+        if used.get(id).is_some_and(|at| is_fresh(*at, USED_EVERY_MS, now)) {
             return false;
         }
         if used.len() >= ENTRIES_MAX {
@@ -112,7 +112,7 @@ impl SubjectCache {
     pub(crate) fn get(&self, id: &SubjectId, now: Timestamp) -> Option<Arc<Account>> {
         let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         let (at, account) = entries.get(id)?;
-        (now.millis_since(*at) < LIFE_MS).then(|| account.clone())
+        is_fresh(*at, LIFE_MS, now).then(|| account.clone())
     }
 
     pub(crate) fn put(&self, id: SubjectId, account: Account, now: Timestamp) -> Arc<Account> {
@@ -129,5 +129,23 @@ impl SubjectCache {
     pub(crate) fn forget(&self, account: &AccountId) {
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         entries.retain(|_, (_, known)| known.id != *account);
+    }
+}
+
+/// Less than so long ago. Not in the future either: when the clock is set back, nothing lives on until it has caught up.
+fn is_fresh(at: Timestamp, life_ms: i64, now: Timestamp) -> bool {
+    (0..life_ms).contains(&now.millis_since(at))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_cached_lives_five_seconds_also_when_the_clock_is_set_back() {
+        let at = Timestamp::from_millis(3_600_000);
+        assert!(is_fresh(at, LIFE_MS, at) && is_fresh(at, LIFE_MS, at.plus_millis(LIFE_MS - 1)));
+        assert!(!is_fresh(at, LIFE_MS, at.plus_millis(LIFE_MS)));
+        assert!(!is_fresh(at, LIFE_MS, at.plus_millis(-1)), "a revoked key would work for an hour");
     }
 }

@@ -26,7 +26,7 @@ const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy"
 pub(crate) enum Class {
     /// Requests that prove nothing.
     Unauthenticated,
-    /// Tries to log in.
+    /// Tries to log in that came to nothing.
     Logins,
     /// Reading.
     Reads,
@@ -120,6 +120,14 @@ impl Limits {
         now: Timestamp,
     ) -> Result<Option<Left>, TooOften> {
         self.take(&self.addresses, class, block(from), now)
+    }
+
+    /// Gives back what an address took for this: it led to something.
+    pub(crate) fn give_back(&self, class: Class, from: Option<IpAddr>, taken: u32) {
+        let quota = self.quota(class);
+        for _ in 0..taken {
+            self.addresses.give_back((class, block(from)), quota);
+        }
     }
 
     /// One more of a device, as it names itself: from elsewhere nobody uses up what is its own.

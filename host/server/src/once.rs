@@ -51,6 +51,8 @@ fn made(write: &Write) -> Option<String> {
         Write::Login { login, .. } => format!("login of `{}`", login.account),
         Write::Signature(signature) => format!("signature `{}`", signature.id),
         Write::LiveKeys { .. }
+        | Write::Unaltered(_)
+        | Write::Powerless { .. }
         | Write::Session(_)
         | Write::SessionsEnd(_)
         | Write::CeremonyUsed(_)

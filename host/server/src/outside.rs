@@ -210,12 +210,12 @@ impl Sources {
     }
 
     /// A document from an address that the operator chose; never one that somebody else named.
-    pub(crate) async fn document(
+    pub(crate) fn document(
         &self,
         url: Url,
         bytes_max: u64,
         timeout_ms: u64,
-    ) -> Result<Vec<u8>, String> {
+    ) -> impl Future<Output = Result<Vec<u8>, String>> + Send + use<> {
         let request = self.client.get(url).header(header::ACCEPT, "application/json");
         let (status, content) = self.answer(request, bytes_max, timeout_ms).await?;
         if status.is_success() { Ok(content) } else { Err(format!("it answered {status}")) }
@@ -240,6 +240,11 @@ impl Sources {
 
     async fn answer(
         &self,
+        Self::content(request, bytes_max, timeout_ms)
+    }
+
+    /// The body of a success, within these bounds.
+    async fn content(
         request: reqwest::RequestBuilder,
         bytes_max: u64,
         timeout_ms: u64,

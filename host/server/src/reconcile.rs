@@ -176,7 +176,8 @@ impl Reconciler {
         if let Err(error) = app.store.idempotency_prune(before(app.config.server.idempotency_keep_ms)).await {
             warn!(%error, "old idempotency keys could not be pruned");
         }
-        if let Err(error) = app.store.prune_nonces(now).await {
+        // The clocks of the replicas may be apart too: on another one a signature may still be good.
+        if let Err(error) = app.store.prune_nonces(before(app.config.identity.signature_skew_ms)).await {
             warn!(%error, "old numbers of signed requests could not be pruned");
         }
     }

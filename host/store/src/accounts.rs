@@ -1,6 +1,6 @@
 //! Tables `accounts`, `credentials` and `key_uses`.
 
-use interlock_domain::{Account, AccountId, Credential, KeyId, TenantId, Timestamp};
+use interlock_domain::{Account, AccountId, Credential, KeyId, Login, TenantId, Timestamp};
 
 use crate::{
     Page, Store, StoreError,
@@ -18,6 +18,7 @@ pub(crate) async fn write(
 ) -> Result<(), StoreError> {
     let (id, tenant) = (account.id.as_str(), account.tenant.as_str());
     let Some(from) = from else {
+        hold_name(tx, account).await?;
         let made = execute!(
             tx.conn(),
             "INSERT INTO accounts (id, tenant, body) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
@@ -27,18 +28,7 @@ pub(crate) async fn write(
         )?;
         return if made == 0 { Err(StoreError::exists("account", id)) } else { Ok(()) };
     };
-    let found = fetch_optional!(
-        tx.conn(),
-        (String,),
-        "SELECT body FROM accounts WHERE id = $1 AND tenant = $2",
-        id,
-        tenant
-    )?;
-    // Compared as accounts: an older version of the program may have written the same one in other words.
-    let stored = found.map(|(stored,)| stored).ok_or_else(|| StoreError::conflict("account", id))?;
-    if row::body::<Account>("account", id, &stored)? != *from {
-        return Err(StoreError::conflict("account", id));
-    }
+    let stored = stored(tx, from).await?;
     let altered = execute!(
         tx.conn(),
         "UPDATE accounts SET body = $3 WHERE id = $1 AND tenant = $2 AND body = $4",
@@ -48,6 +38,38 @@ pub(crate) async fn write(
         &stored
     )?;
     if altered == 0 { Err(StoreError::conflict("account", id)) } else { Ok(()) }
+}
+
+/// The text of this account as it is stored. Refused when the account is another by now.
+pub(crate) async fn stored(tx: &mut Tx, account: &Account) -> Result<String, StoreError> {
+    let (id, tenant) = (account.id.as_str(), account.tenant.as_str());
+    let found = fetch_optional!(
+        tx.conn(),
+        (String,),
+        "SELECT body FROM accounts WHERE id = $1 AND tenant = $2",
+        id,
+        tenant
+    )?;
+    // Compared as accounts: an older version of the program may have written the same one in other words.
+    let stored = found.map(|(stored,)| stored).ok_or_else(|| StoreError::conflict("account", id))?;
+    if row::body::<Account>("account", id, &stored)? != *account {
+        return Err(StoreError::conflict("account", id));
+    }
+    Ok(stored)
+}
+
+/// Refuses a name that another account of its kind has: a name is by what somebody logs in, and how keys are made for them. Exact
+/// also with several replicas: whoever writes for a tenant has its log locked.
+async fn hold_name(tx: &mut Tx, account: &Account) -> Result<(), StoreError> {
+    let rows = fetch_all!(
+        tx.conn(),
+        (String, String),
+        "SELECT id, body FROM accounts WHERE tenant = $1",
+        account.tenant.as_str()
+    )?;
+    let others: Vec<Account> = row::bodies("account", rows)?;
+    let taken = |other: &Account| other.name == account.name && other.kind == account.kind;
+    if others.iter().any(taken) { Err(StoreError::exists("account", &account.name)) } else { Ok(()) }
 }
 
 /// Makes a key, or revokes one that is not revoked yet.
@@ -89,6 +111,49 @@ pub(crate) async fn hold_live(
     most: usize,
     now: Timestamp,
 ) -> Result<(), StoreError> {
+    if live(tx, tenant, account, now).await? > most {
+        return Err(StoreError::conflict("account", account));
+    }
+    Ok(())
+}
+
+/// Refuses when anything lets somebody act through an account.
+pub(crate) async fn hold_powerless(
+    tx: &mut Tx,
+    tenant: &TenantId,
+    account: &AccountId,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let keys = live(tx, tenant, account, now).await?;
+    let (of, tenant) = (account.as_str(), tenant.as_str());
+    let login = fetch_optional!(
+        tx.conn(),
+        (String,),
+        "SELECT body FROM logins WHERE account = $1 AND tenant = $2",
+        of,
+        tenant
+    )?;
+    let login: Option<Login> = login.map(|(body,)| row::body("login", of, &body)).transpose()?;
+    let name = fetch_optional!(
+        tx.conn(),
+        (String,),
+        "SELECT id FROM subjects WHERE tenant = $1 AND account = $2 LIMIT 1",
+        tenant,
+        of
+    )?;
+    if keys > 0 || name.is_some() || login.is_some_and(|login| login.opens()) {
+        return Err(StoreError::conflict("means of", account));
+    }
+    Ok(())
+}
+
+/// How many keys of an account work.
+async fn live(
+    tx: &mut Tx,
+    tenant: &TenantId,
+    account: &AccountId,
+    now: Timestamp,
+) -> Result<usize, StoreError> {
     let rows = fetch_all!(
         tx.conn(),
         (String, String),
@@ -97,10 +162,7 @@ pub(crate) async fn hold_live(
         account.as_str()
     )?;
     let keys: Vec<Credential> = row::bodies("key", rows)?;
-    if keys.iter().filter(|key| key.is_live(now)).count() > most {
-        return Err(StoreError::conflict("account", account));
-    }
-    Ok(())
+    Ok(keys.iter().filter(|key| key.is_live(now)).count())
 }
 
 impl Store {

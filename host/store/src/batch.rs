@@ -47,7 +47,7 @@ pub(crate) async fn write(writer: &Writer, jobs: &[Job]) -> Result<Vec<Done>, St
 fn commit_of(job: &Job) -> Option<&Prepared> {
     match &job.work {
         Work::Commit(commit) => Some(commit),
-        Work::Samples(_) | Work::Seen(_) | Work::Heard(..) | Work::Stop => None,
+        Work::Samples(_) | Work::Seen(_) | Work::Heard(..) | Work::Nothing(_) | Work::Stop => None,
     }
 }
 
@@ -163,6 +163,10 @@ async fn apply_one(
         Write::Credential(credential) => accounts::write_credential(tx, credential, body).await?,
         Write::Subject(subject) => subjects::link(tx, subject, body).await?,
         Write::SubjectGone { tenant, id } => subjects::unlink(tx, tenant, id).await?,
+        Write::Unaltered(account) => drop(accounts::stored(tx, account).await?),
+        Write::Powerless { tenant, account, now } => {
+            accounts::hold_powerless(tx, tenant, account, *now).await?
+        }
         Write::LiveKeys { tenant, account, most, now } => {
             accounts::hold_live(tx, tenant, account, *most, *now).await?
         }
@@ -219,6 +223,7 @@ async fn write_measurements(tx: &mut Tx, jobs: &[Job]) -> Result<(), StoreError>
             Work::Heard(assignment, at) => {
                 heard.insert((&assignment.change, &assignment.device), (assignment.as_ref(), *at));
             }
+            Work::Nothing(at) => logins::write_nothing(tx, *at).await?,
             Work::Commit(_) | Work::Stop => {}
         }
     }

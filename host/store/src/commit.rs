@@ -121,6 +121,18 @@ pub enum Write {
         /// Which.
         id: SubjectId,
     },
+    /// An account is what it was when it was read: whoever makes a key for it relied on that. No entry: it only refuses.
+    Unaltered(Box<Account>),
+    /// Nothing lets anybody act through an account once this is written: no key, no login, no invitation, no name. No entry: it only
+    /// refuses, when one was handed out after whoever ends them looked.
+    Powerless {
+        /// Whose account.
+        tenant: TenantId,
+        /// Which.
+        account: AccountId,
+        /// When.
+        now: Timestamp,
+    },
     /// Of an account, no more keys work once this is written. No entry: it only refuses.
     LiveKeys {
         /// Whose account.
@@ -209,6 +221,8 @@ impl Write {
             Write::Change(transition) => transition.events.len() + transition.tasks.len(),
             Write::Done { .. }
             | Write::LiveKeys { .. }
+            | Write::Unaltered(_)
+            | Write::Powerless { .. }
             | Write::BundleFloor(_)
             | Write::ApplicationFloor { .. }
             | Write::Session(_)

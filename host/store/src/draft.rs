@@ -289,6 +289,8 @@ impl PreparedWrite {
             }],
             Write::Advisories(_)
             | Write::LiveKeys { .. }
+            | Write::Unaltered(_)
+            | Write::Powerless { .. }
             | Write::Done { .. }
             | Write::BundleFloor(_)
             | Write::SessionsEnd(_)
@@ -319,7 +321,7 @@ fn check_tenant(write: &Write, log: &str) -> Result<(), StoreError> {
         Write::Group(group) => &group.tenant,
         Write::GroupRemoved { tenant, .. } => tenant,
         Write::Artifact { artifact, .. } => &artifact.tenant,
-        Write::Account { account, .. } => &account.tenant,
+        Write::Account { account, .. } | Write::Unaltered(account) => &account.tenant,
         Write::Credential(credential) => &credential.tenant,
         Write::AccessRequest { request, .. } => &request.tenant,
         Write::GateEndpoint(gate) => &gate.tenant,
@@ -334,7 +336,9 @@ fn check_tenant(write: &Write, log: &str) -> Result<(), StoreError> {
         Write::Decision(decision) => &decision.tenant,
         Write::Segment(segment) => &segment.tenant,
         Write::Advisories(import) => &import.tenant,
-        Write::ApplicationFloor { tenant, .. } | Write::LiveKeys { tenant, .. } => tenant,
+        Write::ApplicationFloor { tenant, .. }
+        | Write::LiveKeys { tenant, .. }
+        | Write::Powerless { tenant, .. } => tenant,
         // A challenge may be of somebody who has yet to say where they belong.
         Write::Note(_) | Write::Done { .. } | Write::BundleFloor(_) | Write::CeremonyUsed(_) => return Ok(()),
     };

@@ -75,6 +75,8 @@ pub use kept::Kept;
 pub use leases::Lease;
 pub use ledger::Head;
 pub use logins::SessionsEnd;
+pub use ledger::{Head, Signed};
+pub use logins::{Ceremony, SessionsEnd};
 pub use options::{LedgerKeys, Options};
 pub use page::{AssignmentFilter, ChangeFilter, DecisionFilter, DeviceFilter, Page};
 pub use places::Full;

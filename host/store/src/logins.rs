@@ -7,6 +7,7 @@ use crate::{
     Store, StoreError,
     db::{Tx, execute, fetch_all, fetch_optional},
     row,
+    writer::Work,
 };
 
 /// Whose sessions end.
@@ -18,6 +19,27 @@ pub struct SessionsEnd {
     pub account: AccountId,
     /// This one alone, or all.
     pub only: Option<SessionId>,
+}
+
+/// What a challenge is for. Each has a bound of its own, so that no flood of one kind shuts out another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ceremony {
+    /// Logging in: anybody may ask for one.
+    Login,
+    /// Following an invitation.
+    Enrolment,
+    /// Signing.
+    Signing,
+}
+
+impl Ceremony {
+    fn as_str(self) -> &'static str {
+        match self {
+            Ceremony::Login => "login",
+            Ceremony::Enrolment => "enrolment",
+            Ceremony::Signing => "signing",
+        }
+    }
 }
 
 /// Writes a login in place of the one of the revision before. Refused when it is of another revision by now.
@@ -94,6 +116,17 @@ pub(crate) async fn use_ceremony(tx: &mut Tx, id: &str) -> Result<(), StoreError
     if used == 0 { Err(StoreError::conflict("challenge", id)) } else { Ok(()) }
 }
 
+/// A row that is nobody's.
+pub(crate) async fn write_nothing(tx: &mut Tx, now: Timestamp) -> Result<(), StoreError> {
+    execute!(
+        tx.conn(),
+        "INSERT INTO ceremonies (id, expires_ms, body, kind) VALUES ('nobody', $1, '{}', 'nobody')
+         ON CONFLICT (id) DO UPDATE SET expires_ms = excluded.expires_ms",
+        now.as_millis()
+    )?;
+    Ok(())
+}
+
 impl Store {
     /// By what an account's person logs in.
     pub async fn login(&self, tenant: &TenantId, account: &AccountId) -> Result<Option<Login>, StoreError> {
@@ -168,9 +201,10 @@ impl Store {
         Ok(())
     }
 
-    /// Keeps a challenge until it is answered or over, at most `most` of them. False when so many wait already.
+    /// Keeps a challenge until it is answered or over, at most `most` of its kind. False when so many wait already.
     pub async fn begin_ceremony(
         &self,
+        kind: Ceremony,
         id: &str,
         ceremony: &impl Serialize,
         expires_at: Timestamp,
@@ -181,40 +215,38 @@ impl Store {
         let body = serde_json::to_string(ceremony)?;
         let begun = execute!(
             self.db().writer(),
-            "INSERT INTO ceremonies (id, expires_ms, body) SELECT $1, $2, $3
-             WHERE (SELECT count(*) FROM ceremonies) < $4",
+            "INSERT INTO ceremonies (id, expires_ms, body, kind) SELECT $1, $2, $3, $5
+             WHERE (SELECT count(*) FROM ceremonies WHERE kind = $5) < $4",
             id,
             expires_at.as_millis(),
             &body,
-            row::column(most)
+            row::column(most),
+            kind.as_str()
         )?;
         Ok(begun > 0)
     }
 
-    /// A challenge that waits for its answer at `now`.
+    /// A challenge of this kind that waits for its answer at `now`.
     pub async fn ceremony<T: DeserializeOwned>(
         &self,
+        kind: Ceremony,
         id: &str,
         now: Timestamp,
     ) -> Result<Option<T>, StoreError> {
         let found = fetch_optional!(
             self.db().reader(),
             (String,),
-            "SELECT body FROM ceremonies WHERE id = $1 AND expires_ms > $2",
+            "SELECT body FROM ceremonies WHERE id = $1 AND expires_ms > $2 AND kind = $3",
             id,
-            now.as_millis()
+            now.as_millis(),
+            kind.as_str()
         )?;
         found.map(|(body,)| row::body("challenge", "that waits", &body)).transpose()
     }
 
-    /// Writes as much as a failed login of somebody who is there does, so that the time it takes tells nobody apart.
+    /// Writes as much as a failed login of somebody who is there does, in its turn and its transaction like that one, so that the time it
+    /// takes tells nobody apart.
     pub async fn write_nothing_of_a_login(&self, now: Timestamp) -> Result<(), StoreError> {
-        execute!(
-            self.db().writer(),
-            "INSERT INTO ceremonies (id, expires_ms, body) VALUES ('nobody', $1, '{}')
-             ON CONFLICT (id) DO UPDATE SET expires_ms = excluded.expires_ms",
-            now.as_millis()
-        )?;
-        Ok(())
+        self.queue().done(Work::Nothing(now)).await.map(|_| ())
     }
 }

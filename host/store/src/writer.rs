@@ -27,6 +27,8 @@ pub(crate) enum Work {
     Seen(Vec<(TenantId, DeviceId, Timestamp)>),
     /// A target reported progress that is no step; likewise.
     Heard(Box<Assignment>, Timestamp),
+    /// As much work as a failed login is, for nobody.
+    Nothing(Timestamp),
     /// Finish what waits, then stop.
     Stop,
 }

@@ -15,7 +15,7 @@ use crate::{
 pub(crate) enum Account {
     /// List accounts and the persons behind them.
     List,
-    /// Give an account these roles and no others.
+    /// Give an account these roles and no others. The first one that approves or administers ends its keys, its login and its names.
     Roles {
         /// Its id.
         id: String,
@@ -34,7 +34,7 @@ pub(crate) enum Account {
         /// Its id.
         id: String,
     },
-    /// End an account and its keys at once. What it approved no longer counts.
+    /// End an account at once, with its keys, its login and its names. What it approved no longer counts.
     Deactivate {
         /// Its id.
         id: String,
@@ -60,7 +60,7 @@ pub(crate) enum Account {
         /// The account's id.
         id: String,
     },
-    /// Let an account act again. It needs a new key.
+    /// Let an account act again. It needs a new key or invitation.
     Activate {
         /// Its id.
         id: String,

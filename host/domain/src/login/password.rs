@@ -60,16 +60,20 @@ pub enum PasswordFault {
     Name,
 }
 
-/// The password in the one form that is hashed (NFKC), or why it is not taken.
-pub fn password(text: &str, name: &str) -> Result<String, PasswordFault> {
+/// A password that somebody gives in the one form that is hashed (NFKC); nothing for what never was one, by its length. Which ones
+/// may be set is no matter here: one that was set stays good when more of them are called common.
+pub fn password_as_hashed(text: &str) -> Option<String> {
     // Cut before it is looked at: what comes from outside may be of any length.
     if text.len() > PASSWORD_CHARS_MAX * 4 {
-        return Err(PasswordFault::Length);
+        return None;
     }
     let normal: String = text.nfkc().collect();
-    if !(PASSWORD_CHARS_MIN..=PASSWORD_CHARS_MAX).contains(&normal.chars().count()) {
-        return Err(PasswordFault::Length);
-    }
+    (PASSWORD_CHARS_MIN..=PASSWORD_CHARS_MAX).contains(&normal.chars().count()).then_some(normal)
+}
+
+/// A password to be set, as it is hashed, or why it is not taken.
+pub fn password(text: &str, name: &str) -> Result<String, PasswordFault> {
+    let normal = password_as_hashed(text).ok_or(PasswordFault::Length)?;
     let plain = |text: &str| -> String {
         let kept: String = text.nfkc().filter(|c| !c.is_whitespace()).flat_map(char::to_lowercase).collect();
         kept.trim_end_matches(|c: char| !c.is_alphabetic()).to_owned()

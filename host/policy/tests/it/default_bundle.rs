@@ -133,7 +133,8 @@ fn a_hold_ends_with_the_second_administrator_and_not_before_its_time() {
     {
         let Principal::Actor(actor) = &mut question.principal else { unreachable!() };
         let confirmed_by = confirmed.then(|| crate::person(7));
-        actor.hold = Some(interlock_domain::SigningHold { by: crate::person(6), until, confirmed_by });
+        let hold = interlock_domain::SigningHold::of(&crate::person(6), until);
+        actor.hold = Some(interlock_domain::SigningHold { confirmed_by, ..hold });
         let answer = bundle.ask(&question);
         assert_eq!(answer.allowed, allowed, "{confirmed} {until}: {answer:?}");
         if !allowed {

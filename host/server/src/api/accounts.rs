@@ -36,7 +36,8 @@ pub(super) async fn list(
 /// Give an account other roles
 ///
 /// A further role that takes two administrators (`clinical_safety`, `regulatory`, `administrator`) is not used before
-/// the second one has confirmed the account and 24 hours are over.
+/// the second one has confirmed the account and 24 hours are over. The first such role of an account ends its keys, its login and
+/// its names, because one administrator alone handed those out: make a new key, or invite the person again.
 #[utoipa::path(put, path = "/accounts/{id}/roles", tag = "keys", security(("key" = ["admin"])),
     request_body = RolesRequest, params(("id" = String, Path, description = "The account")),
     responses((status = 200, description = "The account as it is now", body = wire::Account)))]
@@ -63,7 +64,7 @@ pub(super) async fn confirm(
     Ok(Json(account::confirm(&app, &caller.actor, &id).await?.into()))
 }
 
-/// End an account and its keys at once
+/// End an account at once, with its keys, its login and its names
 ///
 /// What it approved no longer counts for what has not begun.
 #[utoipa::path(post, path = "/accounts/{id}/deactivate", tag = "keys", security(("key" = ["admin"])),
@@ -77,7 +78,7 @@ pub(super) async fn deactivate(
     Ok(Json(account::deactivate(&app, &caller.actor, &id).await?.into()))
 }
 
-/// Let an account act again, with a new key
+/// Let an account act again, with a new key or invitation
 #[utoipa::path(post, path = "/accounts/{id}/activate", tag = "keys", security(("key" = ["admin"])),
     params(("id" = String, Path, description = "The account")),
     responses((status = 200, description = "The account as it is now", body = wire::Account)))]

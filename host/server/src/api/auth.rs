@@ -271,7 +271,10 @@ impl FromRequestParts<Arc<App>> for Anybody {
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
         let peer = Peer::found(&parts.extensions);
         let known = prove(app, peer, None, &parts.method, &parts.headers).await?;
-        peer.admit(app, &known.actor.tenant)?;
+        let actor = &known.actor;
+        peer.admit(app, &actor.tenant)?;
+        let class = Class::of(&parts.method, parts.uri.path());
+        app.limits.account(class, actor.account.as_str(), app.clock.now())?;
         Ok(Self(known))
     }
 }

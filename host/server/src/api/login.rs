@@ -42,7 +42,9 @@ pub(super) async fn with_password(
     Payload(request): Payload<LoginRequest>,
 ) -> Result<impl IntoResponse, Problem> {
     admit(&app, peer)?;
-    Ok(welcome(&app, login::with_password(&app, request, &peer.to_string()).await?))
+    let logged_in = login::with_password(&app, request, &peer.to_string()).await?;
+    logged_in_once_more(&app, peer, &logged_in, 1);
+    Ok(welcome(&app, logged_in))
 }
 
 /// Ask for a challenge to log in with a passkey
@@ -65,7 +67,17 @@ pub(super) async fn with_passkey(
     Payload(request): Payload<PasskeyLogin>,
 ) -> Result<impl IntoResponse, Problem> {
     admit(&app, peer)?;
-    Ok(welcome(&app, login::with_passkey(&app, request, &peer.to_string()).await?))
+    let logged_in = login::with_passkey(&app, request, &peer.to_string()).await?;
+    // The challenge counted too.
+    logged_in_once_more(&app, peer, &logged_in, 2);
+    Ok(welcome(&app, logged_in))
+}
+
+/// Nor does one account log in without end: what is above its own limit stays counted by address.
+fn logged_in_once_more(app: &App, peer: Peer, logged_in: &LoggedIn, taken: u32) {
+    if app.limits.account(Class::Logins, logged_in.account.id.as_str(), app.clock.now()).is_ok() {
+        led_to_something(app, peer, taken);
+    }
 }
 
 /// Whoever is not known yet is counted by address.
@@ -75,6 +87,12 @@ pub(super) fn admit(app: &App, peer: Peer) -> Result<(), Problem> {
 }
 
 pub(super) fn welcome(app: &App, logged_in: LoggedIn) -> impl IntoResponse + use<> {
+/// Only tries that come to nothing use up what an address may: a whole hospital logs in from one.
+fn led_to_something(app: &App, peer: Peer, taken: u32) {
+    app.limits.give_back(Class::Logins, peer.0, taken);
+}
+
+fn welcome(app: &App, logged_in: LoggedIn) -> impl IntoResponse + use<> {
     let csrf = session::csrf(&logged_in.token);
     let answer = wire::login::LoggedIn {
         csrf_token: csrf,
@@ -182,7 +200,9 @@ pub(super) async fn enrol(
     Payload(request): Payload<InvitationCode>,
 ) -> Result<Json<EnrolmentOffer>, Problem> {
     admit(&app, peer)?;
-    Ok(Json(enrolment::begin(&app, request).await?))
+    let offer = enrolment::begin(&app, request).await?;
+    led_to_something(&app, peer, 1);
+    Ok(Json(offer))
 }
 
 /// Set by what to log in
@@ -194,5 +214,7 @@ pub(super) async fn enrolled(
     Payload(request): Payload<EnrolmentRequest>,
 ) -> Result<Json<EnrolmentDone>, Problem> {
     admit(&app, peer)?;
-    Ok(Json(enrolment::complete(&app, request).await?))
+    let done = enrolment::complete(&app, request).await?;
+    led_to_something(&app, peer, 1);
+    Ok(Json(done))
 }

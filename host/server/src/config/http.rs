@@ -47,7 +47,7 @@ pub struct Limits {
     pub enabled: bool,
     /// Requests that prove nothing, of one address (of one /64 where it is IPv6).
     pub unauthenticated: Quota,
-    /// Tries to log in, of one address.
+    /// Tries to log in or to follow an invitation that come to nothing, of one address.
     pub logins: Quota,
     /// Reading, of one account.
     pub reads: Quota,

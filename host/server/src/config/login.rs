@@ -61,7 +61,7 @@ pub struct Login {
     pub invitation_ms: u64,
     /// How long a challenge or a text to be signed waits for its answer, in milliseconds.
     pub challenge_ms: u64,
-    /// Most challenges that wait at once; beyond it callers get 503.
+    /// Most challenges that wait at once, to log in, to follow an invitation and to sign each; beyond it callers get 503.
     pub challenges_max: u64,
     /// Memory of one password hash (Argon2id), in KiB. When it rises, hashes are made anew at the next login.
     pub password_memory_kib: u32,

@@ -1,16 +1,19 @@
 //! Accounts: who holds which roles, who may act, and in whose hands an account is.
 //!
 //! One administrator alone makes nobody an approver or an administrator: [`confirm`] is the second one's word.
+//!
+//! **Invariant:** whatever lets somebody act through an account that takes two was handed out while it did, and so confirmed by a
+//! second administrator. What there was before ends when the account is raised.
 
 use interlock_domain::{
-    Account, AccountId, Action, Actor, Credential, KeyId, PersonId, RoleGrant, Timestamp,
+    Account, AccountId, Action, Actor, Credential, KeyId, Login, PersonId, RoleGrant, Timestamp,
 };
-use interlock_store::{Page, Write};
+use interlock_store::{Page, StoreError, Write};
 use serde::{Deserialize, Serialize};
 
 use super::{
     ask::{may_read, permit},
-    change::tenant,
+    change::{TRIES, tenant},
     login::end_all,
 };
 use crate::{App, FlowError, bus::Note};
@@ -30,7 +33,8 @@ pub async fn list(app: &App, who: &Actor, page: &Page) -> Result<Vec<Account>, F
     Ok(app.store.accounts_page(&who.tenant, page).await?)
 }
 
-/// Gives an account other roles. A further one that takes two holds it until a second administrator confirms.
+/// Gives an account other roles. A further one that takes two holds it until a second administrator confirms; the first such role
+/// also ends its keys, its login and its names, which one administrator alone handed out.
 pub async fn grant(
     app: &App,
     who: &Actor,
@@ -40,7 +44,8 @@ pub async fn grant(
     let mut roles = request.roles;
     roles.sort();
     roles.dedup();
-    alter(app, who, id, Action::GrantRoles, |account, by, now| Ok(account.with_roles(roles, by, now))).await
+    let with = |account: &Account, by: &PersonId, now| Ok(account.with_roles(roles.clone(), by, now));
+    alter(app, who, id, Action::GrantRoles, with).await
 }
 
 /// Says, as the second administrator, that an account is in the hands of the person whose it is.
@@ -48,16 +53,18 @@ pub async fn confirm(app: &App, who: &Actor, id: &AccountId) -> Result<Account, 
     alter(app, who, id, Action::ConfirmAccount, |account, _, _| Ok(account.confirm(who)?)).await
 }
 
-/// Ends an account and its keys at once. What it approved no longer counts.
+/// Ends an account at once, with its keys, its login and its names. What it approved no longer counts.
 pub async fn deactivate(app: &App, who: &Actor, id: &AccountId) -> Result<Account, FlowError> {
     let end = |account: &Account| Account { active: false, ..account.clone() };
     alter(app, who, id, Action::DeactivateAccount, |account, _, _| Ok(end(account))).await
 }
 
-/// Lets an account act again, with a new key: those that it had have ended.
+/// Lets an account act again, with a new key or invitation: whatever it had has ended.
 pub async fn activate(app: &App, who: &Actor, id: &AccountId) -> Result<Account, FlowError> {
-    let begin = |account: &Account| Account { active: true, ..account.clone() };
-    alter(app, who, id, Action::ActivateAccount, |account, _, _| Ok(begin(account))).await
+    let begin = |account: &Account, by: &PersonId, now| {
+        Ok(if account.active { account.clone() } else { account.activated(by, now) })
+    };
+    alter(app, who, id, Action::ActivateAccount, begin).await
 }
 
 async fn alter(
@@ -65,7 +72,28 @@ async fn alter(
     who: &Actor,
     id: &AccountId,
     action: Action,
-    altered: impl FnOnce(&Account, &PersonId, Timestamp) -> Result<Account, FlowError>,
+    altered: impl Fn(&Account, &PersonId, Timestamp) -> Result<Account, FlowError>,
+) -> Result<Account, FlowError> {
+    let mut tries = 0;
+    loop {
+        match alter_once(app, who, id, action, &altered).await {
+            // Somebody who guesses its password, or a key that was just made or revoked, must not keep an account from being ended.
+            Err(FlowError::Store(StoreError::Conflict { what: "login of" | "key" | "means of", .. }))
+                if tries < TRIES =>
+            {
+                tries += 1;
+            }
+            done => return done,
+        }
+    }
+}
+
+async fn alter_once(
+    app: &App,
+    who: &Actor,
+    id: &AccountId,
+    action: Action,
+    altered: &impl Fn(&Account, &PersonId, Timestamp) -> Result<Account, FlowError>,
 ) -> Result<Account, FlowError> {
     let now = app.clock.now();
     let (_, decision) = permit(app, who, action, tenant(who), None, now).await?;
@@ -77,17 +105,16 @@ async fn alter(
     }
     let mut writes = vec![Write::Decision(Box::new(decision))];
     // Also when it begins to act again: a key may have been made in the moment in which it ended.
-    let acts_otherwise = account.active != from.active;
+    let anew = account.active != from.active || account.is_raised_from(&from);
     writes.push(Write::Account { account: Box::new(account.clone()), from: Some(Box::new(from)) });
     // Whoever is logged in does so with what they are.
     writes.push(end_all(&account));
-    if !account.active
-        && let Some(login) = app.store.login(&who.tenant, id).await?
-    {
-        writes.push(Write::Login { login: Box::new(login.ended(now)), event: "login.ended" });
-    }
-    let known = if acts_otherwise {
-        end_keys(app, &account, now, &mut writes).await?
+    let known = if anew {
+        end_login_and_names(app, &account, now, &mut writes).await?;
+        let ended = end_keys(app, &account, now, &mut writes).await?;
+        let (tenant, account) = (account.tenant.clone(), account.id.clone());
+        writes.push(Write::Powerless { tenant, account, now });
+        ended
     } else {
         ids(&app.store.live_credentials(&who.tenant, id).await?)
     };
@@ -96,6 +123,16 @@ async fn alter(
     forget(app, &known);
     app.subjects.forget(&account.id);
     Ok(account)
+}
+
+/// An account as it becomes, or the word that it still is what it was: else something could be handed out for it in the moment in
+/// which it comes to approve, or ends.
+pub(super) fn written(account: &Account, from: Option<Account>) -> Write {
+    let account = Box::new(account.clone());
+    match from {
+        Some(from) if from == *account => Write::Unaltered(account),
+        from => Write::Account { account, from: from.map(Box::new) },
+    }
 }
 
 /// Ends every key that an account has.
@@ -110,6 +147,24 @@ pub(super) async fn end_keys(
     let ended = live.into_iter().map(|key| Credential { revoked_at: Some(now), ..key });
     writes.extend(ended.map(|key| Write::Credential(Box::new(key))));
     Ok(known)
+}
+
+/// Ends whatever else than keys lets somebody act through an account: by what they log in, an invitation, and the names that
+/// identity providers have for them.
+async fn end_login_and_names(
+    app: &App,
+    account: &Account,
+    now: Timestamp,
+    writes: &mut Vec<Write>,
+) -> Result<(), FlowError> {
+    let login = app.store.login(&account.tenant, &account.id).await?;
+    if let Some(login) = login.filter(Login::opens) {
+        writes.push(Write::Login { login: Box::new(login.ended(now)), event: "login.ended" });
+    }
+    let names = app.store.subjects(&account.tenant, &account.id).await?;
+    let gone = names.into_iter().map(|name| Write::SubjectGone { tenant: name.tenant, id: name.id });
+    writes.extend(gone);
+    Ok(())
 }
 
 /// Drops what is cached of keys, here and on the other replicas.

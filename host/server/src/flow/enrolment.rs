@@ -4,12 +4,12 @@ use interlock_domain::{
     Account, AccountId, AccountKind, Action, Actor, Enrolled, Enrolment, Login, Passkey, TenantId, Timestamp,
     Totp,
 };
-use interlock_store::Write;
+use interlock_store::{Ceremony, Write};
 use interlock_vault::login::{self as proving, Code, passkey};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    account::{end_keys, forget},
+    account::{end_keys, forget, written},
     ask::permit,
     change::tenant,
     device::token_hash,
@@ -21,7 +21,7 @@ use crate::{App, FlowError};
 const RECOVERY_CODES: usize = 10;
 
 /// An invitation. The code cannot be read again.
-#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+#[derive(Clone, Serialize, utoipa::ToSchema)]
 pub struct Invitation {
     /// What the person gives to follow it: `ile_…`.
     pub code: String,
@@ -116,7 +116,10 @@ pub async fn invite(app: &App, who: &Actor, id: &AccountId) -> Result<Invitation
     }
     let before = app.store.login(&who.tenant, id).await?;
     let had_keys = !app.store.live_credentials(&who.tenant, id).await?.is_empty();
-    let account = if who.person == from.person || !from.takes_two() {
+    // An administrator invites themselves, but for an account of theirs that approves: by it somebody could sign who has nothing but
+    // their key.
+    let own = who.person == from.person && !from.answers_for_safety();
+    let account = if own || !from.takes_two() {
         from.clone()
     } else if before.is_some() || had_keys {
         from.reset(&who.person, now)
@@ -134,13 +137,13 @@ pub async fn invite(app: &App, who: &Actor, id: &AccountId) -> Result<Invitation
     if account != from {
         // Whoever had the account acts no more until it is confirmed, with a key neither.
         ended = end_keys(app, &account, now, &mut writes).await?;
-        let (account, from) = (Box::new(account.clone()), Some(Box::new(from)));
-        writes.push(Write::Account { account, from });
     }
+    writes.push(written(&account, Some(from)));
     writes.push(Write::Login { login: Box::new(login), event });
     writes.push(end_all(&account));
     app.commit(who, now, writes).await?;
     forget(app, &ended);
+    app.subjects.forget(&account.id);
     let code = format!("ile_{}_{secret}", id.as_str().trim_start_matches("acc_"));
     Ok(Invitation { code, account: account.id, expires_at })
 }
@@ -155,7 +158,7 @@ pub async fn begin(app: &App, request: InvitationCode) -> Result<EnrolmentOffer,
     let challenge = random_token()?;
     let expires_at = expires(app, now);
     let waiting = Waiting { account: login.account, sealed };
-    keep(app, &token_hash(&challenge), &waiting, expires_at, now).await?;
+    keep(app, Ceremony::Enrolment, &token_hash(&challenge), &waiting, expires_at, now).await?;
     Ok(EnrolmentOffer {
         otpauth: proving::uri(&secret, &app.config.login.issuer, &account.name).to_string(),
         name: account.name,
@@ -171,7 +174,7 @@ pub async fn complete(app: &App, request: EnrolmentRequest) -> Result<EnrolmentD
     let now = app.clock.now();
     let (login, account) = invited(app, &request.tenant, &request.code, now).await?;
     let id = token_hash(&request.challenge);
-    let waiting: Option<Waiting> = app.store.ceremony(&id, now).await.ok().flatten();
+    let waiting: Option<Waiting> = app.store.ceremony(Ceremony::Enrolment, &id, now).await?;
     let Some(waiting) = waiting.filter(|waiting| waiting.account == account.id) else {
         let detail = "this offer was used or is over; begin again: POST /v1/enrolments";
         return Err(FlowError::invalid("/challenge", detail));

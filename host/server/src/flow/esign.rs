@@ -11,7 +11,7 @@ use interlock_domain::{
     Action, Actor, Change, ChangeId, DelegationId, Digest, Intent, Login, Meaning, Session, Signature,
     SignatureId, SignedRecord, Timestamp, sentence, view,
 };
-use interlock_store::{StoreError, Write};
+use interlock_store::{Ceremony, StoreError, Write};
 use interlock_vault::login::passkey::Assertion;
 use serde::{Deserialize, Serialize};
 
@@ -157,7 +157,7 @@ pub async fn intend(
     let challenge = record::challenge(&intent)?;
     let expires_at = intent.expires_at;
     let waiting = Waiting { intent, zone };
-    keep(app, sig_id.as_str(), &waiting, expires_at, now).await?;
+    keep(app, Ceremony::Signing, sig_id.as_str(), &waiting, expires_at, now).await?;
     let login = app.store.login(&who.tenant, &who.account).await?;
     let two_components = !place.session.signs_on(place.peer, app.config.login.sessions(), now);
     Ok(IntentOffer {
@@ -179,7 +179,8 @@ pub async fn sign(
     request: SignRequest,
 ) -> Result<Signature, FlowError> {
     let now = app.clock.now();
-    let waiting: Option<Waiting> = app.store.ceremony(request.sig_id.as_str(), now).await.ok().flatten();
+    let waiting: Option<Waiting> =
+        app.store.ceremony(Ceremony::Signing, request.sig_id.as_str(), now).await?;
     let waiting = waiting.filter(|waiting| {
         let intent = &waiting.intent;
         intent.record.id == *id

@@ -3,7 +3,7 @@
 //! A key is `ilk_<id>_<secret>`; only SHA-256 of the secret is kept. It carries 190 random bits, so a slow hash
 //! would only slow us down.
 
-use std::{net::IpAddr, sync::Arc};
+use std::{fmt, net::IpAddr, sync::Arc};
 
 use interlock_domain::{
     Account, AccountId, AccountKind, Action, Actor, Credential, KeyId, Network, PersonId, RoleGrant, Scope,
@@ -15,7 +15,7 @@ use subtle::ConstantTimeEq;
 use tracing::warn;
 
 use super::{
-    account::{end_keys, forget},
+    account::{end_keys, forget, written},
     ask::{may_read, permit},
     change::tenant,
     device::token_hash,
@@ -97,7 +97,7 @@ pub struct ListedKey {
 }
 
 /// A new key. The text cannot be read again.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct NewKey {
     /// `ilk_…`; nothing for a key that signs, whose secret only its holder has.
     pub text: Option<String>,
@@ -105,6 +105,12 @@ pub struct NewKey {
     pub credential: Credential,
     /// Whose it is.
     pub account: Account,
+}
+
+impl fmt::Debug for NewKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NewKey").field("credential", &self.credential).finish_non_exhaustive()
+    }
 }
 
 /// Who makes a key.
@@ -125,6 +131,7 @@ pub async fn create(app: &App, who: &Actor, request: KeyRequest) -> Result<NewKe
     writes.extend(made.writes);
     app.commit(who, now, writes).await?;
     forget(app, &made.ended);
+    app.subjects.forget(&made.new.account.id);
     Ok(made.new)
 }
 
@@ -157,11 +164,7 @@ async fn prepare(
     request.roles.dedup();
     check(&request)?;
     let (account, from) = account_for(app, tenant, maker, &request, now).await?;
-    let mut writes = Vec::new();
-    if from.as_ref() != Some(&account) {
-        let (account, from) = (Box::new(account.clone()), from.map(Box::new));
-        writes.push(Write::Account { account, from });
-    }
+    let mut writes = vec![written(&account, from)];
     let mut ended = Vec::new();
     let most = app.config.identity.keys_live_max;
     if request.reset {
@@ -341,6 +344,14 @@ pub async fn rotate(app: &App, who: &Actor, id: &KeyId, rotation: Rotation) -> R
     let (old, account) = found.ok_or_else(not_found)?;
     if old.revoked_at.is_some() {
         let detail = format!("`{id}` was revoked, so nothing follows it; make a new key instead");
+        return Err(FlowError::invalid("", detail));
+    }
+    if account.takes_two() && account.person != who.person {
+        let detail = format!(
+            "`{}` approves or administers, so only they can have their key followed; for them make one that ends the others: \
+             `interlock key create --name … --reset`",
+            account.name
+        );
         return Err(FlowError::invalid("", detail));
     }
     if old.public_key.is_some() {

@@ -76,11 +76,14 @@ pub async fn with_password(app: &App, request: LoginRequest, peer: &str) -> Resu
     };
     let second = Second { code: request.code.as_deref(), recovery: request.recovery_code.as_deref() };
     let proofs = if fits { proofs(app, &login, &second, now) } else { Vec::new() };
+    // After the code: else the time it takes would tell a password that fits.
+    let passes = login.proved(&proofs, true, now).is_ok();
     let anew = match &hash {
-        Some(hash) if fits && app.hashing.is_above(hash) => Some(app.hashing.hash(normal).await?),
+        Some(hash) if passes && app.hashing.is_above(hash) => Some(app.hashing.hash(normal).await?),
         _ => None,
     };
-    let how = if request.code.is_some() { "password+totp" } else { "password+recovery" };
+    let by_code = proofs.iter().any(|proof| matches!(proof, Proof::Totp { .. }));
+    let how = if by_code { "password+totp" } else { "password+recovery" };
     admit(app, Attempt { login, account, proofs, how, peer, hash: anew, now }, Vec::new()).await
 }
 
@@ -153,7 +156,7 @@ async fn fail<T>(app: &App, login: &Login, refusal: LoginRefusal, now: Timestamp
     refused(refusal)
 }
 
-/// Counts a failure, whoever else counts one at the same time, and says whether that locked.
+/// Counts a failure, whoever else counts one at the same time, and says whether this one locked.
 pub(super) async fn count_failure(
     app: &App,
     login: &Login,
@@ -163,7 +166,7 @@ pub(super) async fn count_failure(
     let mut current = login.clone();
     loop {
         if current.is_locked(now) {
-            return Ok(true);
+            return Ok(false);
         }
         let next = failed(&current, app.config.login.limits(), now);
         let locks = next.is_locked(now);
@@ -219,7 +222,7 @@ fn may_log_in(account: &Account) -> bool {
 
 /// As it was hashed. One that could never have been set fits nothing.
 pub(super) fn normalised(password: &str) -> String {
-    interlock_domain::password(password, "").unwrap_or_default()
+    interlock_domain::password_as_hashed(password).unwrap_or_default()
 }
 
 /// What fits, of what was shown beside a password that fits.
@@ -231,7 +234,8 @@ pub(super) fn proofs(app: &App, login: &Login, second: &Second<'_>, now: Timesta
     {
         proofs.push(Proof::Totp { step });
     }
-    if let Some(code) = second.recovery {
+    // Not used up beside a code that fits.
+    if let Some(code) = second.recovery.filter(|_| proofs.len() == 1) {
         proofs.push(Proof::Recovery { sha256: recovery_hash(code) });
     }
     proofs

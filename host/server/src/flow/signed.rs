@@ -1,13 +1,13 @@
 //! Requests that are signed with a key whose public half somebody registered (RFC 9421).
 
-use std::net::IpAddr;
+use std::{net::IpAddr, sync::Arc};
 
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED, ED25519, ParsedPublicKey, RSA_PSS_2048_8192_SHA512, UnparsedPublicKey,
     VerificationAlgorithm,
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use interlock_domain::{Actor, KeyId, PublicKey, Scope, SigningAlgorithm, Timestamp};
+use interlock_domain::{Account, Actor, Credential, KeyId, PublicKey, Scope, SigningAlgorithm, Timestamp};
 
 use super::key::{self, KeyRefusal};
 use crate::{App, FlowError, keys::KnownKey, message::Signed};
@@ -29,13 +29,16 @@ pub(crate) enum SignedRefusal {
     Replayed,
 }
 
-/// Who signed this text, and what their key is for.
-pub(crate) async fn authenticate(
+/// A key, and whose it is.
+pub(crate) type Held = Arc<(Credential, Account)>;
+
+/// The key that signed this text. Nothing is used up yet: the body may still be another.
+pub(crate) async fn holder(
     app: &App,
     signed: &Signed,
     base: &str,
     from: Option<IpAddr>,
-) -> Result<Result<(Actor, Vec<Scope>), SignedRefusal>, FlowError> {
+) -> Result<Result<Held, SignedRefusal>, FlowError> {
     let unknown = || Ok(Err(KeyRefusal::Unknown.into()));
     let Ok(id) = signed.key_id.parse::<KeyId>() else { return unknown() };
     let now = app.clock.now();
@@ -52,13 +55,25 @@ pub(crate) async fn authenticate(
     if let Err(refusal) = key::stands(credential, account, from, now) {
         return Ok(Err(refusal.into()));
     }
+    Ok(Ok(known))
+}
+
+/// Uses up the number of what this key signed: who acts with it, and what it is for, when it was not sent before.
+pub(crate) async fn once(
+    app: &App,
+    signed: &Signed,
+    held: &Held,
+) -> Result<Result<(Actor, Vec<Scope>), SignedRefusal>, FlowError> {
+    let (credential, account) = held.as_ref();
+    let now = app.clock.now();
     let skew = i64::try_from(app.config.identity.signature_skew_ms).unwrap_or(i64::MAX);
     let until = Timestamp::from_millis(signed.expires.saturating_mul(1_000)).plus_millis(skew);
-    if !app.store.use_nonce(&id, &signed.nonce, until).await? {
+    if !app.store.use_nonce(&credential.id, &signed.nonce, until).await? {
         return Ok(Err(SignedRefusal::Replayed));
     }
     key::note_use(app, credential, now).await;
-    Ok(Ok((account.actor(format!("signed:{id}")), credential.scopes.clone())))
+    let auth = format!("signed:{}", credential.id);
+    Ok(Ok((account.actor(auth), credential.scopes.clone())))
 }
 
 fn verifies(public: &PublicKey, base: &str, signature: &[u8]) -> bool {

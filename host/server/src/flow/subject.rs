@@ -9,7 +9,7 @@ use interlock_store::Write;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    account::forget,
+    account::{forget, written},
     ask::{may_read, permit},
     change::tenant,
 };
@@ -61,14 +61,17 @@ pub async fn link(
         linked_at: now,
     };
     let mut writes = vec![Write::Decision(Box::new(decision))];
-    if account.takes_two() && account.person != who.person {
-        let held = account.reset(&who.person, now);
-        writes.push(Write::Account { account: Box::new(held), from: Some(Box::new(account)) });
-    }
+    let held = if account.takes_two() && account.person != who.person {
+        account.reset(&who.person, now)
+    } else {
+        account.clone()
+    };
+    writes.push(written(&held, Some(account)));
     writes.push(Write::Subject(Box::new(subject.clone())));
     app.commit(who, now, writes).await?;
     let keys = app.store.live_credentials(&who.tenant, id).await?;
     forget(app, &keys.into_iter().map(|key| key.id).collect::<Vec<_>>());
+    app.subjects.forget(id);
     Ok(subject)
 }
 

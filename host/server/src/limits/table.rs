@@ -44,6 +44,15 @@ impl Table {
         Ok(taken)
     }
 
+    /// Gives back one that was taken. Whoever was forgotten meanwhile gets nothing: the place is another one's.
+    pub(super) fn give_back(&self, key: impl Hash, quota: Quota) {
+        let (key, mut set) = self.set(key);
+        // What was over and came back may have left its old place behind.
+        if let Some(place) = set.iter_mut().filter(|place| place.key == key).max_by_key(|place| place.used) {
+            place.used = quota.give_back(place.used);
+        }
+    }
+
     /// What taking one would come to.
     pub(super) fn look(&self, key: impl Hash, quota: Quota, now: Timestamp) -> Result<Taken, Wait> {
         let (key, mut set) = self.set(key);
@@ -95,6 +104,25 @@ mod tests {
         assert!(admitted <= (WAYS - 1) * 5, "{admitted} others got more than the places have");
         assert!(table.take("greedy", QUOTA, at(0)).is_err(), "being pushed out was a gain");
         assert!(table.take("greedy", QUOTA, at(5_000)).is_ok(), "time is what gives it back");
+    }
+
+    #[test]
+    fn what_is_given_back_goes_to_whoever_took_it() {
+        let table = Table::new(1_000);
+        for _ in 0..5 {
+            table.take("a", QUOTA, at(0)).unwrap();
+            table.take("b", QUOTA, at(0)).unwrap();
+        }
+        table.give_back("a", QUOTA);
+        table.give_back("nobody", QUOTA);
+        assert!(table.take("a", QUOTA, at(0)).is_ok() && table.take("a", QUOTA, at(0)).is_err());
+        assert!(table.take("b", QUOTA, at(0)).is_err());
+        for _ in 0..100 {
+            table.take("c", QUOTA, at(0)).unwrap();
+            table.take("c", QUOTA, at(0)).unwrap();
+            table.give_back("c", QUOTA);
+            table.give_back("c", QUOTA);
+        }
     }
 
     #[test]

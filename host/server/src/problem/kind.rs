@@ -88,6 +88,7 @@ kinds! {
     NotLinked = 403 "not-linked", "You have no account here yet",
         "The identity provider knows you, and no account here that may log in is linked to you. An administrator links it: \
          `interlock account link`, with `issuer` and `subject`.";
+         row no password and no code is tried for a while; a passkey is.";
     InvitationRefused = 401 "invitation-refused", "The invitation does not work",
         "It is none, was followed already, or is over. An administrator makes a new one: POST …/accounts/{id}/enrolment.";
     CrossSite = 403 "cross-site", "This did not come from our own page",

@@ -215,6 +215,138 @@ async fn roles_are_altered_by_their_own_verb_and_those_that_take_two_wait() {
     manager.ask(Method::PUT, &own, &[], Some(json!({ "roles": [] }))).await.problem("denied");
 }
 
+/// Two administrators, each with a part in it, are not yet a second one for each other's part.
+#[tokio::test]
+async fn whoever_handed_something_out_does_not_confirm_it_because_another_one_came_after_them() {
+    let app = TestApp::start().await;
+    let [eva, ines, uma] = ["Eva", "Ines", "Uma"].map(|name| app.person(name, &[Role::Administrator]));
+    let (eva, ines, uma) = tokio::join!(eva, ines, uma);
+    app.person("Ben", &[Role::ClinicalSafety]).await;
+    let ben = account(&eva, "Ben").await;
+    // Eva has a key for Ben's account, and Ines knows nothing of it.
+    eva.post("/keys", with(request("Ben", &[]), json!({ "reset": true }))).await.ok();
+    let roles = json!({ "roles": [{ "role": "clinical_safety" }, { "role": "regulatory", "environment": "staging" }] });
+    let granted = ines.ask(Method::PUT, &of(&ben, "accounts", "/roles"), &[], Some(roles)).await.ok();
+    assert_eq!(granted["hold"]["also_by"].as_array().unwrap().len(), 1, "{granted}");
+    let confirm = of(&ben, "accounts", "/confirm");
+    eva.post(&confirm, json!({})).await.problem("second-person-needed");
+    ines.post(&confirm, json!({})).await.problem("second-person-needed");
+    uma.post(&confirm, json!({})).await.ok();
+}
+
+/// What one administrator handed out for somebody who approved nothing must not approve later, when a second one confirms the roles
+/// in good faith.
+#[tokio::test]
+async fn what_was_handed_out_before_ends_when_an_account_comes_to_approve() {
+    let app = TestApp::configured(crate::people::cheap).await;
+    let eva = app.person("Eva", &[Role::Administrator]).await;
+    let ben = app.person("Ben", &[Role::Viewer]).await;
+    let account_of_ben = account(&eva, "Ben").await;
+    let extra = eva.post("/keys", request("Ben", &[])).await.ok();
+    let extra = app.client(TENANT, extra["key"].as_str());
+    let names = of(&account_of_ben, "accounts", "/subjects");
+    eva.post(&names, json!({ "issuer": "https://idp.mercy", "subject": "eva" })).await.ok();
+    let invitation = eva.post(&of(&account_of_ben, "accounts", "/enrolment"), json!({})).await.ok();
+    for client in [&ben, &extra] {
+        client.get("/changes").await.ok();
+    }
+    let put = async |role: &str| {
+        let roles = json!({ "roles": [{ "role": role }] });
+        eva.ask(Method::PUT, &of(&account_of_ben, "accounts", "/roles"), &[], Some(roles)).await.ok()
+    };
+    put("operator").await;
+    ben.get("/changes").await.ok();
+    put("clinical_safety").await;
+    for client in [&ben, &extra] {
+        client.get("/changes").await.problem("unauthenticated");
+    }
+    assert_eq!(eva.get(&names).await.ok()["items"], json!([]));
+    let follow = json!({ "tenant": TENANT, "code": invitation["code"] });
+    let nobody = app.client(TENANT, None);
+    nobody.ask(Method::POST, "//v1/enrolments", &[], Some(follow)).await.problem("invitation-refused");
+    // Whoever approves already goes on with what two administrators handed out.
+    let made = eva.post("/keys", with(request("Ben", &[]), json!({ "reset": true }))).await.ok();
+    let ben = app.client(TENANT, made["key"].as_str());
+    put("regulatory").await;
+    ben.get("/changes").await.ok();
+    let audit = app.app.store.audit(TENANT, None, |_| {}).await.unwrap();
+    assert!(audit.report.findings.is_empty(), "{:?}", audit.report.findings);
+}
+
+/// A key is one thing that can be stolen; a signature takes two.
+#[tokio::test]
+async fn an_administrators_key_alone_makes_no_signer_of_their_own_other_account() {
+    let app = TestApp::configured(crate::people::cheap).await;
+    let eva = app.person("Eva", &[Role::Administrator]).await;
+    let ines = app.person("Ines", &[Role::Administrator]).await;
+    let own = account(&eva, "Eva").await;
+    eva.post(&of(&own, "accounts", "/enrolment"), json!({})).await.ok();
+    assert_eq!(account(&eva, "Eva").await["hold"], Value::Null, "the first administrator has nobody to ask");
+    let clinic = with(request("Eva (clinic)", &["clinical_safety"]), json!({ "person": own["person"] }));
+    eva.post("/keys", clinic).await.ok();
+    let clinic = account(&eva, "Eva (clinic)").await;
+    ines.post(&of(&clinic, "accounts", "/confirm"), json!({})).await.ok();
+    eva.post(&of(&clinic, "accounts", "/enrolment"), json!({})).await.ok();
+    let held = account(&eva, "Eva (clinic)").await;
+    assert_eq!(held["hold"]["confirmed_by"], Value::Null, "{held}");
+    eva.post(&of(&clinic, "accounts", "/confirm"), json!({})).await.problem("second-person-needed");
+}
+
+/// In the moment in which it comes to approve, nothing slips by.
+#[tokio::test]
+async fn a_key_that_is_made_while_an_account_comes_to_approve_does_not_outlast_that() {
+    let app = TestApp::start().await;
+    let (eva, ines) =
+        tokio::join!(app.person("Eva", &[Role::Administrator]), app.person("Ines", &[Role::Administrator]));
+    for number in 0..4 {
+        let name = format!("Ben {number}");
+        app.person(&name, &[Role::Viewer]).await;
+        let roles = of(&account(&eva, &name).await, "accounts", "/roles");
+        let raised = json!({ "roles": [{ "role": "regulatory" }] });
+        let (made, raised) = tokio::join!(
+            eva.post("/keys", request(&name, &[])),
+            ines.ask(Method::PUT, &roles, &[], Some(raised))
+        );
+        if made.status.is_success() && raised.status.is_success() {
+            let key = app.client(TENANT, made.json()["key"].as_str());
+            key.get("/changes").await.problem("unauthenticated");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_account_that_acts_again_does_so_with_nothing_that_it_had() {
+    let app = TestApp::configured(crate::people::cheap).await;
+    let eva = app.person("Eva", &[Role::Administrator]).await;
+    app.person("Ben", &[Role::Viewer]).await;
+    let ben = account(&eva, "Ben").await;
+    let names = of(&ben, "accounts", "/subjects");
+    eva.post(&names, json!({ "issuer": "https://idp.mercy", "subject": "ben" })).await.ok();
+    let invitation = eva.post(&of(&ben, "accounts", "/enrolment"), json!({})).await.ok();
+    for verb in ["/deactivate", "/activate"] {
+        eva.post(&of(&ben, "accounts", verb), json!({})).await.ok();
+    }
+    assert_eq!(eva.get(&names).await.ok()["items"], json!([]));
+    let follow = json!({ "tenant": TENANT, "code": invitation["code"] });
+    let nobody = app.client(TENANT, None);
+    nobody.ask(Method::POST, "//v1/enrolments", &[], Some(follow)).await.problem("invitation-refused");
+}
+
+#[tokio::test]
+async fn two_administrators_at_once_make_one_account_of_a_name() {
+    let app = TestApp::start().await;
+    let (eva, ines) =
+        tokio::join!(app.person("Eva", &[Role::Administrator]), app.person("Ines", &[Role::Administrator]));
+    let (one, other) = tokio::join!(
+        eva.post("/keys", request("Ben", &["viewer"])),
+        ines.post("/keys", request("Ben", &["viewer"]))
+    );
+    let accounts = eva.get("/accounts?limit=200").await.ok();
+    let of_ben =
+        accounts["items"].as_array().unwrap().iter().filter(|account| account["name"] == "Ben").count();
+    assert_eq!(of_ben, 1, "{} {}", one.text(), other.text());
+}
+
 /// Fault A6: an approval counts only while its giver may still give it.
 #[tokio::test]
 async fn who_is_deactivated_acts_no_more_and_what_they_approved_no_longer_counts() {

@@ -34,6 +34,7 @@ async fn hospital() -> Hospital {
 }
 
 async fn hospital_with(alter: impl FnOnce(&mut Config)) -> Hospital {
+async fn hospital_with(alter: impl FnOnce(&mut interlock_server::Config)) -> Hospital {
     let app = TestApp::configured(|config| {
         cheap(config);
         alter(config);
@@ -383,7 +384,7 @@ async fn three_failed_signings_lock_end_the_sessions_and_are_on_record() {
 }
 
 #[tokio::test]
-async fn whoever_locks_somebodys_login_from_outside_does_not_end_their_sessions() {
+async fn whoever_locks_somebodys_login_from_outside_ends_no_session_and_shuts_out_no_passkey() {
     let mut world = hospital().await;
     let change = world.approving("One").await;
     let wrong = json!({ "tenant": TENANT, "name": "Ana Sousa", "password": "another lamp entirely", "code": "000000" });
@@ -392,15 +393,31 @@ async fn whoever_locks_somebodys_login_from_outside_does_not_end_their_sessions(
     }
     for _ in 0..4 {
         let offer = intent(&world.ana, &change).await;
-        let proof = touch(&mut world.ana, &offer);
+        let proof = both(&world.ana, &world.app);
         sign(&world.ana, &change, &offer, proof).await.problem("signature-refused");
     }
-    world.app.clock.advance(15 * MINUTE_MS - 1);
     world.ana.get("/changes").await.ok();
-    world.app.clock.advance(1);
     let offer = intent(&world.ana, &change).await;
     let proof = touch(&mut world.ana, &offer);
     sign(&world.ana, &change, &offer, proof).await.ok();
+    world.ana.log_in_by_passkey().await;
+    // Nor does that let anybody guess on.
+    let right = world.ana.credentials(&world.ana.code(&world.app));
+    world.ana.try_login(right).await.problem("login-refused");
+}
+
+#[tokio::test]
+async fn strangers_who_ask_for_challenges_leave_room_for_whoever_signs() {
+    let world = hospital_with(|config| config.login.challenges_max = 3).await;
+    let change = world.approving("One").await;
+    let ask = async || world.ana.nobody.ask(Method::POST, "//v1/login/challenge", &[], Some(json!({}))).await;
+    let mut asked = 0;
+    while ask().await.status.is_success() {
+        asked += 1;
+        assert!(asked <= 3, "challenges have no bound");
+    }
+    ask().await.problem("busy");
+    intent(&world.ana, &change).await;
 }
 
 #[tokio::test]

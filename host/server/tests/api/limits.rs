@@ -68,6 +68,51 @@ async fn who_tries_to_log_in_has_five_tries_at_once_from_an_address_whatever_the
     assert_ne!(attempt(&nobody, 7).await.status, StatusCode::TOO_MANY_REQUESTS);
 }
 
+/// All of a hospital may log in from one address; only what comes to nothing counts.
+#[tokio::test]
+async fn who_gets_in_uses_up_nothing_of_what_others_at_their_address_may_try() {
+    let app = TestApp::configured(|config| {
+        crate::people::cheap(config);
+        config.http.limits.enabled = true;
+    })
+    .await;
+    let mut all = Vec::new();
+    for name in ["Ana", "Ben", "Cleo"] {
+        all.push(crate::people::enrol(&app, name, &[Role::Viewer]).await);
+    }
+    for _ in 0..5 {
+        for person in &mut all {
+            person.log_in_by_passkey().await;
+        }
+    }
+    // One account has a limit of its own: more of it counts by address.
+    let mut ana = all.remove(0);
+    ana.log_in_by_passkey().await;
+    ana.log_in_by_passkey().await;
+    let ask = async || ana.nobody.ask(Method::POST, "//v1/login/challenge", &[], Some(json!({}))).await;
+    ask().await.ok();
+    assert_eq!(ask().await.problem("rate-limited")["limit"], "logins");
+    app.clock.advance(60_000);
+    let code = ana.code(&app);
+    let wrong = json!({ "tenant": TENANT, "name": "Nobody", "password": "not the one", "code": code });
+    for _ in 0..5 {
+        ana.try_login(wrong.clone()).await.problem("login-refused");
+    }
+    assert_eq!(ana.try_login(wrong).await.problem("rate-limited")["limit"], "logins");
+}
+
+#[tokio::test]
+async fn asking_who_one_is_counts_as_reading() {
+    let app = TestApp::configured(|config| {
+        config.http.limits.enabled = true;
+        config.http.limits.reads = Quota { per_minute: 60, burst: 3 };
+    })
+    .await;
+    let ana = app.person("Ana", &[Role::Viewer]).await;
+    assert_eq!(admitted(&ana, "//v1/me", 5).await, 3);
+    assert_eq!(ana.get("//v1/me").await.problem("rate-limited")["limit"], "reads");
+}
+
 #[tokio::test]
 async fn an_account_has_so_many_of_each_kind_whatever_key_or_address_it_uses() {
     let app = TestApp::configured(|config| {

@@ -136,6 +136,15 @@ async fn a_recovery_code_stands_in_for_the_app_once() {
     let body = json!({ "tenant": TENANT, "name": "Ana", "password": PASSWORD, "recovery_code": ana.recovery[3].to_uppercase() });
     assert_eq!(ana.try_login(body.clone()).await.ok()["session"]["proof"], "password+recovery");
     ana.try_login(body).await.problem("login-refused");
+    // Beside a code that is wrong it says what it was; beside one that is right it is not used up.
+    let beside = |code: &str| {
+        let mut body = ana.credentials(code);
+        body["recovery_code"] = json!(ana.recovery[4]);
+        body
+    };
+    let right = beside(&ana.code(&app));
+    assert_eq!(ana.try_login(right).await.ok()["session"]["proof"], "password+totp");
+    assert_eq!(ana.try_login(beside("000000")).await.ok()["session"]["proof"], "password+recovery");
 }
 
 /// Faults A9 and S17, by passkey.

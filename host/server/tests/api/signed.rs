@@ -207,6 +207,43 @@ impl Sent {
 }
 
 #[tokio::test]
+async fn nothing_of_a_body_is_read_before_its_signature_is_found_good() {
+    let app = app().await;
+    let signer = registered(&app, json!({})).await;
+    let (other, _) = Signer::new();
+    let read = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let sent = Sent::of(&signer, "canaries");
+    let send = async |by: &Signer, path: &str| {
+        let headers = sent.headers(|text| by.key.sign(text).as_ref().to_vec());
+        let headers: Vec<(&str, &str)> =
+            headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let (seen, content) = (read.clone(), sent.body.clone());
+        let part = futures::stream::once(async move {
+            seen.store(true, std::sync::atomic::Ordering::SeqCst);
+            Ok::<_, std::io::Error>(content)
+        });
+        app.client(TENANT, None).send(Method::POST, path, &headers, axum::body::Body::from_stream(part)).await
+    };
+    for path in ["/groups", "/plugins"] {
+        send(&other, path).await.problem("unauthenticated");
+        assert!(!read.load(std::sync::atomic::Ordering::SeqCst), "{path}: a stranger's body was read");
+    }
+    send(&signer, "/groups").await.ok();
+    assert!(read.load(std::sync::atomic::Ordering::SeqCst));
+}
+
+#[tokio::test]
+async fn a_body_that_is_another_uses_up_no_number() {
+    let app = app().await;
+    let signer = registered(&app, json!({})).await;
+    let mut sent = Sent::of(&signer, "canaries");
+    sent.sent_body = Some("{\"name\":\"all\"}".to_owned());
+    sent.send(&app, &signer).await.problem("unauthenticated");
+    sent.sent_body = None;
+    sent.send(&app, &signer).await.ok();
+}
+
+#[tokio::test]
 async fn a_key_that_signs_ends_like_any_other() {
     let app = app().await;
     let signer = registered(&app, json!({ "networks": ["127.0.0.0/8"] })).await;

@@ -1,7 +1,9 @@
 //! A request that is signed as a whole (RFC 9421).
+//!
+//! **Invariant:** nothing of a body is read before the signature over its digest is found good: strangers hold no memory.
 
 use axum::{
-    body::{Body, Bytes},
+    body::{Body, Bytes, HttpBody as _},
     extract::Request,
     http::{HeaderMap, header},
 };
@@ -40,15 +42,6 @@ pub(super) async fn known(
         ));
     }
     let (parts, body) = request.into_parts();
-    let (body, has_body) = match most(app, route) {
-        Some(most) => {
-            let bytes = payload::read(&parts.headers, most, body).await?;
-            same_digest(&parts.headers, &bytes)?;
-            (Body::from(bytes.clone()), !bytes.is_empty())
-        }
-        // An artifact's content is compared with its digest while it comes in.
-        None => (body, true),
-    };
     let (scheme, authority) = place(app)?;
     let message = Message {
         method: parts.method.as_str(),
@@ -64,23 +57,34 @@ pub(super) async fn known(
     let seconds = |ms: u64| i64::try_from(ms / 1_000).unwrap_or(i64::MAX);
     let (life, skew) = (seconds(identity.signature_life_ms_max), seconds(identity.signature_skew_ms));
     let now = app.clock.now().as_millis().div_euclid(1_000);
-    signed.check(&message, has_body, now, life, skew).map_err(bad)?;
+    signed.check(&message, !body.is_end_stream(), now, life, skew).map_err(bad)?;
     let base = signed.base(&message).map_err(bad)?;
-    match signed::authenticate(app, &signed, &base, peer.0).await? {
-        Ok((actor, scopes)) => Ok((Known::signed(actor, scopes), Request::from_parts(parts, body))),
-        Err(refusal) => {
-            info!(%refusal, "a signed request was refused");
-            Err(match refusal {
-                SignedRefusal::Replayed => Problem::new(Kind::NonceReplayed, refusal.to_string()),
-                SignedRefusal::Key(KeyRefusal::Elsewhere) => peer.refused("this key"),
-                // Alike, so that nobody learns which keys exist.
-                SignedRefusal::Key(KeyRefusal::Unknown | KeyRefusal::Malformed) => refused(
-                    "the signature does not fit: check `keyid`, the key and the text that was signed (`server.public_url` \
-                     is what `@target-uri` begins with)",
-                ),
-                SignedRefusal::Key(_) | SignedRefusal::OtherAlgorithm => refused(&refusal.to_string()),
-            })
+    let held = signed::holder(app, &signed, &base, peer.0).await?.map_err(|refusal| told(refusal, peer))?;
+    let body = match most(app, route) {
+        Some(most) => {
+            let bytes = payload::read(&parts.headers, most, body).await?;
+            same_digest(&parts.headers, &bytes)?;
+            Body::from(bytes)
         }
+        // An artifact's content is compared with its digest while it comes in.
+        None => body,
+    };
+    let (actor, scopes) = signed::once(app, &signed, &held).await?.map_err(|refusal| told(refusal, peer))?;
+    Ok((Known::signed(actor, scopes), Request::from_parts(parts, body)))
+}
+
+/// What whoever sent it is told.
+fn told(refusal: SignedRefusal, peer: Peer) -> Problem {
+    info!(%refusal, "a signed request was refused");
+    match refusal {
+        SignedRefusal::Replayed => Problem::new(Kind::NonceReplayed, refusal.to_string()),
+        SignedRefusal::Key(KeyRefusal::Elsewhere) => peer.refused("this key"),
+        // Alike, so that nobody learns which keys exist.
+        SignedRefusal::Key(KeyRefusal::Unknown | KeyRefusal::Malformed) => refused(
+            "the signature does not fit: check `keyid`, the key and the text that was signed (`server.public_url` is what \
+             `@target-uri` begins with)",
+        ),
+        SignedRefusal::Key(_) | SignedRefusal::OtherAlgorithm => refused(&refusal.to_string()),
     }
 }
 

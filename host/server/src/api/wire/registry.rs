@@ -1,6 +1,6 @@
 //! Devices and keys as they are sent: without what their secrets hash to.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use interlock_domain as domain;
 use interlock_domain::{
@@ -223,12 +223,16 @@ pub(crate) struct SigningHold {
     /// The second administrator; absent (`null`) while nobody has confirmed.
     #[schema(value_type = Option<String>)]
     confirmed_by: Option<PersonId>,
+    /// Who else handed something out that nobody has confirmed: they do not confirm it either.
+    #[schema(value_type = Vec<String>)]
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    also_by: BTreeSet<PersonId>,
 }
 
 impl From<domain::SigningHold> for SigningHold {
     fn from(hold: domain::SigningHold) -> Self {
-        let domain::SigningHold { by, until, confirmed_by } = hold;
-        Self { by, until, confirmed_by }
+        let domain::SigningHold { by, until, confirmed_by, also_by } = hold;
+        Self { by, until, confirmed_by, also_by }
     }
 }
 
@@ -241,7 +245,7 @@ impl From<domain::Account> for Account {
 }
 
 /// A new key and, this once, its text.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Serialize, ToSchema)]
 pub(crate) struct NewKey {
     #[serde(flatten)]
     credential: Key,

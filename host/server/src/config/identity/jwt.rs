@@ -9,7 +9,7 @@ use interlock_domain::{Role, TenantId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::super::ConfigError;
+use super::{super::ConfigError, SKEW_MS_MAX};
 use crate::issuers::jws::Algorithm;
 
 /// Shortest secret of HS256, in bytes: as many as its hash has (RFC 7518, 3.2).
@@ -61,7 +61,7 @@ pub struct JwtIssuer {
     #[serde(default = "read_and_write")]
     #[schemars(with = "Vec<String>")]
     pub scopes: Vec<interlock_domain::Scope>,
-    /// How far the issuer's clock and this one may be apart, in milliseconds.
+    /// How far the issuer's clock and this one may be apart, in milliseconds; at most five minutes.
     #[serde(default = "leeway")]
     pub leeway_ms: u64,
     /// The longest that a token may live, in milliseconds.
@@ -121,7 +121,7 @@ impl JwtIssuer {
 
     /// What makes no sense.
     pub(crate) fn check(&self) -> Result<(), ConfigError> {
-        if self.issuer.is_empty() || self.audience.iter().all(String::is_empty) {
+        if self.issuer.is_empty() || self.audience.is_empty() || self.audience.iter().any(String::is_empty) {
             return Err(
                 self.senseless("`issuer` and `audience` say whose tokens count, and which: name both")
             );
@@ -156,6 +156,10 @@ impl JwtIssuer {
         }
         if [self.lifetime_ms_max, self.refresh_ms, self.refetch_ms].contains(&0) {
             return Err(self.senseless("`lifetime_ms_max`, `refresh_ms` and `refetch_ms` must be at least 1"));
+        }
+        if self.leeway_ms > SKEW_MS_MAX {
+            let detail = format!("`leeway_ms` is at most {SKEW_MS_MAX}; set the clocks right instead");
+            return Err(self.senseless(&detail));
         }
         Ok(())
     }
@@ -209,6 +213,7 @@ mod tests {
             (format!("algorithms = [\"RS256\"]\n{url}\njwks_file = \"/etc/keys\""), "exactly one"),
             ("algorithms = [\"RS256\"]\njwks_url = \"http://idp/keys\"".to_owned(), "must be https"),
             (format!("algorithms = [\"RS256\"]\n{url}\nrefetch_ms = 0"), "at least 1"),
+            (format!("algorithms = [\"RS256\"]\n{url}\nleeway_ms = 300001"), "at most 300000"),
         ] {
             let error = check(&bad).unwrap_err();
             assert!(error.contains(said) && error.contains("`mercy`"), "{bad}: {error}");

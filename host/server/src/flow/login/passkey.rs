@@ -1,7 +1,7 @@
 //! Logging in with a passkey: a challenge that counts once, and its answer.
 
 use interlock_domain::{Proof, Timestamp};
-use interlock_store::Write;
+use interlock_store::{Ceremony, Write};
 use interlock_vault::login::passkey::{self, Assertion};
 use serde::{Deserialize, Serialize};
 
@@ -36,18 +36,12 @@ pub struct PasskeyLogin {
     pub assertion: Assertion,
 }
 
-/// A challenge to log in with.
-#[derive(Debug, Serialize, Deserialize)]
-struct Waiting {
-    login: bool,
-}
-
 /// Makes a challenge for whoever wants to log in.
 pub async fn challenge(app: &App) -> Result<PasskeyChallenge, FlowError> {
     let now = app.clock.now();
     let text = random_token()?;
     let expires_at = expires(app, now);
-    keep(app, &token_hash(&text), &Waiting { login: true }, expires_at, now).await?;
+    keep(app, Ceremony::Login, &token_hash(&text), &(), expires_at, now).await?;
     Ok(PasskeyChallenge { challenge: text, rp_id: app.config.login.passkey_domain.clone(), expires_at })
 }
 
@@ -55,7 +49,7 @@ pub async fn challenge(app: &App) -> Result<PasskeyChallenge, FlowError> {
 pub async fn with_passkey(app: &App, request: PasskeyLogin, peer: &str) -> Result<LoggedIn, FlowError> {
     let now = app.clock.now();
     let id = token_hash(&request.challenge);
-    let waits = app.store.ceremony::<Waiting>(&id, now).await.ok().flatten().is_some_and(|found| found.login);
+    let waits = app.store.ceremony::<()>(Ceremony::Login, &id, now).await?.is_some();
     let found = named(app, &request.tenant, &request.name).await?;
     let Some((login, account)) = found.filter(|(_, account)| may_log_in(account)) else {
         return nobody(app, now).await;
@@ -84,12 +78,13 @@ pub(crate) fn expires(app: &App, now: Timestamp) -> Timestamp {
 /// Keeps what waits for an answer.
 pub(crate) async fn keep(
     app: &App,
+    kind: Ceremony,
     id: &str,
     waiting: &impl Serialize,
     expires_at: Timestamp,
     now: Timestamp,
 ) -> Result<(), FlowError> {
-    let kept =
-        app.store.begin_ceremony(id, waiting, expires_at, now, app.config.login.challenges_max).await?;
+    let most = app.config.login.challenges_max;
+    let kept = app.store.begin_ceremony(kind, id, waiting, expires_at, now, most).await?;
     if kept { Ok(()) } else { Err(interlock_store::StoreError::Busy.into()) }
 }
