@@ -16,9 +16,10 @@ use serde::{Deserialize, Serialize};
 
 use self::{prove::Given, record::Sealing};
 use super::{
+    anew::TRIES,
     approve::{one_rejection_ends, so_far},
     ask::{may_read, permit},
-    change::{TRIES, load},
+    change::load,
     login::{expires, keep},
 };
 use crate::{App, FlowError};
