@@ -138,7 +138,7 @@ impl Asking<'_> {
         let escalated = tally.escalates_at.filter(|from| *from <= self.now && !tally.complete);
         let mut roles = level.roles.clone();
         roles.extend(escalated.iter().flat_map(|_| level.escalate_to.iter().copied()));
-        let could = if tally.complete { Vec::new() } else { self.could(&roles, counted) };
+        let could = if tally.complete { Vec::new() } else { self.could(&roles, level.signature, counted) };
         LevelShown {
             name: level.name.clone(),
             roles,
@@ -154,8 +154,9 @@ impl Asking<'_> {
         }
     }
 
-    /// Who may approve with one of these roles, of their own or lent to them, and does not count yet.
-    fn could(&self, roles: &[Role], counted: &[&PersonId]) -> Vec<NamedPerson> {
+    /// Who may approve with one of these roles, of their own or lent to them, and does not count yet. Nobody signs with what is
+    /// lent to them.
+    fn could(&self, roles: &[Role], signed: bool, counted: &[&PersonId]) -> Vec<NamedPerson> {
         let environment = &self.change.manifest.environment;
         let may = |account: &Account, lent: Option<&[Role]>| {
             let actor = account.actor("candidate".to_owned());
@@ -173,13 +174,16 @@ impl Asking<'_> {
         let mut could: Vec<NamedPerson> = people
             .filter(|account| {
                 let lent = self.delegations.iter().filter(|delegation| {
-                    delegation.to_person == account.person
+                    !signed
+                        && delegation.to_person == account.person
                         && delegation.is_in_force(self.now)
                         && !self.change.is_of(&delegation.from_person)
+                        // The two count as one.
+                        && !counted.contains(&&delegation.from_person)
                 });
                 let mut lent = lent.filter_map(|delegation| {
                     let lender = self.accounts.iter().find(|lender| lender.id == delegation.from_account)?;
-                    Some(delegation.lent_there(lender, environment))
+                    Some(delegation.lent_there(lender, environment, self.now))
                 });
                 may(account, None) || lent.any(|lent| may(account, Some(&lent)))
             })
