@@ -7,22 +7,15 @@ pub(crate) mod jws;
 mod keyring;
 pub(crate) mod oidc;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-use futures::{FutureExt as _, future::BoxFuture};
 use interlock_domain::{Scope, TenantId, Timestamp, TokenRefusal, TokenRule, TokenSays};
 use reqwest::Url;
 use serde_json::Value;
-use tokio::sync::Mutex;
-use tokio::{
-    sync::{Mutex as Turns, OwnedMutexGuard},
-    task::JoinHandle,
-};
-use tracing::{info, warn};
 
 use self::{
     jws::{Key, Token},
-    keyring::{From, Kept, Keyring},
+    keyring::{From, Keyring},
 };
 use crate::{
     ConfigError,
@@ -41,38 +34,6 @@ pub(crate) struct Issuer {
     pub(crate) config: JwtIssuer,
     rule: TokenRule,
     keys: Keyring,
-    algorithms: Vec<Algorithm>,
-    from: From,
-    kept: Arc<Kept>,
-}
-
-/// Where keys come from.
-enum From {
-    Secret(Key),
-    File,
-    Url(Url),
-}
-
-/// What is kept of an issuer, and whose turn it is to fetch it again.
-#[derive(Default)]
-struct Kept {
-    fetched: Mutex<Fetched>,
-    turns: Arc<Turns<()>>,
-}
-
-/// What was fetched, and when that was tried last.
-#[derive(Clone, Default)]
-struct Fetched {
-    keys: Arc<Vec<Named>>,
-    fetched: Option<Timestamp>,
-    tried: Option<Timestamp>,
-}
-
-/// A key, and what its issuer says of it.
-struct Named {
-    id: Option<String>,
-    algorithm: Option<Algorithm>,
-    key: Key,
 }
 
 /// Why a token proves nothing.
@@ -151,10 +112,9 @@ impl Issuer {
             from,
             refresh_ms: config.refresh_ms,
             refetch_ms: config.refetch_ms,
-            kept: Mutex::new(Kept::default()),
+            kept: Arc::default(),
         };
         Ok(Self { config: config.clone(), rule, keys })
-        Ok(Self { config: config.clone(), rule, algorithms, from, kept: Arc::default() })
     }
 
     /// What a token may be used for.
@@ -171,119 +131,6 @@ impl Issuer {
     ) -> Result<TokenSays, JwtRefusal> {
         self.keys.verify(outside, token, now).await?;
         Ok(self.rule.check(token.header.typ.as_deref(), &token.claims, now)?)
-    }
-
-    /// The keys, fetched again when they are old, or when the one that is asked for is not among them: that at most once in
-    /// `refetch_ms`, whatever tokens say. What was fetched last stays while the issuer cannot be reached, for as long again; while
-    /// one request has it fetched, others whose key is at hand do not wait.
-    async fn keys(
-        &self,
-        outside: &Sources,
-        id: Option<&str>,
-        algorithm: Algorithm,
-        now: Timestamp,
-    ) -> Result<Arc<Vec<Named>>, JwtRefusal> {
-        let before = self.kept.now();
-        if self.wants(&before, id, algorithm, now) {
-            let at_hand = pick(&before.keys, id, algorithm).is_some() && self.counts(&before, now);
-            match self.kept.turns.clone().try_lock_owned() {
-                // Not left off when whoever asked hangs up: then nobody would have the keys, and nobody would try for a while.
-                Ok(turn) if self.wants(&self.kept.now(), id, algorithm, now) => {
-                    let _ = self.fetch(outside, turn, now).await;
-                }
-                Ok(_) => {}
-                Err(_) if at_hand => {}
-                Err(_) => drop(self.kept.turns.lock().await),
-            }
-        }
-        let fetched = self.kept.now();
-        if self.counts(&fetched, now) { Ok(fetched.keys) } else { Err(JwtRefusal::NoKeys) }
-    }
-
-    /// Whether what was fetched is old or lacks this key, and it is time to try again.
-    fn wants(&self, fetched: &Fetched, id: Option<&str>, algorithm: Algorithm, now: Timestamp) -> bool {
-        let old = self.age(fetched, now) >= self.config.refresh_ms;
-        let soonest = self.config.refetch_ms.min(self.config.refresh_ms);
-        let tried = fetched.tried.map(|at| u64::try_from(now.millis_since(at)));
-        // A clock that was set back does not keep anybody from trying.
-        let due = !matches!(tried, Some(Ok(ago)) if ago < soonest);
-        due && (old || pick(&fetched.keys, id, algorithm).is_none())
-    }
-
-    /// Whether what was fetched still counts.
-    fn counts(&self, fetched: &Fetched, now: Timestamp) -> bool {
-        self.age(fetched, now) < self.config.refresh_ms.saturating_mul(2)
-    }
-
-    /// How old it is. What seems to come from the future, because a clock was set back, is due.
-    fn age(&self, fetched: &Fetched, now: Timestamp) -> u64 {
-        let age = |at| u64::try_from(now.millis_since(at)).unwrap_or(self.config.refresh_ms);
-        fetched.fetched.map_or(u64::MAX, age)
-    }
-
-    /// Fetches the keys in a task of its own.
-    fn fetch(&self, outside: &Sources, turn: OwnedMutexGuard<()>, now: Timestamp) -> JoinHandle<()> {
-        self.kept.alter(|kept| kept.tried = Some(now));
-        let document: BoxFuture<'static, Result<Vec<u8>, String>> = match &self.from {
-            From::Secret(_) => async { Ok(Vec::new()) }.boxed(),
-            From::File => {
-                let file = self.config.jwks_file.clone();
-                async move { tokio::fs::read(file).await.map_err(|error| error.to_string()) }.boxed()
-            }
-            From::Url(url) => outside.document(url.clone(), JWKS_BYTES_MAX, JWKS_TIMEOUT_MS).boxed(),
-        };
-        let (kept, issuer) = (self.kept.clone(), self.config.issuer.clone());
-        tokio::spawn(async move {
-            let _turn = turn;
-            match document.await.and_then(|bytes| published(&bytes)) {
-                Ok(keys) => {
-                    info!(issuer, keys = keys.len(), "the keys of an issuer were fetched");
-                    kept.alter(|kept| (kept.keys, kept.fetched) = (Arc::new(keys), Some(now)));
-                }
-                Err(reason) => warn!(issuer, reason, "the keys of an issuer cannot be fetched"),
-            }
-        })
-    }
-}
-
-impl Kept {
-    fn now(&self) -> Fetched {
-        self.fetched.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    fn alter(&self, alter: impl FnOnce(&mut Fetched)) {
-        alter(&mut self.fetched.lock().unwrap_or_else(PoisonError::into_inner));
-    }
-}
-
-/// The keys in a set (JWKS) that may verify. A key of a kind that is not known here takes down no other.
-fn published(bytes: &[u8]) -> Result<Vec<Named>, String> {
-    let set: Value = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
-    let keys = set.get("keys").and_then(Value::as_array).ok_or("there is no list `keys`")?;
-    Ok(keys.iter().take(KEYS_MAX).filter_map(named).collect())
-}
-
-/// A key that may verify: public, and meant for signatures.
-fn named(jwk: &Value) -> Option<Named> {
-    let word = |name: &str| jwk.get(name).and_then(Value::as_str);
-    if word("use").is_some_and(|purpose| purpose != "sig") {
-        return None;
-    }
-    let algorithm = match word("alg") {
-        Some(name) => Some(name.parse().ok()?),
-        None => None,
-    };
-    Some(Named { id: word("kid").map(str::to_owned), algorithm, key: Key::of_jwk(jwk)? })
-}
-
-/// The key with this id; without an id, the only one that fits.
-fn pick<'a>(keys: &'a [Named], id: Option<&str>, algorithm: Algorithm) -> Option<&'a Key> {
-    let fits =
-        |named: &&Named| named.key.fits(algorithm) && named.algorithm.is_none_or(|only| only == algorithm);
-    let mut found = keys.iter().filter(fits).filter(|named| id.is_none() || named.id.as_deref() == id);
-    match (found.next(), found.next()) {
-        (Some(named), None) => Some(&named.key),
-        _ => None,
     }
 }
 

@@ -217,8 +217,11 @@ impl Sources {
         timeout_ms: u64,
     ) -> impl Future<Output = Result<Vec<u8>, String>> + Send + use<> {
         let request = self.client.get(url).header(header::ACCEPT, "application/json");
-        let (status, content) = self.answer(request, bytes_max, timeout_ms).await?;
-        if status.is_success() { Ok(content) } else { Err(format!("it answered {status}")) }
+        let answered = Self::answer(request, bytes_max, timeout_ms);
+        async move {
+            let (status, content) = answered.await?;
+            if status.is_success() { Ok(content) } else { Err(format!("it answered {status}")) }
+        }
     }
 
     /// What is answered to a form, within these bounds.
@@ -235,16 +238,10 @@ impl Sources {
             value.set_sensitive(true);
             request = request.header(header::AUTHORIZATION, value);
         }
-        self.answer(request.body(form.body), bytes_max, timeout_ms).await
+        Self::answer(request.body(form.body), bytes_max, timeout_ms).await
     }
 
     async fn answer(
-        &self,
-        Self::content(request, bytes_max, timeout_ms)
-    }
-
-    /// The body of a success, within these bounds.
-    async fn content(
         request: reqwest::RequestBuilder,
         bytes_max: u64,
         timeout_ms: u64,

@@ -86,13 +86,12 @@ pub(super) fn admit(app: &App, peer: Peer) -> Result<(), Problem> {
     Ok(())
 }
 
-pub(super) fn welcome(app: &App, logged_in: LoggedIn) -> impl IntoResponse + use<> {
 /// Only tries that come to nothing use up what an address may: a whole hospital logs in from one.
 fn led_to_something(app: &App, peer: Peer, taken: u32) {
     app.limits.give_back(Class::Logins, peer.0, taken);
 }
 
-fn welcome(app: &App, logged_in: LoggedIn) -> impl IntoResponse + use<> {
+pub(super) fn welcome(app: &App, logged_in: LoggedIn) -> impl IntoResponse + use<> {
     let csrf = session::csrf(&logged_in.token);
     let answer = wire::login::LoggedIn {
         csrf_token: csrf,

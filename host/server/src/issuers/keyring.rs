@@ -1,11 +1,18 @@
 //! The public keys of an issuer: fetched, kept and fetched again.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+};
 
+use futures::{FutureExt as _, future::BoxFuture};
 use interlock_domain::Timestamp;
 use reqwest::Url;
 use serde_json::Value;
-use tokio::sync::Mutex;
+use tokio::{
+    sync::{Mutex as Turns, OwnedMutexGuard},
+    task::JoinHandle,
+};
 use tracing::{info, warn};
 
 use super::{
@@ -41,12 +48,19 @@ pub(super) struct Keyring {
     pub(super) refresh_ms: u64,
     /// How soon they are fetched again for one that is not among them.
     pub(super) refetch_ms: u64,
-    pub(super) kept: Mutex<Kept>,
+    pub(super) kept: Arc<Kept>,
+}
+
+/// What is kept of an issuer, and whose turn it is to fetch it again.
+#[derive(Default)]
+pub(super) struct Kept {
+    fetched: Mutex<Fetched>,
+    turns: Arc<Turns<()>>,
 }
 
 /// What was fetched, and when that was tried last.
-#[derive(Default)]
-pub(super) struct Kept {
+#[derive(Clone, Default)]
+struct Fetched {
     keys: Arc<Vec<Named>>,
     fetched: Option<Timestamp>,
     tried: Option<Timestamp>,
@@ -86,7 +100,8 @@ impl Keyring {
     }
 
     /// The keys, fetched again when they are old, or when the one that is asked for is not among them: that at most once in
-    /// `refetch_ms`, whatever tokens say. What was fetched last stays while the issuer cannot be reached, for as long again.
+    /// `refetch_ms`, whatever tokens say. What was fetched last stays while the issuer cannot be reached, for as long again; while
+    /// one request has it fetched, others whose key is at hand do not wait.
     async fn keys(
         &self,
         outside: &Sources,
@@ -94,42 +109,84 @@ impl Keyring {
         algorithm: Algorithm,
         now: Timestamp,
     ) -> Result<Arc<Vec<Named>>, JwtRefusal> {
-        let mut kept = self.kept.lock().await;
-        let since = |at: Option<Timestamp>| {
-            at.map_or(u64::MAX, |at| u64::try_from(now.millis_since(at)).unwrap_or(0))
-        };
-        let age = since(kept.fetched);
-        let wanted = age >= self.refresh_ms || pick(&kept.keys, id, algorithm).is_none();
-        if wanted && since(kept.tried) >= self.refetch_ms.min(self.refresh_ms) {
-            kept.tried = Some(now);
-            match self.fetched(outside).await {
-                Ok(keys) => {
-                    info!(issuer = self.issuer, keys = keys.len(), "the keys of an issuer were fetched");
-                    kept.keys = Arc::new(keys);
-                    kept.fetched = Some(now);
+        let before = self.kept.now();
+        if self.wants(&before, id, algorithm, now) {
+            let at_hand = pick(&before.keys, id, algorithm).is_some() && self.counts(&before, now);
+            match self.kept.turns.clone().try_lock_owned() {
+                // Not left off when whoever asked hangs up: then nobody would have the keys, and nobody would try for a while.
+                Ok(turn) if self.wants(&self.kept.now(), id, algorithm, now) => {
+                    let _ = self.fetch(outside, turn, now).await;
                 }
-                Err(reason) => {
-                    warn!(issuer = self.issuer, reason, "the keys of an issuer cannot be fetched")
-                }
+                Ok(_) => {}
+                Err(_) if at_hand => {}
+                Err(_) => drop(self.kept.turns.lock().await),
             }
         }
-        if since(kept.fetched) >= self.refresh_ms.saturating_mul(2) {
-            return Err(JwtRefusal::NoKeys);
-        }
-        Ok(kept.keys.clone())
+        let fetched = self.kept.now();
+        if self.counts(&fetched, now) { Ok(fetched.keys) } else { Err(JwtRefusal::NoKeys) }
     }
 
-    async fn fetched(&self, outside: &Sources) -> Result<Vec<Named>, String> {
-        let bytes = match &self.from {
-            From::Secret(_) => return Ok(Vec::new()),
-            From::File(file) => tokio::fs::read(file).await.map_err(|error| error.to_string())?,
-            From::Url(url) => outside.document(url.clone(), JWKS_BYTES_MAX, JWKS_TIMEOUT_MS).await?,
-        };
-        let set: Value = serde_json::from_slice(&bytes).map_err(|error| error.to_string())?;
-        let keys = set.get("keys").and_then(Value::as_array).ok_or("there is no list `keys`")?;
-        // A key of a kind that is not known here takes down no other.
-        Ok(keys.iter().take(KEYS_MAX).filter_map(named).collect())
+    /// Whether what was fetched is old or lacks this key, and it is time to try again.
+    fn wants(&self, fetched: &Fetched, id: Option<&str>, algorithm: Algorithm, now: Timestamp) -> bool {
+        let old = self.age(fetched, now) >= self.refresh_ms;
+        let soonest = self.refetch_ms.min(self.refresh_ms);
+        let tried = fetched.tried.map(|at| u64::try_from(now.millis_since(at)));
+        // A clock that was set back does not keep anybody from trying.
+        let due = !matches!(tried, Some(Ok(ago)) if ago < soonest);
+        due && (old || pick(&fetched.keys, id, algorithm).is_none())
     }
+
+    /// Whether what was fetched still counts.
+    fn counts(&self, fetched: &Fetched, now: Timestamp) -> bool {
+        self.age(fetched, now) < self.refresh_ms.saturating_mul(2)
+    }
+
+    /// How old it is. What seems to come from the future, because a clock was set back, is due.
+    fn age(&self, fetched: &Fetched, now: Timestamp) -> u64 {
+        let age = |at| u64::try_from(now.millis_since(at)).unwrap_or(self.refresh_ms);
+        fetched.fetched.map_or(u64::MAX, age)
+    }
+
+    /// Fetches the keys in a task of its own.
+    fn fetch(&self, outside: &Sources, turn: OwnedMutexGuard<()>, now: Timestamp) -> JoinHandle<()> {
+        self.kept.alter(|kept| kept.tried = Some(now));
+        let document: BoxFuture<'static, Result<Vec<u8>, String>> = match &self.from {
+            From::Secret(_) => async { Ok(Vec::new()) }.boxed(),
+            From::File(file) => {
+                let file = file.clone();
+                async move { tokio::fs::read(file).await.map_err(|error| error.to_string()) }.boxed()
+            }
+            From::Url(url) => outside.document(url.clone(), JWKS_BYTES_MAX, JWKS_TIMEOUT_MS).boxed(),
+        };
+        let (kept, issuer) = (self.kept.clone(), self.issuer.clone());
+        tokio::spawn(async move {
+            let _turn = turn;
+            match document.await.and_then(|bytes| published(&bytes)) {
+                Ok(keys) => {
+                    info!(issuer, keys = keys.len(), "the keys of an issuer were fetched");
+                    kept.alter(|kept| (kept.keys, kept.fetched) = (Arc::new(keys), Some(now)));
+                }
+                Err(reason) => warn!(issuer, reason, "the keys of an issuer cannot be fetched"),
+            }
+        })
+    }
+}
+
+impl Kept {
+    fn now(&self) -> Fetched {
+        self.fetched.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn alter(&self, alter: impl FnOnce(&mut Fetched)) {
+        alter(&mut self.fetched.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+/// The keys in a set (JWKS) that may verify. A key of a kind that is not known here takes down no other.
+fn published(bytes: &[u8]) -> Result<Vec<Named>, String> {
+    let set: Value = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
+    let keys = set.get("keys").and_then(Value::as_array).ok_or("there is no list `keys`")?;
+    Ok(keys.iter().take(KEYS_MAX).filter_map(named).collect())
 }
 
 /// A key that may verify: public, and meant for signatures.

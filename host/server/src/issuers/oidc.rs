@@ -16,7 +16,7 @@ use tracing::{info, warn};
 use super::{
     JwtRefusal,
     jws::Token,
-    keyring::{From as KeysFrom, Kept, Keyring},
+    keyring::{From as KeysFrom, Keyring},
 };
 use crate::{
     ConfigError,
@@ -331,7 +331,7 @@ impl Provider {
             from: KeysFrom::Url(jwks),
             refresh_ms: self.config.refresh_ms,
             refetch_ms: self.config.refetch_ms,
-            kept: Mutex::new(Kept::default()),
+            kept: Arc::default(),
         })
     }
 

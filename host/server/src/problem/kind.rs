@@ -78,7 +78,7 @@ kinds! {
          done.";
     LoginRefused = 401 "login-refused", "You cannot log in with this",
         "The answer is the same whatever is wrong: the name, the password, the code, or the account. After some failures in a \
-         row nothing is tried for a while.";
+         row no password and no code is tried for a while; a passkey is.";
     ClockOff = 503 "clock-off", "The clock of this server is not right",
         "A signature says when it was given. The time server that the operator named says that this server's clock is too far off, or \
          does not answer. Nothing was signed, and nothing that was shown is used up.";
@@ -88,7 +88,6 @@ kinds! {
     NotLinked = 403 "not-linked", "You have no account here yet",
         "The identity provider knows you, and no account here that may log in is linked to you. An administrator links it: \
          `interlock account link`, with `issuer` and `subject`.";
-         row no password and no code is tried for a while; a passkey is.";
     InvitationRefused = 401 "invitation-refused", "The invitation does not work",
         "It is none, was followed already, or is over. An administrator makes a new one: POST …/accounts/{id}/enrolment.";
     CrossSite = 403 "cross-site", "This did not come from our own page",

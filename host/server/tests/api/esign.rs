@@ -34,7 +34,6 @@ async fn hospital() -> Hospital {
 }
 
 async fn hospital_with(alter: impl FnOnce(&mut Config)) -> Hospital {
-async fn hospital_with(alter: impl FnOnce(&mut interlock_server::Config)) -> Hospital {
     let app = TestApp::configured(|config| {
         cheap(config);
         alter(config);
