@@ -74,8 +74,6 @@ pub use journal::{Frames, Journal, JournalOptions, Journaled, SealedFile};
 pub use kept::Kept;
 pub use leases::Lease;
 pub use ledger::Head;
-pub use ledger::{Head, Signed};
-pub use logins::SessionsEnd;
 pub use logins::{Ceremony, SessionsEnd};
 pub use options::{LedgerKeys, Options};
 pub use page::{AssignmentFilter, ChangeFilter, DecisionFilter, DecisionPart, DeviceFilter, Page};

@@ -9,8 +9,8 @@ mod forward;
 use std::collections::BTreeMap;
 
 use interlock_domain::{
-    AssignmentState, BundleRef, Change, ChangeId, DeviceId, Manifest, RosterRecord, Task, Transition,
-    WaysBack,
+    AssignmentState, BundleRef, Change, ChangeId, DeviceId, Manifest, RosterRecord, Task, Timestamp,
+    Transition,
 };
 use interlock_ledger::{Digest, to_canonical};
 use serde::Serialize;

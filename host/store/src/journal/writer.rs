@@ -166,7 +166,7 @@ fn begin(state: &State, uuid: &mut dyn FnMut() -> Uuid) -> io::Result<Open> {
 /// same folder took it for one that was left behind, and what is appended to it now would be lost.
 pub(super) fn locked(file: File, path: PathBuf) -> io::Result<Option<Open>> {
     file.lock()?;
-    Ok(path.try_exists()?.then_some(Open { file, path, bytes: 0 }))
+    Ok(path.try_exists()?.then_some(Open { file, path, bytes: 0, grown: 0 }))
 }
 
 impl Open {
