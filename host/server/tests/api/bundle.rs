@@ -164,7 +164,7 @@ async fn a_bundle_without_policies_denies_everything_to_everybody_and_says_so() 
     let dir = folder.path().to_owned();
     let app = TestApp::configured(|config| config.policies.dir = dir).await;
     let all = app.person("Eva", &Role::ALL).await;
-    for path in ["/changes", "/devices", "/bundle", "/accounts", "/ledger"] {
+    for path in ["/changes", "/devices", "/bundle", "/accounts"] {
         assert_eq!(
             all.get(path).await.problem("denied")["reasons"],
             json!(["no policy permits it"]),
