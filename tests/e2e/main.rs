@@ -5,6 +5,7 @@ mod another_day;
 mod architecture;
 mod compile;
 mod demo;
+mod from_git;
 mod kill;
 mod manifests;
 mod pace;

@@ -34,6 +34,11 @@ pub(crate) const FOR_TESTS: &[Program] = &[
     },
     Program { name: "lighttpd", package: "lighttpd", needed_for: "the tests of policies from git over HTTP" },
     Program { name: "git", package: "git", needed_for: "the tests of policies from git" },
+    Program {
+        name: "/usr/sbin/sshd",
+        package: "openssh-server",
+        needed_for: "the tests of policies from git over SSH",
+    },
     Program { name: "ssh-keygen", package: "openssh-client", needed_for: "the tests of signed commits" },
     Program {
         name: "swupdate",

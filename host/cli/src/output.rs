@@ -102,6 +102,13 @@ pub(crate) fn table(headings: Vec<String>) -> Table {
     table
 }
 
+/// A length of time as people say it, in its largest unit.
+pub(crate) fn span(millis: u64) -> String {
+    let units = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "min"), (1_000, "s")];
+    let unit = units.into_iter().find(|(long, _)| millis >= *long);
+    unit.map_or_else(|| format!("{millis} ms"), |(long, name)| format!("{} {name}", millis / long))
+}
+
 /// The value under a pointer, as text for a person.
 pub(crate) fn at(item: &Value, pointer: &str) -> String {
     match item.pointer(pointer) {

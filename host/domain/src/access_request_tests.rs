@@ -38,6 +38,7 @@ fn permit(who: &Actor, action: Action) -> Permit {
         resource: Resource::Tenant { tenant: tenant() },
         facts: Facts::None,
         now: at(0),
+        freshness: None,
     };
     let decision = Decision::of_policy(DecisionId::new(Uuid::from_u128(5)), None, question, answer, 1);
     decision.permit().unwrap()

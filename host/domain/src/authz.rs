@@ -280,6 +280,28 @@ pub enum Facts {
     Admission(Box<AdmissionFacts>),
 }
 
+/// How fresh the policies are that are asked, as far as the host knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Freshness {
+    /// When they were last known to be the newest: when what they come from was last seen, or else when they came into force.
+    pub known_at: Timestamp,
+    /// The age from which on they permit nothing more; none when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deny_after_ms: Option<u64>,
+}
+
+impl Freshness {
+    /// How long ago that was.
+    pub fn age_ms(&self, now: Timestamp) -> u64 {
+        u64::try_from(now.millis_since(self.known_at)).unwrap_or(0)
+    }
+
+    /// Whether that is longer than it may be; exactly at the age it is.
+    pub fn is_over(&self, now: Timestamp) -> bool {
+        self.deny_after_ms.is_some_and(|after_ms| self.age_ms(now) >= after_ms)
+    }
+}
+
 /// One question.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Question {
@@ -293,6 +315,31 @@ pub struct Question {
     pub facts: Facts,
     /// When.
     pub now: Timestamp,
+    /// How fresh the policies are that answer. On record, so that the answer can be made again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub freshness: Option<Freshness>,
+}
+
+impl Question {
+    /// Why the policies are too old to permit it, if they are. Whoever may stop a rollout may always: to stop is never less
+    /// safe than to go on.
+    pub fn staleness(&self) -> Option<String> {
+        let freshness = self.freshness.filter(|freshness| freshness.is_over(self.now))?;
+        let stops = match (self.action, &self.resource) {
+            (Action::PauseRollout, _) => true,
+            (Action::RollBackRollout, Resource::Change { back_weakens, .. }) => !back_weakens,
+            _ => false,
+        };
+        (!stops).then(|| {
+            format!(
+                "the policies were last known to be the newest at {}, which is longer ago than {} ms, so that nothing is permitted \
+                 but to stop a rollout; it ends by itself once the server sees them again where they come from: `/ready` and its \
+                 log say what keeps it from that",
+                freshness.known_at,
+                freshness.deny_after_ms.unwrap_or_default()
+            )
+        })
+    }
 }
 
 /// Whether a policy permits or forbids.
@@ -343,3 +390,7 @@ impl Answer {
         reasons
     }
 }
+
+#[cfg(test)]
+#[path = "authz_tests.rs"]
+mod tests;

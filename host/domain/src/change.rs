@@ -201,6 +201,12 @@ pub struct Transition {
 }
 
 impl Change {
+    /// Whether it is this person's own: proposed by them, or signed in git by a key that the list of signers says is theirs.
+    pub fn is_of(&self, person: &PersonId) -> bool {
+        let source = self.manifest.policies.as_ref().and_then(|plan| plan.source.as_ref());
+        self.author == *person || source.is_some_and(|source| source.is_signed_by(person))
+    }
+
     /// The change as policies see it.
     pub fn resource(&self) -> Resource {
         Resource::Change {

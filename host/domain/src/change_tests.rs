@@ -42,7 +42,7 @@ fn answered_to(who: Actor, action: Action, resource: Resource, allowed: bool, no
     let answer =
         Answer { allowed, determining, errors: vec![], monitored: vec![], bundle: Digest::of(b"bundle") };
     let principal = Principal::Actor(who);
-    let question = Question { principal, action, resource, facts: Facts::None, now };
+    let question = Question { principal, action, resource, facts: Facts::None, now, freshness: None };
     Decision::of_policy(DecisionId::new(Uuid::from_u128(5)), None, question, answer, 1)
 }
 
@@ -320,7 +320,7 @@ fn an_approval_can_be_renewed_after_a_day() {
 fn nobody_approves_the_own_change() {
     assert_eq!(
         check("gates pass; Ana approves"),
-        "refused: cannot approve `chg_00000000000000000000000000000001`: you proposed it; ask somebody else"
+        "refused: cannot approve `chg_00000000000000000000000000000001`: you proposed it, or signed what it brings; ask somebody else"
     );
 }
 

@@ -34,7 +34,7 @@ pub(in crate::change) fn answered(action: Action, resource: Resource, allowed: b
     let bundle = Digest::of("bundle");
     let answer = Answer { allowed, determining, errors: vec![], monitored: vec![], bundle };
     let principal = Principal::Actor(ana());
-    let question = Question { principal, action, resource, facts: Facts::None, now: at(1) };
+    let question = Question { principal, action, resource, facts: Facts::None, now: at(1), freshness: None };
     Decision::of_policy(DecisionId::new(Uuid::from_u128(5)), None, question, answer, 1)
 }
 

@@ -61,7 +61,9 @@ pub use assignment::{
     Assignment, AssignmentEvent, AssignmentState, AssignmentTransition, DeviceReport, Execution, Feedback,
     Finished, Offer,
 };
-pub use authz::{Action, AdmissionFacts, Answer, Determining, Effect, Facts, Principal, Question, Resource};
+pub use authz::{
+    Action, AdmissionFacts, Answer, Determining, Effect, Facts, Freshness, Principal, Question, Resource,
+};
 pub use change::{
     Borrowed, Change, Command, Draft, Escalation, Hold, SoFar, Standing, State, Transition, Yes,
 };

@@ -3,6 +3,8 @@
 use interlock_ledger::Digest;
 use serde::{Deserialize, Serialize};
 
+use crate::PersonId;
+
 /// A policy bundle by digest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BundleRef {
@@ -41,8 +43,15 @@ pub struct PolicySource {
     pub commit: String,
     /// Its branch, as `refs/heads/main`.
     pub reference: String,
-    /// Who signed what came since the last one that was taken.
+    /// Who signed what came since the last one that was taken: the principals of their keys, several with commas.
     pub signers: Vec<String>,
+}
+
+impl PolicySource {
+    /// Whether a key of this person signed any of it: their id is among the key's principals.
+    pub fn is_signed_by(&self, person: &PersonId) -> bool {
+        self.signers.iter().flat_map(|principals| principals.split(',')).any(|one| one == person.as_str())
+    }
 }
 
 impl PolicyPlan {

@@ -40,7 +40,7 @@ pub enum Refusal {
         current: Digest,
     },
     /// The author may not approve.
-    #[error("cannot approve `{change}`: you proposed it; ask somebody else")]
+    #[error("cannot approve `{change}`: you proposed it, or signed what it brings; ask somebody else")]
     OwnChange {
         /// The change.
         change: String,

@@ -4,15 +4,23 @@ use std::collections::{HashSet, VecDeque};
 
 use gix::ObjectId;
 
-use crate::{AllowedSigners, CommitId, GitError, Rules, Signed, signature::Signature, tree::sized};
+use crate::{
+    AllowedSigners, CommitId, GitError, Rules, Signed,
+    signature::Signature,
+    tags::{self, Vouched},
+    tree::sized,
+};
 
 /// Every commit of the head's history that is not in that of what was taken, oldest first, merges too.
 pub(crate) fn range(
     repo: &gix::Repository,
     head: ObjectId,
+    (tags, tag_prefix): (&[ObjectId], &str),
     rules: &Rules<'_>,
 ) -> Result<Vec<Signed>, GitError> {
     let known = match rules.current.or(rules.trusted) {
+        // Nothing came since.
+        Some(base) if base.0 == head => return Ok(Vec::new()),
         Some(base) if !repo.has_object(base.0) => {
             return Err(GitError::NotADescendant { head: CommitId(head), current: base });
         }
@@ -27,9 +35,18 @@ pub(crate) fn range(
         return Err(GitError::NotADescendant { head: CommitId(head), current: base });
     }
     range.reverse();
+    let vouched = match rules.signers {
+        Some(signers) if !tag_prefix.is_empty() => tags::vouched(repo, tags, tag_prefix, signers, rules)?,
+        _ => Vouched::new(),
+    };
     let signed = range.into_iter().map(|id| {
-        let signer = rules.signers.map(|signers| signer(repo, id, signers, rules)).transpose()?;
-        Ok(Signed { commit: CommitId(id), signer })
+        let commit = CommitId(id);
+        let Some(signers) = rules.signers else { return Ok(Signed { commit, signer: None, fault: None }) };
+        match signer(repo, id, signers, &vouched, rules) {
+            Ok(signer) => Ok(Signed { commit, signer: Some(signer), fault: None }),
+            Err(error) if rules.must_sign => Err(error),
+            Err(error) => Ok(Signed { commit, signer: None, fault: Some(error.to_string()) }),
+        }
     });
     signed.collect()
 }
@@ -93,7 +110,26 @@ pub(crate) fn commit<'repo>(
         .map_err(GitError::damaged)
 }
 
+/// Who signed it, or a tag that names it.
 fn signer(
+    repo: &gix::Repository,
+    id: ObjectId,
+    signers: &AllowedSigners,
+    vouched: &Vouched,
+    rules: &Rules<'_>,
+) -> Result<String, GitError> {
+    let own = own_signer(repo, id, signers, rules);
+    match (own, vouched.get(&id)) {
+        (Ok(signer), _) => Ok(signer),
+        (Err(_), Some(Ok(signer))) => Ok(signer.clone()),
+        (Err(GitError::Unsigned { commit }), Some(Err(reason))) => {
+            Err(GitError::BadSignature { commit, reason: reason.clone() })
+        }
+        (Err(error), _) => Err(error),
+    }
+}
+
+fn own_signer(
     repo: &gix::Repository,
     id: ObjectId,
     signers: &AllowedSigners,
@@ -105,9 +141,8 @@ fn signer(
     let bad = |reason: &str| GitError::BadSignature { commit: CommitId(id), reason: reason.to_owned() };
     let block = std::str::from_utf8(&block).map_err(|_| bad("it is no text"))?;
     let signature = Signature::parse(block).map_err(bad)?;
-    // As git does: a key that ran out since still signed what it signed.
     let at = commit.time().map_err(GitError::damaged)?.seconds;
-    let principal = signers.whose(&signature.key, at).map_err(bad)?;
+    let principal = signers.whose(&signature.key, at, rules.now_secs).map_err(bad)?;
     signature.signs(&data.to_bstring()).map_err(bad)?;
     Ok(principal.to_owned())
 }

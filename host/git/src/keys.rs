@@ -57,16 +57,21 @@ impl AllowedSigners {
         Ok(Self { keys })
     }
 
-    /// Whose key this is at that time, in seconds since 1970; or why it does not count.
-    pub(crate) fn whose(&self, blob: &[u8], at: i64) -> Result<&str, &'static str> {
+    /// Whose key this is, of what says that it was signed at that time, in seconds since 1970; or why it does not count.
+    /// Whoever holds a key writes that time as they like, so that one that ran out by now signs nothing new.
+    pub(crate) fn whose(&self, blob: &[u8], at: i64, now: i64) -> Result<&str, &'static str> {
         let mut found = None;
         for key in self.keys.iter().filter(|key| key.blob == blob) {
             let begun = key.after.is_none_or(|after| at >= after);
-            let over = key.before.is_some_and(|before| at >= before);
-            if begun && !over {
+            let over = |at: i64| key.before.is_some_and(|before| at >= before);
+            if begun && !over(at) && !over(now) {
                 return Ok(&key.principals);
             }
-            found = Some("its key was not valid when it was committed");
+            found = Some(if over(now) && !over(at) {
+                "its key has run out, and what it signed was not taken before; sign it again with another key"
+            } else {
+                "its key was not valid when it was signed"
+            });
         }
         Err(found.unwrap_or("its key is not among the allowed signers"))
     }
@@ -180,11 +185,12 @@ mod tests {
         let blob = signers.keys[0].blob.clone();
         let january = instant("20260101").unwrap();
         let february = instant("202602010000").unwrap();
-        assert_eq!(signers.whose(&blob, january), Ok("ana@example.org"));
-        assert_eq!(signers.whose(&blob, february - 1), Ok("ana@example.org"));
-        assert!(signers.whose(&blob, january - 1).is_err());
-        assert!(signers.whose(&blob, february).is_err());
-        assert!(signers.whose(b"another", january).unwrap_err().contains("not among"));
+        assert_eq!(signers.whose(&blob, january, january), Ok("ana@example.org"));
+        assert_eq!(signers.whose(&blob, february - 1, february - 1), Ok("ana@example.org"));
+        assert!(signers.whose(&blob, january - 1, january).is_err());
+        assert!(signers.whose(&blob, february, february).is_err());
+        assert!(signers.whose(&blob, january, february).unwrap_err().contains("has run out"));
+        assert!(signers.whose(b"another", january, january).unwrap_err().contains("not among"));
     }
 
     #[test]

@@ -8,16 +8,19 @@ mod history;
 mod keys;
 mod remote;
 mod repository;
+mod revision;
 mod signature;
+mod tags;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod tree;
 
-use std::{collections::BTreeMap, fmt, str::FromStr, time::Duration};
+use std::{collections::BTreeMap, fmt, path::PathBuf, str::FromStr, time::Duration};
 
 pub use self::{
     keys::{AllowedSigners, KeysError},
-    repository::{fetch, read},
+    repository::fetch,
+    revision::Revision,
 };
 
 /// The id of a commit.
@@ -43,10 +46,12 @@ impl FromStr for CommitId {
 pub struct Source {
     /// A folder on this machine, or an `https://`, `http://` or `ssh://` address.
     pub url: String,
-    /// The branch.
-    pub branch: String,
+    /// Which commit of it.
+    pub revision: Revision,
     /// The folder of the bundle inside the repository; the whole repository when empty.
     pub path: String,
+    /// How the names of tags begin that count like a signature of the commit that they name; no tag counts when empty.
+    pub tag_prefix: String,
 }
 
 /// A secret for HTTP. Its text is in no debug output.
@@ -59,12 +64,23 @@ impl fmt::Debug for Token {
     }
 }
 
+/// What a server of repositories is shown. A folder needs none of it.
+#[derive(Debug, Clone, Default)]
+pub struct Login {
+    /// The password for HTTPS.
+    pub token: Option<Token>,
+    /// The private key for SSH. What ssh's own configuration says when there is none.
+    pub ssh_key_file: Option<PathBuf>,
+    /// The keys of hosts for SSH, as OpenSSH writes `known_hosts`. Those of ssh's own configuration when there is none.
+    pub ssh_known_hosts_file: Option<PathBuf>,
+}
+
 /// How much may come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// Bytes that the repository may take on disk.
     pub repository_bytes_max: u64,
-    /// Commits in its history.
+    /// Commits in its history, and tags.
     pub commits_max: usize,
     /// Files in the bundle's folder.
     pub files_max: usize,
@@ -100,8 +116,12 @@ pub struct Rules<'a> {
     /// Where trust begins when nothing was taken yet: this commit and what is before it need no signature. The whole history
     /// needs one otherwise.
     pub trusted: Option<CommitId>,
-    /// Whose signatures count. Nobody has to sign when there are none.
+    /// Whose signatures count. Nobody is asked for one when there are none.
     pub signers: Option<&'a AllowedSigners>,
+    /// Whether a commit that none of them signed has the head refused, and is not only said.
+    pub must_sign: bool,
+    /// The time, in seconds since 1970: a key that ran out signs nothing new.
+    pub now_secs: i64,
     /// How much may come.
     pub limits: Limits,
     /// How long it may take.
@@ -113,14 +133,16 @@ pub struct Rules<'a> {
 pub struct Signed {
     /// Which.
     pub commit: CommitId,
-    /// The principal whose key it is; nothing where nobody has to sign.
+    /// The principal whose key it is.
     pub signer: Option<String>,
+    /// Why none counts, where somebody was asked for one.
+    pub fault: Option<String>,
 }
 
 /// A head that keeps to the rules.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fetched {
-    /// The head of the branch.
+    /// The commit.
     pub head: CommitId,
     /// The files of the bundle's folder, by path inside it.
     pub files: BTreeMap<String, Vec<u8>>,
@@ -154,13 +176,13 @@ pub enum GitError {
         /// Why.
         reason: &'static str,
     },
-    /// The branch has no name that git allows, or is not there.
-    #[error("there is no branch `{branch}` in `{url}`; check `branch`")]
-    NoBranch {
+    /// It has no name that git allows, or is not there.
+    #[error("there is no {revision} in `{url}`; check how it is called")]
+    NoRevision {
         /// Where.
         url: String,
         /// Which.
-        branch: String,
+        revision: Revision,
     },
     /// The server does not answer, or not as a git server does.
     #[error("`{url}` could not be fetched: {reason}")]
@@ -209,7 +231,7 @@ pub enum GitError {
     },
     /// Nobody signed it.
     #[error(
-        "commit `{commit}` is not signed; every commit since the last one that was taken must be: sign it with an allowed key"
+        "commit `{commit}` is not signed; every commit since the last one that was taken must be: sign it with an allowed key, or a tag that names it"
     )]
     Unsigned {
         /// Which.

@@ -1,68 +1,80 @@
-//! The repository itself: a folder that is opened as it is, or a copy of one branch that is kept beside the server.
+//! The repository itself: a folder that is opened as it is, or a copy that is kept beside the server.
 
 use std::path::Path;
 
-use crate::{CommitId, Fetched, GitError, Rules, Source, Token, history, remote, tree};
+use gix::ObjectId;
 
-/// Fetches the branch into a copy below `cache`, or opens the repository where the address is a folder of this machine, and
-/// reads its head. It blocks, until the deadline at most.
-pub fn fetch(
-    source: &Source,
-    token: Option<&Token>,
-    cache: &Path,
-    rules: &Rules<'_>,
-) -> Result<Fetched, GitError> {
-    check_branch(source)?;
-    let Some(address) = remote::address(&source.url, token.is_some())? else {
-        return read(Path::new(source.url.strip_prefix("file://").unwrap_or(&source.url)), source, rules);
-    };
-    let (repo, head) = remote::fetch(source, &address, token, cache, rules)?;
-    take(&repo, head, source, rules)
+use crate::{CommitId, Fetched, GitError, Login, Revision, Rules, Source, history, remote, revision, tree};
+
+/// What was found: the repository, the commit, and the tags that may vouch for commits.
+pub(crate) struct Found {
+    pub(crate) repo: gix::Repository,
+    pub(crate) head: ObjectId,
+    pub(crate) tags: Vec<ObjectId>,
 }
 
-/// Reads the head of the branch in this folder.
-pub fn read(folder: &Path, source: &Source, rules: &Rules<'_>) -> Result<Fetched, GitError> {
-    check_branch(source)?;
-    let opened = gix::open_opts(folder, remote::options(rules)).map_err(|error| GitError::Unreachable {
+/// Fetches the revision into a copy below `cache`, or opens the repository where the address is a folder of this machine, and
+/// reads the bundle there. It blocks, until the deadline at most.
+pub fn fetch(source: &Source, login: &Login, cache: &Path, rules: &Rules<'_>) -> Result<Fetched, GitError> {
+    let url = || remote::shown(&source.url);
+    if !source.revision.is_plain() {
+        return Err(GitError::NoRevision { url: url(), revision: source.revision.clone() });
+    }
+    if !revision::is_plain(&source.tag_prefix) {
+        let revision = Revision::Tag(source.tag_prefix.clone());
+        return Err(GitError::NoRevision { url: url(), revision });
+    }
+    let found = match remote::address(&source.url, login.token.is_some())? {
+        None => open(Path::new(source.url.strip_prefix("file://").unwrap_or(&source.url)), source, rules)?,
+        Some(address) => remote::fetch(source, &address, login, cache, rules)?,
+    };
+    take(found, source, rules)
+}
+
+/// The repository in this folder.
+fn open(folder: &Path, source: &Source, rules: &Rules<'_>) -> Result<Found, GitError> {
+    let options = remote::options(&Login::default(), rules)?;
+    let repo = gix::open_opts(folder, options).map_err(|error| GitError::Unreachable {
         url: source.url.clone(),
         reason: format!("{error}; it is no repository that can be read"),
     })?;
-    let name = format!("refs/heads/{}", source.branch);
-    let no_branch = || GitError::NoBranch { url: source.url.clone(), branch: source.branch.clone() };
-    let reference =
-        opened.try_find_reference(name.as_str()).map_err(GitError::damaged)?.ok_or_else(no_branch)?;
-    let head = reference.try_id().ok_or_else(no_branch)?.detach();
-    take(&opened, head, source, rules)
+    let head = match &source.revision {
+        Revision::Commit(commit) => repo.has_object(commit.0).then_some(commit.0),
+        Revision::Named(name) => match peeled(&repo, &format!("refs/heads/{name}"))? {
+            None => peeled(&repo, &format!("refs/tags/{name}"))?,
+            branch => branch,
+        },
+        other => other.reference().map(|name| peeled(&repo, &name)).transpose()?.flatten(),
+    };
+    let none = || GitError::NoRevision { url: source.url.clone(), revision: source.revision.clone() };
+    let head = head.ok_or_else(none)?;
+    let mut tags = Vec::new();
+    if !source.tag_prefix.is_empty() {
+        let references = repo.references().map_err(GitError::damaged)?;
+        for tag in references
+            .prefixed(format!("refs/tags/{}", source.tag_prefix).as_str())
+            .map_err(GitError::damaged)?
+        {
+            tags.extend(tag.map_err(GitError::damaged)?.try_id().map(|id| id.detach()));
+        }
+    }
+    Ok(Found { repo, head, tags })
 }
 
-fn take(
-    repo: &gix::Repository,
-    head: gix::ObjectId,
-    source: &Source,
-    rules: &Rules<'_>,
-) -> Result<Fetched, GitError> {
-    let mut repo = repo.clone();
+/// The commit that a reference leads to, if it is there.
+fn peeled(repo: &gix::Repository, name: &str) -> Result<Option<ObjectId>, GitError> {
+    let found = repo.try_find_reference(name).map_err(GitError::damaged)?;
+    found
+        .map(|mut reference| reference.peel_to_id().map(|id| id.detach()).map_err(GitError::damaged))
+        .transpose()
+}
+
+fn take(found: Found, source: &Source, rules: &Rules<'_>) -> Result<Fetched, GitError> {
+    let Found { mut repo, head, tags } = found;
     repo.objects.ignore_replacements = true;
-    let range = history::range(&repo, head, rules)?;
+    let range = history::range(&repo, head, (&tags, &source.tag_prefix), rules)?;
     let commit = history::commit(&repo, head, rules)?;
     let root = commit.tree_id().map_err(GitError::damaged)?.detach();
     let head = CommitId(head);
     Ok(Fetched { head, files: tree::files(&repo, head, root, &source.path, rules)?, range })
-}
-
-/// Names that git allows for a branch, less what only quoting would save.
-fn check_branch(source: &Source) -> Result<(), GitError> {
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/' | '+');
-    let name = &source.branch;
-    let crooked = name.is_empty()
-        || name.len() > 200
-        || !name.chars().all(plain)
-        || name.starts_with(['-', '/', '.'])
-        || name.ends_with(['/', '.'])
-        || name.contains("..")
-        || name.contains("//");
-    if crooked {
-        return Err(GitError::NoBranch { url: source.url.clone(), branch: name.chars().take(80).collect() });
-    }
-    Ok(())
 }

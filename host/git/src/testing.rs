@@ -61,6 +61,19 @@ impl Repository {
         self.git(&["rev-parse", "HEAD"])
     }
 
+    /// Writes a folder as git keeps it, whatever its entries are called: mode, name and object. Says its id.
+    pub fn tree(&self, entries: &[(&str, &str, &str)]) -> Done<String> {
+        let mut raw = Vec::new();
+        for (mode, name, id) in entries {
+            raw.extend(format!("{mode} {name}\0").into_bytes());
+            let digits = (0..id.len()).step_by(2).filter_map(|at| id.get(at..at + 2));
+            raw.extend(digits.filter_map(|digits| u8::from_str_radix(digits, 16).ok()));
+        }
+        let path = self.beside("raw-tree");
+        fs::write(&path, raw)?;
+        self.git(&["hash-object", "-t", "tree", "--literally", "-w", &path.display().to_string()])
+    }
+
     /// Runs git in it with the key of this person at hand.
     pub fn signed(&self, signer: Option<&str>, arguments: &[&str]) -> Done<String> {
         let key = signer.map(|name| format!("user.signingKey={}", self.beside(name).display()));

@@ -120,7 +120,7 @@ fn is_crooked(name: &str) -> bool {
         || name.ends_with(['.', ' '])
 }
 
-/// An object that is no larger than this; its size is looked at before it is unpacked.
+/// An object that is no larger than this and is what it is named; its size is looked at before it is unpacked.
 pub(crate) fn sized<'repo>(
     repo: &'repo gix::Repository,
     id: ObjectId,
@@ -131,5 +131,11 @@ pub(crate) fn sized<'repo>(
     if header.size() > limit {
         return Err(GitError::TooLarge { subject: subject.to_owned(), unit: "bytes", limit });
     }
-    repo.find_object(id).map_err(GitError::damaged)
+    let object = repo.find_object(id).map_err(GitError::damaged)?;
+    // Git looks when it receives an object, and not when it reads one: whoever can write to the folder could put another there.
+    let found = gix::objs::compute_hash(id.kind(), object.kind, &object.data).map_err(GitError::damaged)?;
+    if found != id {
+        return Err(GitError::Damaged { reason: format!("object `{id}` was altered: it is `{found}`") });
+    }
+    Ok(object)
 }

@@ -9,7 +9,9 @@ use std::{
     time::Duration,
 };
 
-use interlock_git::{AllowedSigners, GitError, Limits, Rules, Source, Token, fetch, testing::Repository};
+use interlock_git::{
+    AllowedSigners, GitError, Limits, Login, Revision, Rules, Source, Token, fetch, testing::Repository,
+};
 
 struct Server {
     child: Child,
@@ -67,18 +69,21 @@ fn a_branch_comes_over_http_and_what_was_replaced_there_is_refused() {
     repository.git(&["clone", "--quiet", "--bare", ".", &bare]).unwrap();
     let source = |place: &str, branch: &str| Source {
         url: format!("http://127.0.0.1:{}/{place}/p.git", server.port),
-        branch: branch.to_owned(),
+        revision: Revision::of(branch),
         path: "policies".to_owned(),
+        tag_prefix: "policies/".to_owned(),
     };
-    let cache = repository.beside("cache");
+    let (cache, nobody) = (repository.beside("cache"), Login::default());
     let mut rules = Rules {
         current: None,
         trusted: None,
         signers: Some(&signers),
+        must_sign: true,
+        now_secs: 4_000_000_000,
         limits: Limits::default(),
         deadline: Duration::from_secs(60),
     };
-    let fetched = fetch(&source("open", "main"), None, &cache, &rules).unwrap();
+    let fetched = fetch(&source("open", "main"), &nobody, &cache, &rules).unwrap();
     assert_eq!(fetched.head.to_string(), first);
     assert_eq!(fetched.signers(), ["ana@example.org"]);
 
@@ -87,28 +92,52 @@ fn a_branch_comes_over_http_and_what_was_replaced_there_is_refused() {
     let second = repository.commit(Some("ana")).unwrap();
     repository.git(&["push", "--quiet", &bare, "main"]).unwrap();
     rules.current = Some(fetched.head);
-    let fetched = fetch(&source("open", "main"), None, &cache, &rules).unwrap();
+    let fetched = fetch(&source("open", "main"), &nobody, &cache, &rules).unwrap();
     assert_eq!((fetched.head.to_string(), fetched.range.len()), (second.clone(), 1));
-    let error = fetch(&source("open", "other"), None, &cache, &rules).unwrap_err();
-    assert!(matches!(&error, GitError::NoBranch { branch, .. } if branch == "other"), "{error}");
+    let error = fetch(&source("open", "other"), &nobody, &cache, &rules).unwrap_err();
+    assert!(
+        matches!(&error, GitError::NoRevision { .. }) && error.to_string().contains("`other`"),
+        "{error}"
+    );
+
+    // A commit that nobody signed counts by a tag, for as long as it is there.
+    rules.current = Some(fetched.head);
+    let unsigned = repository.commit(None).unwrap();
+    repository.signed(Some("ana"), &["tag", "-s", "-m", "x", "policies/3"]).unwrap();
+    repository.git(&["push", "--quiet", &bare, "main", "policies/3"]).unwrap();
+    for revision in ["main", "policies/3", "HEAD", unsigned.as_str()] {
+        let tagged = fetch(&source("open", revision), &nobody, &cache, &rules).unwrap();
+        assert_eq!((tagged.head.to_string(), tagged.signers().len()), (unsigned.clone(), 1), "{revision}");
+    }
+    repository.git(&["push", "--quiet", "--delete", &bare, "policies/3"]).unwrap();
+    let error = fetch(&source("open", "main"), &nobody, &cache, &rules).unwrap_err();
+    assert!(matches!(error, GitError::Unsigned { .. }), "{error}");
 
     // Rewound there, although this copy knows the newer one.
     repository.git(&["push", "--quiet", "--force", &bare, &format!("{first}:main")]).unwrap();
     rules.current = Some(fetched.head);
-    let error = fetch(&source("open", "main"), None, &cache, &rules).unwrap_err().to_string();
+    let error = fetch(&source("open", "main"), &nobody, &cache, &rules).unwrap_err().to_string();
     assert!(error.contains(&first) && error.contains(&second), "{error}");
+
+    // The branch is gone there, although this copy knows it.
+    repository.git(&["push", "--quiet", &bare, "main:other"]).unwrap();
+    repository.git(&["--git-dir", &bare, "symbolic-ref", "HEAD", "refs/heads/other"]).unwrap();
+    repository.git(&["push", "--quiet", "--delete", &bare, "main"]).unwrap();
+    let error = fetch(&source("open", "main"), &nobody, &cache, &rules).unwrap_err();
+    assert!(matches!(error, GitError::NoRevision { .. }), "{error}");
+    repository.git(&["push", "--quiet", &bare, "main"]).unwrap();
 
     // Behind a password nothing comes, and none is sent for all to read.
     rules.current = None;
-    let error = fetch(&source("closed", "main"), None, &cache, &rules).unwrap_err();
+    let error = fetch(&source("closed", "main"), &nobody, &cache, &rules).unwrap_err();
     assert!(matches!(error, GitError::Unreachable { .. }), "{error}");
-    let token = Token("open-sesame".to_owned());
-    let error = fetch(&source("closed", "main"), Some(&token), &cache, &rules).unwrap_err();
+    let known = Login { token: Some(Token("open-sesame".to_owned())), ..Login::default() };
+    let error = fetch(&source("closed", "main"), &known, &cache, &rules).unwrap_err();
     assert!(matches!(error, GitError::Address { .. }), "{error}");
 
     // More than may come.
     let tight = Rules { limits: Limits { repository_bytes_max: 100, ..Limits::default() }, ..rules };
-    let error = fetch(&source("open", "main"), None, &repository.beside("small"), &tight).unwrap_err();
+    let error = fetch(&source("open", "main"), &nobody, &repository.beside("small"), &tight).unwrap_err();
     assert!(matches!(error, GitError::TooLarge { .. }), "{error}");
 }
 
@@ -118,17 +147,20 @@ fn a_server_that_says_nothing_is_left_at_the_deadline() {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let source = Source {
         url: format!("http://{}/p.git", silent.local_addr().unwrap()),
-        branch: "main".to_owned(),
+        revision: Revision::Head,
         path: String::new(),
+        tag_prefix: String::new(),
     };
     let rules = Rules {
         current: None,
         trusted: None,
         signers: None,
+        must_sign: true,
+        now_secs: 4_000_000_000,
         limits: Limits::default(),
         deadline: Duration::from_millis(200),
     };
-    let error = fetch(&source, None, &repository.beside("cache"), &rules).unwrap_err();
+    let error = fetch(&source, &Login::default(), &repository.beside("cache"), &rules).unwrap_err();
     assert!(matches!(error, GitError::TimedOut { .. }), "{error}");
     assert!(!error.refuses());
 }

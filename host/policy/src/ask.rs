@@ -17,7 +17,7 @@ impl Bundle {
     ///
     /// Request and entities are valid against the schema: their shape was validated when the bundle was loaded, or else
     /// they are now. Whatever goes wrong denies and is named in `errors`: a
-    /// question that does not fit the schema, and any policy that errs, be it a permit or a forbid. (Cedar by itself
+    /// question that does not fit the schema, policies that are older than they may be, and any policy that errs, be it a permit or a forbid. (Cedar by itself
     /// skips a policy that errs, so that an erring guard rail guards nothing.)
     pub fn ask(&self, question: &Question) -> Answer {
         let answer = |allowed, determining, errors, monitored| Answer {
@@ -27,6 +27,9 @@ impl Bundle {
             monitored,
             bundle: self.digest,
         };
+        if let Some(stale) = question.staleness() {
+            return answer(false, Vec::new(), vec![stale], Vec::new());
+        }
         let bucket = &self.buckets[question.action as usize];
         let (request, entities) = match self.request(question, bucket) {
             Ok(built) => built,

@@ -311,6 +311,7 @@ impl Case {
             resource: self.resource.resource(self.action)?,
             facts,
             now,
+            freshness: None,
         })
     }
 

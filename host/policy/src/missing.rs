@@ -184,6 +184,7 @@ impl<'a> Search<'a> {
                 resource: self.question.resource.clone(),
                 facts: Facts::None,
                 now: self.question.now,
+                freshness: self.question.freshness,
             };
             if self.ask(&may_approve)?.allowed {
                 let person = &candidate.actor.person;

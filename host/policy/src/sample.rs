@@ -117,7 +117,7 @@ pub fn sample_question(action: Action) -> Question {
             hold: None,
         }),
     };
-    Question { principal, action, resource, facts, now }
+    Question { principal, action, resource, facts, now, freshness: None }
 }
 
 fn person(digit: char) -> PersonId {

@@ -3,7 +3,7 @@
 use std::{path::Path, sync::Arc, time::Duration};
 
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
-use interlock_domain::{AccountKind, Actor, Device, DeviceId, TenantId, Timestamp};
+use interlock_domain::{AccountKind, Actor, Device, DeviceId, Freshness, TenantId, Timestamp};
 use interlock_ledger::{KeyError, SigningKey};
 use interlock_policy::Policies;
 use interlock_registry::{Credentials, Registry};
@@ -20,7 +20,7 @@ use crate::{
     asking::Asking,
     bus::{Bus, Note},
     config::Plugins,
-    flow::{application, bundle, poll::Proof, roster},
+    flow::{application, bundle, fresh, poll::Proof, roster},
     hashing::Hashing,
     installed::{Installed, install_all},
     issuers::{Issuers, oidc::Providers},
@@ -29,7 +29,7 @@ use crate::{
     outside::Sources,
     rosters::Rosters,
     seen::Seen,
-    synced::Sync,
+    synced::{KnownAt, Sync},
     true_time::TrueTime,
     trust::TrustedKeys,
 };
@@ -90,6 +90,8 @@ pub struct App {
     pub(crate) seen: Seen,
     /// Whether the policies in git should be looked at.
     pub(crate) sync: Sync,
+    /// How fresh the policies are.
+    pub(crate) known_at: KnownAt,
     /// Wakes the reconciler.
     woken: Notify,
     /// Wakes whoever follows the rosters.
@@ -166,12 +168,14 @@ impl App {
             limits,
             seen: Seen::default(),
             sync: Sync::default(),
+            known_at: KnownAt::default(),
             woken: Notify::new(),
             altered: Notify::new(),
             installed,
             rosters: Rosters::default(),
         });
         bundle::begin(&app, &files).await?;
+        fresh::learn(&app).await?;
         application::begin(&app, applications_found).await?;
         roster::follow(&app).await?;
         Ok(app)
@@ -202,6 +206,14 @@ impl App {
     /// Waits until somebody calls [`App::wake`].
     pub(crate) async fn woken(&self) {
         self.woken.notified().await;
+    }
+
+    /// How fresh the policies are, as far as this replica knows.
+    pub(crate) fn freshness(&self) -> Option<Freshness> {
+        let git = &self.config.policies.git;
+        let known_at = self.known_at.get()?;
+        let denies = git.is_on() && git.deny_after_max_age;
+        Some(Freshness { known_at, deny_after_ms: denies.then_some(git.max_age_ms) })
     }
 
     /// Commits what a person or program did.

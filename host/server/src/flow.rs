@@ -42,6 +42,7 @@ mod back;
 mod convert;
 pub(crate) mod engine;
 pub(crate) mod evidence;
+pub(crate) mod fresh;
 mod health;
 pub(crate) mod judge;
 mod lead;

@@ -188,7 +188,7 @@ async fn apply_one(
             return advisories::run(tx, &commit.scribe, import, &prepared.task_ids, keys).await;
         }
         Write::Note(_) => {}
-        Write::BundleFloor(to) => floor::raise(tx, to).await?,
+        Write::BundleFloor(to) => floor::raise(tx, to, commit.scribe.now).await?,
         Write::ApplicationFloor { tenant, to } => floor::raise_application(tx, tenant, to).await?,
         Write::Done { key, principal, made } => idempotency::mark(tx.conn(), key, principal, made).await?,
     }

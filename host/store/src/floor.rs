@@ -1,7 +1,7 @@
 //! Tables `bundle_floor` and `application_floor`: the highest revision of the policies, and of each tenant's application,
 //! that was ever in force.
 
-use interlock_domain::{Digest, TenantId};
+use interlock_domain::{Digest, TenantId, Timestamp};
 
 use crate::{
     Store, StoreError,
@@ -19,15 +19,18 @@ pub struct BundleFloor {
 }
 
 /// Raises the floor to this bundle. Refused when it is above that by now, or has another bundle of the same revision.
-pub(crate) async fn raise(tx: &mut Tx, to: &BundleFloor) -> Result<(), StoreError> {
+pub(crate) async fn raise(tx: &mut Tx, to: &BundleFloor, now: Timestamp) -> Result<(), StoreError> {
     let raised = execute!(
         tx.conn(),
-        "INSERT INTO bundle_floor (one, revision, digest) VALUES (1, $1, $2)
-         ON CONFLICT (one) DO UPDATE SET revision = excluded.revision, digest = excluded.digest
+        "INSERT INTO bundle_floor (one, revision, digest, since_ms) VALUES (1, $1, $2, $3)
+         ON CONFLICT (one) DO UPDATE SET revision = excluded.revision, digest = excluded.digest,
+            since_ms = CASE WHEN bundle_floor.digest = excluded.digest THEN bundle_floor.since_ms
+                            ELSE excluded.since_ms END
          WHERE bundle_floor.revision < excluded.revision
             OR bundle_floor.revision = excluded.revision AND bundle_floor.digest = excluded.digest",
         row::column(to.revision),
-        to.digest.to_string()
+        to.digest.to_string(),
+        now.as_millis()
     )?;
     if raised == 0 { Err(StoreError::conflict("bundle of revision", to.revision)) } else { Ok(()) }
 }
@@ -80,5 +83,15 @@ impl Store {
                 Ok(BundleFloor { revision: row::number(revision), digest })
             })
             .transpose()
+    }
+
+    /// Since when the policies are in force, where that was written down.
+    pub async fn bundle_since(&self) -> Result<Option<Timestamp>, StoreError> {
+        let found = fetch_optional!(
+            self.db().reader(),
+            (i64,),
+            "SELECT since_ms FROM bundle_floor WHERE one = 1 AND since_ms > 0"
+        )?;
+        Ok(found.map(|(since_ms,)| Timestamp::from_millis(since_ms)))
     }
 }

@@ -1,6 +1,6 @@
 //! Table `policy_sync`: what was last seen of the policies in git. Every replica shows the same.
 
-use interlock_domain::Timestamp;
+use interlock_domain::{Digest, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -14,11 +14,16 @@ use crate::{
 pub struct PolicySync {
     /// Where they are: address, branch and folder. What was seen elsewhere says nothing.
     pub source: String,
+    /// When they were first looked at.
+    pub followed_since: Timestamp,
     /// When they were last looked at.
     pub looked_at: Timestamp,
     /// The newest head that could be read.
     pub head: Option<String>,
-    /// When a head was last seen that is in force, or is on its way as a change.
+    /// The bundle at that head, when it keeps to the rules.
+    pub digest: Option<Digest>,
+    /// When a head was last seen that keeps to the rules: it is signed, descends from what was taken, loads, and is not older
+    /// than what is in force.
     pub confirmed_at: Option<Timestamp>,
     /// How the head stands: `in force`, or the change that it waits in.
     pub standing: Option<String>,

@@ -6,8 +6,8 @@
 use std::collections::BTreeMap;
 
 use interlock_domain::{
-    AssignmentState, BundleRef, Change, ChangeId, DeviceId, Manifest, RosterRecord, Task, Transition,
-    WaysBack,
+    AssignmentState, BundleRef, Change, ChangeId, DeviceId, Manifest, RosterRecord, Task, Timestamp,
+    Transition, WaysBack,
 };
 use interlock_ledger::{Digest, to_canonical};
 use serde::Serialize;
@@ -101,7 +101,7 @@ pub(crate) async fn run(
             Task::RestoreNext => ("assignments.restored", restore_next(tx, change, now).await?.into()),
             Task::Release => ("assignments.released", release(tx, change, now).await?.into()),
             Task::Adopt { bundle } => {
-                entries.push(scribe.sign(*id, adopt(tx, change, bundle).await?, keys)?);
+                entries.push(scribe.sign(*id, adopt(tx, change, bundle, scribe.now).await?, keys)?);
                 continue;
             }
             Task::Enroll { record } => {
@@ -154,8 +154,13 @@ async fn enroll(tx: &mut Tx, change: &Change, record: &RosterRecord) -> Result<H
 }
 
 /// Has a bundle in force. Who looks for what was in force when finds it in the log of the tenant that decided it.
-async fn adopt(tx: &mut Tx, change: &Change, bundle: &BundleRef) -> Result<Happening, StoreError> {
-    floor::raise(tx, &BundleFloor { revision: bundle.revision, digest: bundle.digest }).await?;
+async fn adopt(
+    tx: &mut Tx,
+    change: &Change,
+    bundle: &BundleRef,
+    now: Timestamp,
+) -> Result<Happening, StoreError> {
+    floor::raise(tx, &BundleFloor { revision: bundle.revision, digest: bundle.digest }, now).await?;
     Ok(Happening {
         kind: "bundle.adopted",
         object_kind: "bundle",

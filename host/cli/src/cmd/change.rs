@@ -333,6 +333,13 @@ fn explain(body: &Value, format: Format) -> Result<(), Failure> {
     let summary = output::at(body, "/summary");
     println!("{}: {summary}", output::at(body, "/change"));
     let rows = |pointer: &str| body.pointer(pointer).and_then(Value::as_array).cloned().unwrap_or_default();
+    if let Some(age_ms) = body.pointer("/policies/age_ms").and_then(Value::as_u64) {
+        let (name, revision) = (output::at(body, "/policies/name"), output::at(body, "/policies/revision"));
+        println!(
+            "  policies: {name}, revision {revision}, known to be the newest {} ago",
+            output::span(age_ms)
+        );
+    }
     for reason in rows("/next/reasons").iter().filter_map(Value::as_str) {
         if !summary.contains(reason) {
             println!("  because: {reason}");

@@ -1,7 +1,9 @@
 //! `interlock policy`: the loop of whoever writes policies. A server is asked only for recorded decisions.
 
 mod explain;
+mod fetch;
 mod impact;
+mod place;
 mod propose;
 #[cfg(feature = "prove")]
 mod prove;
@@ -18,6 +20,7 @@ use interlock_drafting::{Checked, check, diff, format as in_form, scaffold};
 use interlock_policy::{Bundle, Limits};
 use serde_json::{Value, json};
 
+use self::place::{Place, Repository, in_folder};
 use crate::{
     client::{Connection, Failure},
     output::{self, Format, Outcome},
@@ -41,9 +44,8 @@ pub(crate) enum Policy {
     },
     /// Say everything that is wrong: syntax, types, annotations, lints. Exit code 1 when there is anything.
     Check {
-        /// The folder.
-        #[arg(default_value = ".")]
-        dir: PathBuf,
+        #[command(flatten)]
+        place: Place,
     },
     /// Run the cases and say which policies they cover. Exit code 1 when one fails or there is none.
     Test(test::Test),
@@ -51,17 +53,19 @@ pub(crate) enum Policy {
     Explain(explain::Explain),
     /// Compare two bundles by what their policies say.
     Diff {
-        /// The folder of the one before.
+        /// The folder of the one before; with --git its branch, tag or commit.
         old: PathBuf,
-        /// The folder of the one after.
+        /// The folder of the one after; with --git its branch, tag or commit.
         new: PathBuf,
+        #[command(flatten)]
+        repository: Repository,
     },
     /// Ask recorded questions again, and list every answer that would change.
     Impact(impact::Impact),
     /// Propose a change that puts a bundle in force.
     Propose(propose::Propose),
-    /// Write the files of a bundle of a server into a folder, to read or compare them.
-    Fetch(propose::Fetch),
+    /// Write the files of a bundle of a server, or of a git repository, into a folder, to read or compare them.
+    Fetch(fetch::Fetch),
     /// Prove with a solver what holds for every question: no policy errs, the invariants, and how it differs from another
     /// bundle. Exit code 1 when something does not hold, 3 when it is not known, 4 when there is no solver.
     #[cfg(feature = "prove")]
@@ -73,10 +77,10 @@ impl Policy {
         match self {
             Policy::New { dir } => new(&dir),
             Policy::Fmt { dir, check } => fmt(&dir, check, format),
-            Policy::Check { dir } => checked(&dir, format),
+            Policy::Check { place } => checked(&place, format),
             Policy::Test(test) => test.run(format),
             Policy::Explain(explain) => explain.run(connection, format).await,
-            Policy::Diff { old, new } => compare(&old, &new, format),
+            Policy::Diff { old, new, repository } => compare(&old, &new, &repository, format),
             Policy::Impact(impact) => impact.run(connection, format).await,
             Policy::Propose(propose) => propose.run(connection, format).await,
             Policy::Fetch(fetch) => fetch.run(connection, format).await,
@@ -89,23 +93,17 @@ impl Policy {
 /// The files of a bundle by path.
 type Files = BTreeMap<String, Vec<u8>>;
 
-fn files(dir: &Path) -> Result<Files, Failure> {
-    if !dir.is_dir() {
-        return Err(Failure::Usage(format!("`{}` is no folder; name that of a bundle", dir.display())));
-    }
-    Bundle::read_dir(dir).map_err(|error| Failure::Refused(error.to_string()))
+/// Files and bundle, or all that is wrong on stderr.
+fn load(place: &Place) -> Result<(Files, Bundle), Failure> {
+    let files = place.files()?;
+    let bundle = loaded(&files, place)?;
+    Ok((files, bundle))
 }
 
-/// Files and bundle, or all that is wrong on stderr.
-fn load(dir: &Path) -> Result<(Files, Bundle), Failure> {
-    let files = files(dir)?;
-    match Bundle::from_files(files.clone()) {
-        Ok(bundle) => Ok((files, bundle)),
-        Err(error) => Err(Failure::Refused(format!(
-            "{error}\n`interlock policy check {}` shows each in its place",
-            dir.display()
-        ))),
-    }
+fn loaded(files: &Files, place: impl std::fmt::Display) -> Result<Bundle, Failure> {
+    Bundle::from_files(files.clone()).map_err(|error| {
+        Failure::Refused(format!("{error}\n`interlock policy check {place}` shows each in its place"))
+    })
 }
 
 fn new(dir: &Path) -> Result<Outcome, Failure> {
@@ -115,7 +113,7 @@ fn new(dir: &Path) -> Result<Outcome, Failure> {
 }
 
 fn fmt(dir: &Path, check: bool, format: Format) -> Result<Outcome, Failure> {
-    let differing = in_form(&files(dir)?).map_err(|errors| {
+    let differing = in_form(&in_folder(dir)?).map_err(|errors| {
         let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
         Failure::Refused(lines.join("\n"))
     })?;
@@ -150,8 +148,8 @@ fn replace(path: &Path, text: &str) -> Result<(), Failure> {
     })
 }
 
-fn checked(dir: &Path, format: Format) -> Result<Outcome, Failure> {
-    let (files, checked) = look(dir)?;
+fn checked(place: &Place, format: Format) -> Result<Outcome, Failure> {
+    let (files, checked) = look(place.files()?);
     if format != Format::Table {
         output::value(&json!({ "good": checked.findings.is_empty(), "findings": checked.findings }), format)?;
     }
@@ -162,10 +160,9 @@ fn checked(dir: &Path, format: Format) -> Result<Outcome, Failure> {
     Ok(if checked.findings.is_empty() { Outcome::Done } else { Outcome::Refused })
 }
 
-fn look(dir: &Path) -> Result<(Files, Checked), Failure> {
-    let files = files(dir)?;
+fn look(files: Files) -> (Files, Checked) {
     let checked = check(&files, &Limits::default());
-    Ok((files, checked))
+    (files, checked)
 }
 
 /// Findings for a person go to stderr, as a compiler's do.
@@ -184,7 +181,7 @@ fn tell(files: &Files, checked: &Checked, format: Format) {
 
 /// `interlock bundle check`: one summary of both.
 pub(crate) fn check_and_test(dir: &Path, format: Format) -> Result<Outcome, Failure> {
-    let (files, checked) = look(dir)?;
+    let (files, checked) = look(in_folder(dir)?);
     tell(&files, &checked, Format::Table);
     let Some(bundle) = &checked.bundle else { return Ok(Outcome::Refused) };
     let results = interlock_policy::run_cases(bundle);
@@ -215,7 +212,11 @@ pub(crate) fn check_and_test(dir: &Path, format: Format) -> Result<Outcome, Fail
     Ok(if good { Outcome::Done } else { Outcome::Refused })
 }
 
-fn compare(old: &Path, new: &Path, format: Format) -> Result<Outcome, Failure> {
+fn compare(old: &Path, new: &Path, repository: &Repository, format: Format) -> Result<Outcome, Failure> {
+    let files = |named: &Path| match &repository.git {
+        None => in_folder(named),
+        Some(_) => repository.files(&named.display().to_string()),
+    };
     let difference = diff(&files(old)?, &files(new)?).map_err(|error| Failure::Refused(error.to_string()))?;
     match format {
         Format::Table => print!("{}", difference.lines()),

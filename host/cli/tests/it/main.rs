@@ -11,6 +11,7 @@ mod ledger;
 mod login;
 mod plugin;
 mod policy;
+mod policy_git;
 mod publish;
 mod replay;
 mod scaffold;

@@ -285,7 +285,7 @@ impl Change {
             return Err(Refusal::NotAPerson { change });
         }
         let lender = yes.borrowed.as_ref().map(|borrowed| &borrowed.delegation.on_behalf_of);
-        if by.person == self.author || lender == Some(&self.author) {
+        if self.is_of(&by.person) || lender.is_some_and(|lender| self.is_of(lender)) {
             return Err(Refusal::OwnChange { change });
         }
         let waits = matches!(self.state, State::Gating | State::Approving);

@@ -34,7 +34,7 @@ impl Change {
         if by.kind == AccountKind::Service {
             return Err(Refusal::NotAPerson { change });
         }
-        if by.person == self.author {
+        if self.is_of(&by.person) {
             return Err(Refusal::OwnChange { change });
         }
         if let Some(first) = self.half_broken(now).filter(|first| first.person == by.person) {

@@ -3,7 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use interlock_domain::AccountId;
-use interlock_git::{CommitId, Limits, Source};
+use interlock_git::{CommitId, Limits, Revision, Source};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -13,8 +13,7 @@ use super::ConfigError;
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Git {
-    /// The repository: a folder, or an `https://` or `ssh://` address; none when empty. SSH takes its key from ssh's own
-    /// configuration.
+    /// The repository: a folder, or an `https://` or `ssh://` address; none when empty.
     pub url: String,
     /// The branch.
     pub branch: String,
@@ -28,8 +27,15 @@ pub struct Git {
     pub allowed_signers_file: PathBuf,
     /// The commit at which trust begins: it and what is before it need no signature. Without it the whole history does.
     pub trusted_commit: String,
+    /// How the names of tags begin that count, such as `policies/`: an annotated tag that an allowed key signed counts like a
+    /// signature of the one commit that it names. No tag counts when empty.
+    pub tag_prefix: String,
     /// The file with the token for HTTPS; none when empty.
     pub token_file: PathBuf,
+    /// The file with the private key for SSH; what ssh's own configuration says when empty.
+    pub ssh_key_file: PathBuf,
+    /// The file with the keys of hosts for SSH, as OpenSSH writes `known_hosts`; that of ssh's own configuration when empty.
+    pub ssh_known_hosts_file: PathBuf,
     /// The file with the secret that a webhook's `X-Hub-Signature-256` is made with (or that GitLab sends as
     /// `X-Gitlab-Token`); no webhook when empty.
     pub webhook_secret_file: PathBuf,
@@ -39,9 +45,11 @@ pub struct Git {
     pub poll_ms_min: u64,
     /// How long one look may take, in milliseconds.
     pub deadline_ms: u64,
-    /// How old the policies may be before it is said, in milliseconds: how long ago the head of the branch was last seen to be
-    /// in force, or on its way as a change.
+    /// How old the policies may be before it is said, in milliseconds: how long ago the branch was last seen with a head that keeps
+    /// to the rules.
     pub max_age_ms: u64,
+    /// Whether policies of that age permit nothing more but to stop a rollout, until the branch is seen again.
+    pub deny_after_max_age: bool,
     /// Whether a bundle without policies is meant: it denies everything.
     pub allow_empty: bool,
     /// Most bytes that the repository may take on disk.
@@ -70,12 +78,16 @@ impl Default for Git {
             account: None,
             allowed_signers_file: PathBuf::new(),
             trusted_commit: String::new(),
+            tag_prefix: String::new(),
+            ssh_key_file: PathBuf::new(),
+            ssh_known_hosts_file: PathBuf::new(),
             token_file: PathBuf::new(),
             webhook_secret_file: PathBuf::new(),
             poll_ms: 60_000,
             poll_ms_min: 1_000,
             deadline_ms: 60_000,
             max_age_ms: 24 * 3_600_000,
+            deny_after_max_age: false,
             allow_empty: false,
             repository_bytes_max: limits.repository_bytes_max,
             commits_max: limits.commits_max,
@@ -96,7 +108,12 @@ impl Git {
 
     /// Where they are.
     pub(crate) fn source(&self) -> Source {
-        Source { url: self.url.clone(), branch: self.branch.clone(), path: self.path.clone() }
+        Source {
+            url: self.url.clone(),
+            revision: Revision::Branch(self.branch.clone()),
+            path: self.path.clone(),
+            tag_prefix: self.tag_prefix.clone(),
+        }
     }
 
     /// How that is written down.
@@ -161,6 +178,12 @@ impl Git {
         }
         if self.poll_ms == 0 || self.deadline_ms == 0 || self.max_age_ms == 0 {
             return senseless("policies.git", "`poll_ms`, `deadline_ms` and `max_age_ms` must be at least 1");
+        }
+        if self.deny_after_max_age && self.max_age_ms <= self.poll_ms {
+            return senseless(
+                "policies.git.max_age_ms",
+                "with `deny_after_max_age` it must be longer than `poll_ms`, or everything is denied between two looks",
+            );
         }
         Ok(())
     }

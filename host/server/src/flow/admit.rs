@@ -72,6 +72,7 @@ pub(crate) async fn admission(
         resource: change.resource(),
         facts: Facts::Admission(Box::new(facts)),
         now,
+        freshness: app.freshness(),
     })
 }
 

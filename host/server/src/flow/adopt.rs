@@ -3,8 +3,8 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use interlock_domain::{
-    Action, Actor, BundleRef, Change, ChangeKind, Decision, Digest, Draft, Manifest, PolicyPlan,
-    PolicySource, Timestamp, Transition,
+    Action, Actor, Change, ChangeKind, Decision, Digest, Draft, Manifest, PolicyPlan, PolicySource,
+    Timestamp, Transition,
 };
 use interlock_policy::{Bundle, Delta};
 use interlock_store::Kept;
@@ -96,11 +96,15 @@ async fn plan(app: &App, before: &Bundle, after: &Bundle, files: &Files) -> Resu
     let old = kept_files(app, &before.digest).await?;
     let Delta { added, removed, altered, weakens } =
         Delta::between(&old, files).map_err(BundleRefusal::from)?;
-    Ok(PolicyPlan { from: named(before), to: named(after), added, removed, altered, weakens, source: None })
-}
-
-fn named(bundle: &Bundle) -> BundleRef {
-    BundleRef { digest: bundle.digest, name: bundle.name.clone(), revision: bundle.revision }
+    Ok(PolicyPlan {
+        from: bundle::named(before),
+        to: bundle::named(after),
+        added,
+        removed,
+        altered,
+        weakens,
+        source: None,
+    })
 }
 
 async fn kept_files(app: &App, digest: &Digest) -> Result<Files, FlowError> {

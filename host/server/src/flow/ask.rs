@@ -13,6 +13,7 @@ use crate::{App, FlowError};
 
 /// Asks one question. Nothing is recorded yet.
 pub(crate) fn ask(app: &App, change: Option<&ChangeId>, question: Question) -> Decision {
+    let question = Question { freshness: app.freshness(), ..question };
     let started = Instant::now();
     let answer = app.policies.bundle().ask(&question);
     let elapsed_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
@@ -25,7 +26,14 @@ pub(crate) fn ask(app: &App, change: Option<&ChangeId>, question: Question) -> D
 
 /// What `who` asks for, without further facts.
 pub(crate) fn question(who: &Actor, action: Action, resource: Resource, now: Timestamp) -> Question {
-    Question { principal: Principal::Actor(who.clone()), action, resource, facts: Facts::None, now }
+    Question {
+        principal: Principal::Actor(who.clone()),
+        action,
+        resource,
+        facts: Facts::None,
+        now,
+        freshness: None,
+    }
 }
 
 /// Asks whether `who` may do `action`. The decision comes back with the permit so that the caller records it in
@@ -56,10 +64,12 @@ pub(crate) async fn may_read(
 }
 
 /// Asks whether `who` may ask the tenant's application. A busy program asks thousands of times a second, so that a yes is
-/// remembered for as long as nothing changes on which it depends: who asks and what they hold, and the bundle.
+/// remembered for as long as nothing changes on which it depends: who asks and what they hold, the bundle, and that this is not too
+/// old.
 pub(crate) async fn may_ask(app: &App, who: &Actor) -> Result<(), FlowError> {
     let (bundle, now) = (app.policies.bundle(), app.clock.now());
-    if app.asking.knows(who, &bundle, now) {
+    let is_over = app.freshness().is_some_and(|freshness| freshness.is_over(now));
+    if !is_over && app.asking.knows(who, &bundle, now) {
         return Ok(());
     }
     may_read(app, who, Action::EvaluateAccess, tenant(who)).await?;

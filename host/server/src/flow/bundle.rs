@@ -6,7 +6,7 @@
 
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
-use interlock_domain::{Action, Actor, Digest, Environment, TenantId, Timestamp};
+use interlock_domain::{Action, Actor, BundleRef, Digest, Environment, TenantId, Timestamp};
 use interlock_policy::{Bundle, BundleError, CaseResult, Fault, default_files, run_cases};
 use interlock_store::{BundleFloor, Kept, Note, SYSTEM, StoreError, Write};
 use tracing::{info, warn};
@@ -14,6 +14,7 @@ use tracing::{info, warn};
 use super::{
     ask::{may_read, permit},
     change::tenant,
+    fresh,
 };
 use crate::{App, FlowError, StartError};
 
@@ -145,6 +146,7 @@ pub async fn reload(app: &App, who: &Actor) -> Result<Arc<Bundle>, FlowError> {
     let note = note(&bundle, Some(before));
     app.commit(who, now, vec![Write::Decision(Box::new(decision)), Write::Note(note)]).await?;
     app.policies.replace(bundle);
+    fresh::learn(app).await?;
     app.wake();
     Ok(app.policies.bundle())
 }
@@ -186,7 +188,7 @@ pub(crate) async fn follow(app: &App) -> Result<(), FlowError> {
     };
     info!(bundle = %bundle.digest, name = bundle.name, revision = bundle.revision, %before, "policies followed");
     app.policies.replace(bundle);
-    Ok(())
+    fresh::learn(app).await
 }
 
 /// As [`follow`], where what was decided is decided whatever comes of this: the next tick tries again.
@@ -237,6 +239,11 @@ pub(super) fn check(
         }
         _ => Ok(()),
     }
+}
+
+/// How a bundle is named on record.
+pub(crate) fn named(bundle: &Bundle) -> BundleRef {
+    BundleRef { digest: bundle.digest, name: bundle.name.clone(), revision: bundle.revision }
 }
 
 fn note(bundle: &Bundle, before: Option<Digest>) -> Note {

@@ -53,6 +53,7 @@ impl EvidenceSource for Evidence {
             resource: Resource::EvidenceSource { tenant: self.tenant.clone(), name: source.to_owned() },
             facts: Facts::None,
             now: self.now,
+            freshness: None,
         };
         let decision = ask(&self.app, self.change.as_ref(), question);
         self.note(source, &decision);

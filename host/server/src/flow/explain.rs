@@ -2,8 +2,9 @@
 //! approvals that would let the change proceed.
 
 use interlock_domain::{
-    Account, AccountId, Action, Actor, Answer, Change, ChangeId, DecisionId, DecisionSubject, Determining,
-    DeviceId, Finding, GateMode, GroupReport, Meaning, Outcome, PersonId, Role, State, Timestamp,
+    Account, AccountId, Action, Actor, Answer, BundleRef, Change, ChangeId, DecisionId, DecisionSubject,
+    Determining, DeviceId, Digest, Finding, GateMode, GroupReport, Meaning, Outcome, PersonId, Role, State,
+    Timestamp,
 };
 use interlock_policy::{Candidate, Missing, SearchLimit, missing_approvals};
 use serde::Serialize;
@@ -12,7 +13,9 @@ use super::{
     admit::{Stage, admission},
     ask::{ask, may_read},
     back::WayBack,
+    bundle,
     change::load,
+    fresh,
     lead::silent_before,
     levels::{self, ProfileShown, named},
     standing::acting_with,
@@ -45,6 +48,23 @@ pub struct Explanation {
     pub approvals: Option<ProfileShown>,
     /// What is missing; absent when approvals are not what it waits for.
     pub missing: Option<MissingApprovals>,
+    /// The policies that say so, and how old they are.
+    pub policies: PoliciesAsked,
+}
+
+/// The policies in force.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct PoliciesAsked {
+    /// What they are called.
+    pub name: String,
+    /// Their revision.
+    pub revision: u64,
+    /// Their digest.
+    #[schema(value_type = String)]
+    pub digest: Digest,
+    /// How long ago they were last known to be the newest: when git was last seen with a head that keeps to the rules, or else
+    /// when they came into force. Null where that was never written down.
+    pub age_ms: Option<u64>,
 }
 
 /// The next step and what the policies say of it.
@@ -167,6 +187,8 @@ pub async fn explain(app: &App, who: &Actor, id: &ChangeId) -> Result<Explanatio
     };
     let approvals = levels::show(app, &change, app.clock.now()).await?;
     let summary = summary(&change, next.as_ref(), missing.as_ref(), waiting, &full);
+    let BundleRef { digest, name, revision } = bundle::named(&app.policies.bundle());
+    let policies = PoliciesAsked { name, revision, digest, age_ms: fresh::age_ms(app) };
     let groups = change.groups.iter().filter(|group| group.outcome != Outcome::Pass).cloned().collect();
     Ok(Explanation {
         change: change.id,
@@ -179,6 +201,7 @@ pub async fn explain(app: &App, who: &Actor, id: &ChangeId) -> Result<Explanatio
         full,
         approvals,
         missing,
+        policies,
     })
 }
 
@@ -204,7 +227,7 @@ async fn approvals(app: &App, change: &Change) -> Result<(Answer, MissingApprova
     let accounts = app.store.accounts(change.tenant()).await?;
     let candidates: Vec<Candidate> = accounts
         .iter()
-        .filter(|account| account.active)
+        .filter(|account| account.active && !change.is_of(&account.person))
         .map(|account| Candidate {
             approved_at: approved_at(change, &account.person),
             on_behalf_of: None,
@@ -256,7 +279,7 @@ async fn delegates(
             };
             let (lender, delegate) = (account(&delegation.from_account)?, account(&delegation.to_account)?);
             let roles = delegation.lent_there(lender, environment);
-            (!roles.is_empty() && delegation.from_person != change.author).then(|| Candidate {
+            (!roles.is_empty() && !change.is_of(&delegation.from_person)).then(|| Candidate {
                 actor: acting_with(&delegate.actor("candidate".to_owned()), &roles, environment),
                 approved_at: approved_at(change, &delegate.person),
                 on_behalf_of: Some(delegation.from_person.clone()),

@@ -165,14 +165,17 @@ impl Asking<'_> {
                 && self.bundle.ask(&question(&actor, action, self.change.resource(), self.now)).allowed
         };
         let people = self.accounts.iter().filter(|account| {
-            account.active && account.kind == AccountKind::User && !counted.contains(&&account.person)
+            account.active
+                && account.kind == AccountKind::User
+                && !counted.contains(&&account.person)
+                && !self.change.is_of(&account.person)
         });
         let mut could: Vec<NamedPerson> = people
             .filter(|account| {
                 let lent = self.delegations.iter().filter(|delegation| {
                     delegation.to_person == account.person
                         && delegation.is_in_force(self.now)
-                        && delegation.from_person != self.change.author
+                        && !self.change.is_of(&delegation.from_person)
                 });
                 let mut lent = lent.filter_map(|delegation| {
                     let lender = self.accounts.iter().find(|lender| lender.id == delegation.from_account)?;

@@ -251,6 +251,7 @@ pub async fn seen(app: &App, who: &Actor, roster: &Roster, name: &str) -> Result
             resource: Resource::EvidenceSource { tenant: who.tenant.clone(), name: source.clone() },
             facts: Facts::None,
             now: app.clock.now(),
+            freshness: None,
         };
         ask(app, None, question).permit().is_some()
     };

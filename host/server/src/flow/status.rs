@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use interlock_domain::{Action, Actor};
+use interlock_domain::{Action, Actor, BundleRef};
 
-use super::{ask::may_read, change::tenant, sync};
+use super::{ask::may_read, bundle, change::tenant, fresh};
 use crate::{App, FlowError, rosters::Unloaded};
 
 /// How it is with a tenant, on this replica.
@@ -17,7 +17,11 @@ pub(crate) struct Status {
     /// Its active plugins that do not load.
     pub(crate) plugins_unloaded: Vec<Unloaded>,
     /// How it is with the policies in git, of the tenant that decides on them.
-    pub(crate) policies_in_git: Option<sync::Shown>,
+    pub(crate) policies_in_git: Option<fresh::Shown>,
+    /// The policies in force.
+    pub(crate) policies: BundleRef,
+    /// How long ago they were last known to be the newest.
+    pub(crate) policies_age_ms: Option<u64>,
 }
 
 /// Shows how it is with the tenant.
@@ -27,7 +31,9 @@ pub(crate) async fn show(app: &App, who: &Actor) -> Result<Status, FlowError> {
     let home = app.config.policies.home.as_ref();
     let decides = home.is_some_and(|home| home.tenant == who.tenant);
     Ok(Status {
-        policies_in_git: if decides { sync::standing(app).await? } else { None },
+        policies: bundle::named(&app.policies.bundle()),
+        policies_age_ms: fresh::age_ms(app),
+        policies_in_git: if decides { fresh::standing(app).await? } else { None },
         application_refused: refused.get(who.tenant.as_str()).cloned(),
         evidence_failing: app.evidence.failures(&who.tenant, app.clock.now()),
         plugins_unloaded: app.rosters.unloaded_of(&who.tenant),

@@ -4,12 +4,12 @@
 //! **Invariant:** git puts nothing in force. A head becomes a `policy` change, and that is judged like any other. What was taken
 //! stands in the ledger, so that a rewound branch is known as one whatever became of the copy on disk.
 
-use std::{str::FromStr, sync::Arc};
+use std::{str::FromStr, sync::Arc, time::Duration};
 
 use interlock_domain::{
     Actor, Change, ChangeKind, Command, Digest, Environment, PolicySource, Selector, TenantId, Timestamp,
 };
-use interlock_git::{AllowedSigners, CommitId, Fetched, GitError, Rules, Token};
+use interlock_git::{AllowedSigners, CommitId, Fetched, GitError, Login, Rules, Token};
 use interlock_policy::Bundle;
 use interlock_store::{Lease, Note, PolicySync, SYSTEM, SyncFailure, Write};
 use serde::{Deserialize, Serialize};
@@ -17,13 +17,15 @@ use tracing::{info, warn};
 
 use super::{
     adopt::PolicyWish,
-    bundle, change,
+    bundle, change, fresh,
     propose::{self, Proposal},
 };
 use crate::{App, FlowError, config::Git};
 
 /// The lease that says who looks.
 const LEASE: &str = "policies/git";
+/// How long after its deadline a look is given up from outside.
+const GRACE: Duration = Duration::from_secs(5);
 /// Longest reason that is kept.
 const REASON_MAX: usize = 2_000;
 
@@ -40,11 +42,12 @@ struct Taken {
     from: Digest,
 }
 
-/// How a head stands.
-struct Standing {
+/// A head that keeps to the rules.
+struct Good {
+    fetched: Fetched,
     head: String,
-    standing: String,
-    confirmed: bool,
+    bundle: Bundle,
+    taken: Option<Taken>,
 }
 
 /// Why it was not taken.
@@ -73,52 +76,14 @@ impl From<FlowError> for Failed {
     }
 }
 
-/// How it is with the policies in git.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Shown {
-    /// Where they are.
-    pub(crate) source: String,
-    /// The newest head that could be read.
-    pub(crate) head: Option<String>,
-    /// How it stands: in force, or the change that it waits in.
-    pub(crate) standing: Option<String>,
-    /// How long ago a head was last seen to stand like that.
-    pub(crate) age_ms: Option<u64>,
-    /// Whether that is longer than it may be.
-    pub(crate) is_old: bool,
-    /// Why the newest is not taken.
-    pub(crate) failure: Option<SyncFailure>,
-}
-
-/// How it is with the policies in git; nothing where they do not come from there.
-pub(crate) async fn standing(app: &App) -> Result<Option<Shown>, FlowError> {
-    let git = &app.config.policies.git;
-    if !git.is_on() {
-        return Ok(None);
-    }
-    let source = git.named();
-    let seen = app.store.policy_sync().await?.filter(|seen| seen.source == source);
-    let Some(seen) = seen else {
-        return Ok(Some(Shown {
-            source,
-            head: None,
-            standing: None,
-            age_ms: None,
-            is_old: false,
-            failure: None,
-        }));
-    };
-    let age = |since| u64::try_from(app.clock.now().millis_since(since)).unwrap_or(0);
-    let age_ms = seen.confirmed_at.map(age);
-    let is_old = age_ms.is_some_and(|age_ms| age_ms > git.max_age_ms);
-    let (head, standing, failure) = (seen.head, seen.standing, seen.failure);
-    Ok(Some(Shown { source, head, standing, age_ms, is_old, failure }))
-}
-
 /// Looks at the branch when it is time, or when a webhook asked for it, unless another replica does.
 pub(crate) async fn round(app: &Arc<App>, holder: &str) -> Result<(), FlowError> {
     let git = &app.config.policies.git;
-    if !git.is_on() || !is_time(app, git).await? {
+    if !git.is_on() {
+        return Ok(());
+    }
+    fresh::learn(app).await?;
+    if !is_time(app, git).await? {
         return Ok(());
     }
     let now = app.clock.now();
@@ -128,42 +93,53 @@ pub(crate) async fn round(app: &Arc<App>, holder: &str) -> Result<(), FlowError>
     // Another replica may have looked before this one had the lease.
     let looked = if is_time(app, git).await? { look(app, git, &lease, now).await } else { Ok(()) };
     app.store.release(&lease).await?;
-    looked
+    looked?;
+    fresh::learn(app).await
 }
 
 async fn is_time(app: &App, git: &Git) -> Result<bool, FlowError> {
-    let seen = app.store.policy_sync().await?.filter(|seen| seen.source == git.named());
-    let Some(seen) = seen else { return Ok(true) };
+    let Some(seen) = fresh::seen(app).await? else { return Ok(true) };
     let passed = u64::try_from(app.clock.now().millis_since(seen.looked_at)).unwrap_or(0);
     Ok(passed >= git.poll_ms || app.sync.is_asked() && passed >= git.poll_ms_min)
 }
 
 async fn look(app: &Arc<App>, git: &Git, lease: &Lease, now: Timestamp) -> Result<(), FlowError> {
     app.sync.answered();
-    let source = git.named();
-    let before = app.store.policy_sync().await?.filter(|seen| seen.source == source);
-    let before = before.unwrap_or(PolicySync {
-        source,
+    let before = fresh::seen(app).await?.unwrap_or_else(|| PolicySync {
+        source: git.named(),
+        followed_since: now,
         looked_at: now,
         head: None,
+        digest: None,
         confirmed_at: None,
         standing: None,
         failure: None,
     });
-    let seen = match Box::pin(attempt(app, git)).await {
+    let mut seen = PolicySync { looked_at: now, ..before.clone() };
+    let came = match Box::pin(good(app, git)).await {
+        Ok(good) => {
+            seen.head = Some(good.head.clone());
+            seen.digest = Some(good.bundle.digest);
+            seen.confirmed_at = Some(now);
+            // Before it is proposed: policies that are too old permit no proposal, and this one makes them young.
+            app.store.write_policy_sync(&seen).await?;
+            fresh::learn(app).await?;
+            Box::pin(stand(app, git, good)).await
+        }
+        Err(failed) => Err(failed),
+    };
+    match came {
         Ok(standing) => {
             metrics::gauge!("policy_sync_last_success_timestamp_seconds").set(now.as_millis() as f64 / 1e3);
-            let confirmed_at = if standing.confirmed { Some(now) } else { before.confirmed_at };
-            let (head, standing) = (Some(standing.head), Some(standing.standing));
-            PolicySync { looked_at: now, head, confirmed_at, standing, failure: None, ..before }
+            (seen.standing, seen.failure) = (Some(standing), None);
         }
         Err(failed) => {
             metrics::counter!("policy_sync_failures_total").increment(1);
-            let failure = failure(app, git, &before, &failed, lease, now).await?;
-            let head = failed.head.or(before.head);
-            PolicySync { looked_at: now, head, standing: None, failure: Some(failure), ..before }
+            seen.failure = Some(failure(app, git, &before, &failed, lease, now).await?);
+            (seen.standing, seen.digest) = (None, None);
+            seen.head = failed.head.or(seen.head);
         }
-    };
+    }
     Ok(app.store.write_policy_sync(&seen).await?)
 }
 
@@ -188,34 +164,42 @@ async fn failure(
     Ok(SyncFailure { since: now, reason, refused: failed.refused })
 }
 
-async fn attempt(app: &Arc<App>, git: &Git) -> Result<Standing, Failed> {
+/// The head, when it keeps to the rules: whether or not it may come into force, nothing newer is known.
+async fn good(app: &Arc<App>, git: &Git) -> Result<Good, Failed> {
     bundle::follow(app).await?;
     let taken = taken(app, git).await?;
     let fetched = fetch(app, git, taken.as_ref()).await?;
-    let bundle = bundle::tried(&fetched.files).map_err(|error| Failed::of(error, Some(&fetched)))?;
+    let refused = |error: String| Failed::of(error, Some(&fetched));
+    let bundle = bundle::tried(&fetched.files).map_err(|error| refused(error.to_string()))?;
     if bundle.denies_all() && !git.allow_empty {
         let reason = "the bundle in git has no policy, which would deny everything; set `policies.git.allow_empty` if \
                       that is meant";
-        return Err(Failed::of(reason, Some(&fetched)));
+        return Err(refused(reason.to_owned()));
     }
+    if bundle.digest != app.policies.bundle().digest {
+        let floor = app.store.bundle_floor().await.map_err(FlowError::from)?;
+        bundle::check("bundle", (bundle.revision, bundle.digest), floor)
+            .map_err(|error| refused(error.to_string()))?;
+    }
+    Ok(Good { head: fetched.head.to_string(), fetched, bundle, taken })
+}
+
+/// How it stands: in force, or in which change it waits, which may be made now.
+async fn stand(app: &Arc<App>, git: &Git, good: Good) -> Result<String, Failed> {
+    let Good { fetched, head, bundle, taken } = good;
     let (actor, environment) = proposer(app, git).await?;
-    let head = fetched.head.to_string();
     let in_force = app.policies.bundle();
     let waiting = waiting(app, &actor.tenant).await?;
     let (same, older): (Vec<_>, Vec<_>) = waiting.into_iter().partition(|(_, source)| source.commit == head);
-    let stands = |standing: String, confirmed| Standing { head: head.clone(), standing, confirmed };
     if bundle.digest == in_force.digest {
         withdraw(app, &actor, older, &head).await?;
         if taken.as_ref().is_none_or(|taken| taken.commit != head) {
             take(app, git, &fetched, &bundle, None, in_force.digest).await?;
         }
-        return Ok(stands("in force".to_owned(), true));
+        return Ok(fresh::IN_FORCE.to_owned());
     }
-    let floor = app.store.bundle_floor().await.map_err(FlowError::from)?;
-    bundle::check("bundle", (bundle.revision, bundle.digest), floor)
-        .map_err(|error| Failed::of(error, Some(&fetched)))?;
     if let Some((change, _)) = same.first() {
-        return Ok(stands(format!("waits in change `{}`", change.id), true));
+        return Ok(format!("waits in change `{}`", change.id));
     }
     // Proposed once and ended, while nothing else came into force: somebody said no to it.
     if let Some(Taken { change: Some(change), commit, from, .. }) = &taken
@@ -233,7 +217,7 @@ async fn attempt(app: &Arc<App>, git: &Git) -> Result<Standing, Failed> {
         propose::propose(app, &actor, proposal).await.map_err(|error| Failed::of(error, Some(&fetched)))?;
     take(app, git, &fetched, &bundle, Some(change.id.to_string()), in_force.digest).await?;
     info!(head, change = %change.id, "the policies in git are proposed");
-    Ok(stands(format!("waits in change `{}`", change.id), true))
+    Ok(format!("waits in change `{}`", change.id))
 }
 
 async fn fetch(app: &App, git: &Git, taken: Option<&Taken>) -> Result<Fetched, Failed> {
@@ -248,19 +232,34 @@ async fn fetch(app: &App, git: &Git, taken: Option<&Taken>) -> Result<Fetched, F
     let signers = AllowedSigners::parse(&read(&git.allowed_signers_file)?);
     let signers =
         signers.map_err(|error| Failed { reason: error.to_string(), refused: false, head: None })?;
-    let has_token = !git.token_file.as_os_str().is_empty();
-    let token = has_token.then(|| read(&git.token_file)).transpose()?;
-    let token = token.map(|text| Token(text.trim().to_owned()));
+    let named = |path: &std::path::Path| (!path.as_os_str().is_empty()).then(|| path.to_owned());
+    let token = named(&git.token_file).map(|path| read(&path)).transpose()?;
+    let login = Login {
+        token: token.map(|text| Token(text.trim().to_owned())),
+        ssh_key_file: named(&git.ssh_key_file),
+        ssh_known_hosts_file: named(&git.ssh_known_hosts_file),
+    };
     let current = taken.map(|taken| CommitId::from_str(&taken.commit)).transpose()?;
     let (source, limits, deadline, trusted) = (git.source(), git.limits(), git.deadline(), git.trusted());
     let cache = app.config.server.data_dir.join("policies-git");
+    let now_secs = app.clock.now().as_millis() / 1_000;
+    // A server of git that keeps its line open and says nothing over SSH holds a thread: one, and no turn of the loop.
+    let Ok(turn) = app.sync.looking.clone().try_lock_owned() else {
+        let reason = "an earlier look at git still waits for an answer; end the `ssh` that it waits for";
+        return Err(Failed { reason: reason.to_owned(), refused: false, head: None });
+    };
     let fetched = tokio::task::spawn_blocking(move || {
-        let rules = Rules { current, trusted, signers: Some(&signers), limits, deadline };
-        interlock_git::fetch(&source, token.as_ref(), &cache, &rules)
+        let _until_it_ends = turn;
+        let signers = Some(&signers);
+        let rules = Rules { current, trusted, signers, must_sign: true, now_secs, limits, deadline };
+        interlock_git::fetch(&source, &login, &cache, &rules)
     });
     let ended =
         |error| Failed { reason: format!("looking at git ended early: {error}"), refused: false, head: None };
-    Ok(fetched.await.map_err(ended)??)
+    match tokio::time::timeout(deadline + GRACE, fetched).await {
+        Ok(fetched) => Ok(fetched.map_err(ended)??),
+        Err(_) => Err(GitError::TimedOut { url: git.url.clone(), after_ms: deadline.as_millis() }.into()),
+    }
 }
 
 /// Who proposes, and where.

@@ -8,7 +8,7 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use crate::{App, flow::sync};
+use crate::{App, flow::fresh};
 
 /// Upper bounds of durations, in seconds: around the service levels of 50 ms, 500 ms and 2 s.
 const SECONDS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0];
@@ -88,12 +88,8 @@ pub(super) async fn render(app: &App) -> String {
         }
         Err(error) => warn!(%error, "incidents could not be counted for a scrape"),
     }
-    match sync::standing(app).await {
-        Ok(Some(sync::Shown { age_ms: Some(age_ms), .. })) => {
-            gauge!("policy_bundle_age_seconds").set(age_ms as f64 / 1e3);
-        }
-        Ok(_) => {}
-        Err(error) => warn!(%error, "the age of the policies could not be read for a scrape"),
+    if let Some(age_ms) = fresh::age_ms(app) {
+        gauge!("policy_bundle_age_seconds").set(age_ms as f64 / 1e3);
     }
     let bundle = app.policies.bundle();
     if let Some(journal) = &app.journal {
@@ -125,7 +121,7 @@ fn describe() {
     describe_gauge!("incidents_overdue", "Incidents that nobody reviewed in time");
     describe_counter!("assignment_transitions_total", "Steps of targets");
     describe_gauge!("policy_bundle_revision", "Revision of the policies in force");
-    describe_gauge!("policy_bundle_age_seconds", "How long ago git's head was seen in force or on its way");
+    describe_gauge!("policy_bundle_age_seconds", "How long ago the policies were known to be the newest");
     describe_counter!("policy_sync_failures_total", "Looks at the policies in git that came to nothing");
     describe_gauge!("policy_sync_last_success_timestamp_seconds", "When the policies in git were last good");
     describe_gauge!("plugins_loaded", "Plugins that are installed");

@@ -9,7 +9,7 @@ use interlock_vault::envelope::Signers;
 use serde::Serialize;
 use tracing::warn;
 
-use crate::{App, flow::sync, installed::Waiting};
+use crate::{App, flow::fresh, installed::Waiting};
 
 /// How long the database may take to answer.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -65,6 +65,12 @@ struct Policies {
     revision: u64,
     policies: usize,
     denies_all: bool,
+    /// How long ago they were last known to be the newest: when git was last seen with a head that keeps to the rules, or else
+    /// when they came into force.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    age_ms: Option<u64>,
+    /// Whether they are older than they may be, and permit nothing more but to stop a rollout.
+    denies_for_age: bool,
     /// How it is with the policies in git, where they come from there.
     #[serde(skip_serializing_if = "Option::is_none")]
     git: Option<FromGit>,
@@ -73,9 +79,6 @@ struct Policies {
 #[derive(Debug, Serialize)]
 struct FromGit {
     status: Status,
-    /// How long ago the head of the branch was last seen to be in force, or on its way as a change.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    age_ms: Option<u64>,
     /// The newest head that could be read.
     #[serde(skip_serializing_if = "Option::is_none")]
     head: Option<String>,
@@ -249,6 +252,8 @@ async fn policies(app: &App) -> Policies {
         revision: bundle.revision,
         policies: bundle.policy_count(),
         denies_all: bundle.denies_all(),
+        age_ms: fresh::age_ms(app),
+        denies_for_age: app.freshness().is_some_and(|freshness| freshness.is_over(app.clock.now())),
         git,
     }
 }
@@ -256,22 +261,24 @@ async fn policies(app: &App) -> Policies {
 /// What is in force stays in force whatever becomes of git: that is for somebody to look at, and no reason to send requests
 /// elsewhere.
 async fn from_git(app: &App) -> Option<FromGit> {
-    let standing = match sync::standing(app).await {
+    let standing = match fresh::standing(app).await {
         Ok(standing) => standing?,
         Err(error) => {
             warn!(%error, "what was seen of the policies in git cannot be read");
             let detail = Some("what was seen of it cannot be read; the log says why");
-            return Some(FromGit { status: Status::Degraded, age_ms: None, head: None, detail });
+            return Some(FromGit { status: Status::Degraded, head: None, detail });
         }
     };
     let detail = match &standing.failure {
         Some(failure) if failure.refused => Some("what is in git is refused; `interlock status` says why"),
         Some(_) => Some("git could not be looked at; `interlock status` says why"),
-        None if standing.is_old => Some("the policies are older than `policies.git.max_age_ms`"),
+        None if standing.is_old => {
+            Some("the policies are older than `policies.git.max_age_ms`; git was not looked at")
+        }
         None => None,
     };
     let status = detail.map_or(Status::Ok, |_| Status::Degraded);
-    Some(FromGit { status, age_ms: standing.age_ms, head: standing.head, detail })
+    Some(FromGit { status, head: standing.head, detail })
 }
 
 fn applications(app: &App) -> Applications {

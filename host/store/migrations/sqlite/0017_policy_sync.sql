@@ -3,3 +3,6 @@ CREATE TABLE policy_sync (
     one INTEGER NOT NULL PRIMARY KEY CHECK (one = 1),
     body TEXT NOT NULL
 ) STRICT;
+
+-- Since when the policies are in force; 0 where that was not written down yet.
+ALTER TABLE bundle_floor ADD COLUMN since_ms INTEGER NOT NULL DEFAULT 0;

@@ -183,8 +183,14 @@ impl World {
             monitored: vec![],
             bundle: Digest::of("bundle"),
         };
-        let question =
-            Question { principal: Principal::Actor(ana()), action, resource, facts, now: at(1_000) };
+        let question = Question {
+            principal: Principal::Actor(ana()),
+            action,
+            resource,
+            facts,
+            now: at(1_000),
+            freshness: None,
+        };
         Decision::of_policy(DecisionId::new(self.uuid()), None, question, answer, 7)
     }
 

@@ -108,6 +108,11 @@ fn policies(change: &Value) -> String {
         )
     };
     let mut text = format!("policies: {}\n      now: {}\n", side("to"), side("from"));
+    if plan.get("source").is_some_and(Value::is_object) {
+        let source = |part: &str| at(plan, &format!("/source/{part}"));
+        let (commit, reference, signers) = (source("commit"), source("reference"), source("signers"));
+        text.push_str(&format!("  from git: commit {commit} of {reference}, signed by {signers}\n"));
+    }
     for part in ["added", "removed", "altered"] {
         let ids = at(plan, &format!("/{part}"));
         if !ids.is_empty() {

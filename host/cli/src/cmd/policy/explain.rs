@@ -11,7 +11,7 @@ use interlock_drafting::recorded;
 use interlock_policy::{explain, question_of};
 use serde_json::{Value, json};
 
-use super::load;
+use super::{load, place::Place};
 use crate::{
     client::{Connection, Failure},
     output::{self, Format, Outcome},
@@ -20,9 +20,8 @@ use crate::{
 /// Name the question by a file, by a recorded decision, or by its parts.
 #[derive(Debug, Args)]
 pub(crate) struct Explain {
-    /// The folder.
-    #[arg(default_value = ".")]
-    dir: PathBuf,
+    #[command(flatten)]
+    place: Place,
     /// A file with one question, written like a case; `expect` may be left out.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["decision", "person"])]
     request: Option<PathBuf>,
@@ -51,7 +50,7 @@ pub(crate) struct Explain {
 
 impl Explain {
     pub(super) async fn run(self, connection: &Connection, format: Format) -> Result<Outcome, Failure> {
-        let (_, bundle) = load(&self.dir)?;
+        let (_, bundle) = load(&self.place)?;
         let explanation = explain(&bundle, &self.question(connection).await?);
         match format {
             Format::Table => print!("{}", explanation.tree()),

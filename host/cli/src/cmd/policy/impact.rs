@@ -6,7 +6,7 @@ use clap::Args;
 use interlock_domain::Timestamp;
 use interlock_drafting::{Recorded, impact, recorded};
 
-use super::load;
+use super::{load, place::Place};
 use crate::{
     client::{Connection, Failure},
     cmd::plugin::decisions::since,
@@ -18,9 +18,8 @@ const PAGE: usize = 200;
 
 #[derive(Debug, Args)]
 pub(crate) struct Impact {
-    /// The folder of the candidate.
-    #[arg(default_value = ".")]
-    dir: PathBuf,
+    #[command(flatten)]
+    place: Place,
     /// The server's decisions since then: `7d`, `12h`, or a time.
     #[arg(long, value_name = "TIME", value_parser = since, required_unless_present = "file")]
     since: Option<Timestamp>,
@@ -37,7 +36,7 @@ pub(crate) struct Impact {
 
 impl Impact {
     pub(super) async fn run(self, connection: &Connection, format: Format) -> Result<Outcome, Failure> {
-        let (_, bundle) = load(&self.dir)?;
+        let (_, bundle) = load(&self.place)?;
         let decisions = self.decisions(connection).await?;
         if decisions.is_empty() {
             return Err(Failure::Usage(

@@ -1,6 +1,10 @@
 //! `interlock policy prove`
 
-use std::{collections::BTreeSet, path::PathBuf, time::Duration};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use clap::{Args, ValueEnum};
 use indicatif::ProgressBar;
@@ -8,7 +12,11 @@ use interlock_domain::Action;
 use interlock_policy::Bundle;
 use interlock_proof::{Bounds, NoSolver, Overall, Plan, Report, Solver, processors, prove};
 
-use super::{load, look, tell};
+use super::{
+    loaded, look,
+    place::{Place, in_folder},
+    tell,
+};
 use crate::{
     client::Failure,
     output::{self, Format, Outcome},
@@ -17,11 +25,11 @@ use crate::{
 /// Of the solver cvc5 a process for each question is asked, within these bounds.
 #[derive(Debug, Args)]
 pub(crate) struct Prove {
-    /// The folder.
-    #[arg(default_value = ".")]
-    dir: PathBuf,
-    /// The folder of the bundle before: say what is allowed now that was not, and what is no longer.
-    #[arg(long, value_name = "DIR")]
+    #[command(flatten)]
+    place: Place,
+    /// The folder of the bundle before, with --git its branch, tag or commit: say what is allowed now that was not, and what is
+    /// no longer.
+    #[arg(long, value_name = "DIR|REV")]
     against: Option<PathBuf>,
     /// With --against: exit code 1 when the bundle is otherwise.
     #[arg(long, value_enum, requires = "against")]
@@ -64,7 +72,7 @@ fn action(name: &str) -> Result<Action, String> {
 impl Prove {
     pub(super) async fn run(self, format: Format) -> Result<Outcome, Failure> {
         let Some(bundle) = self.bundle(format)? else { return Ok(Outcome::Refused) };
-        let old = self.against.as_deref().map(load).transpose()?.map(|(_, bundle)| bundle);
+        let old = self.against.as_deref().map(|named| self.old(named)).transpose()?;
         let report = tokio::select! {
             report = self.prove(&bundle, old.as_ref()) => report?,
             // Whoever stops waiting ends the solvers.
@@ -83,7 +91,7 @@ impl Prove {
 
     /// What is wrong with it is shown as `check` shows it.
     fn bundle(&self, format: Format) -> Result<Option<Bundle>, Failure> {
-        let (files, mut checked) = look(&self.dir)?;
+        let (files, mut checked) = look(self.place.files()?);
         let bundle = checked.bundle.take();
         if bundle.is_none() {
             tell(&files, &checked, Format::Table);
@@ -92,6 +100,15 @@ impl Prove {
             }
         }
         Ok(bundle)
+    }
+
+    fn old(&self, named: &Path) -> Result<Bundle, Failure> {
+        let repository = &self.place.repository;
+        let files = match &repository.git {
+            None => in_folder(named)?,
+            Some(_) => repository.files(&named.display().to_string())?,
+        };
+        loaded(&files, named.display())
     }
 
     async fn prove(&self, bundle: &Bundle, old: Option<&Bundle>) -> Result<Report, Failure> {

@@ -7,7 +7,7 @@ use interlock_drafting::{Report, suite};
 use interlock_policy::written;
 use serde_json::{Value, json};
 
-use super::load;
+use super::{load, place::Place};
 use crate::{
     client::Failure,
     output::{self, Format, Outcome},
@@ -15,9 +15,8 @@ use crate::{
 
 #[derive(Debug, Args)]
 pub(crate) struct Test {
-    /// The folder.
-    #[arg(default_value = ".")]
-    dir: PathBuf,
+    #[command(flatten)]
+    place: Place,
     /// Further files of cases in the format of `cedar run-tests`.
     #[arg(long, value_name = "FILE", num_args = 1..)]
     cedar: Vec<PathBuf>,
@@ -31,7 +30,7 @@ pub(crate) struct Test {
 
 impl Test {
     pub(super) fn run(self, format: Format) -> Result<Outcome, Failure> {
-        let (files, bundle) = load(&self.dir)?;
+        let (files, bundle) = load(&self.place)?;
         let mut cedar = Vec::new();
         for path in &self.cedar {
             let text = fs::read_to_string(path).map_err(|error| Failure::file(path, &error))?;

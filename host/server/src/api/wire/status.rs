@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use interlock_domain::{Digest, Environment};
+use interlock_domain::{BundleRef, Digest, Environment};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::{
-    flow::{status::Status, sync::Shown},
+    flow::{fresh::Shown, status::Status},
     rosters::Unloaded,
 };
 
@@ -24,11 +24,28 @@ pub(crate) struct TenantStatus {
     evidence_failing: BTreeMap<String, String>,
     /// Plugins that are active in some environment and do not load: what they judge there is denied.
     plugins_unloaded: Vec<UnloadedPlugin>,
+    /// The policies in force.
+    policies: PoliciesInForce,
     /// How it is with the policies in git; null when they do not come from there, or this tenant does not decide on them.
     policies_in_git: Option<PoliciesInGit>,
 }
 
-/// How it is with the policies in git. Which are in force is at `/bundle`.
+/// The policies in force.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct PoliciesInForce {
+    /// Their digest.
+    #[schema(value_type = String)]
+    digest: Digest,
+    /// What they are called.
+    name: String,
+    /// Their revision.
+    revision: u64,
+    /// How long ago they were last known to be the newest: when git was last seen with a head that keeps to the rules, or else
+    /// when they came into force. Null where that was never written down.
+    age_ms: Option<u64>,
+}
+
+/// How it is with the policies in git.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct PoliciesInGit {
     /// Address, branch and folder.
@@ -37,8 +54,6 @@ pub(crate) struct PoliciesInGit {
     head: Option<String>,
     /// How it stands: in force, or the change that it waits in.
     standing: Option<String>,
-    /// How long ago a head was last seen to stand like that.
-    age_ms: Option<u64>,
     /// Why the newest is not taken, and what to do.
     not_taken: Option<String>,
 }
@@ -60,7 +75,9 @@ pub(crate) struct UnloadedPlugin {
 
 impl From<Status> for TenantStatus {
     fn from(status: Status) -> Self {
-        let Status { application_refused, evidence_failing, plugins_unloaded, policies_in_git } = status;
+        let Status { application_refused, evidence_failing, plugins_unloaded, policies_in_git, .. } = status;
+        let BundleRef { digest, name, revision } = status.policies;
+        let policies = PoliciesInForce { digest, name, revision, age_ms: status.policies_age_ms };
         let git_well = policies_in_git.as_ref().is_none_or(|git| git.failure.is_none() && !git.is_old);
         let well = application_refused.is_none()
             && evidence_failing.is_empty()
@@ -70,6 +87,7 @@ impl From<Status> for TenantStatus {
             status: if well { "ok" } else { "degraded" },
             application_refused,
             evidence_failing,
+            policies,
             policies_in_git: policies_in_git.map(PoliciesInGit::from),
             plugins_unloaded: plugins_unloaded.into_iter().map(UnloadedPlugin::from).collect(),
         }
@@ -78,8 +96,8 @@ impl From<Status> for TenantStatus {
 
 impl From<Shown> for PoliciesInGit {
     fn from(shown: Shown) -> Self {
-        let Shown { source, head, standing, age_ms, is_old: _, failure } = shown;
-        Self { source, head, standing, age_ms, not_taken: failure.map(|failure| failure.reason) }
+        let Shown { source, head, standing, is_old: _, failure } = shown;
+        Self { source, head, standing, not_taken: failure.map(|failure| failure.reason) }
     }
 }
 
