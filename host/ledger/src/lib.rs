@@ -18,6 +18,7 @@ pub mod tile;
 mod tiles;
 pub mod tree;
 pub mod verify;
+pub mod witness;
 
 pub use canonical::{CanonicalError, parse_strict, to_canonical};
 pub use checkpoint::{Checkpoint, CheckpointError, OpenedCheckpoint};

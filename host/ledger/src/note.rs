@@ -143,6 +143,23 @@ impl SignedNote {
         Ok(())
     }
 
+    /// The note with only the signatures of trusted keys.
+    ///
+    /// # Errors
+    /// When no trusted key has signed, or the signature of one does not fit.
+    pub fn only_by(&self, keys: &Keyring) -> Result<Self, NoteError> {
+        self.verify(keys)?;
+        let mut only = self.clone();
+        only.signatures.retain(|signature| keys.find(&signature.name, signature.id).is_some());
+        Ok(only)
+    }
+
+    /// The signature lines alone, as a witness answers them.
+    #[must_use]
+    pub fn signature_lines(&self) -> String {
+        self.signatures.iter().map(Signature::to_string).collect()
+    }
+
     fn add(&mut self, signature: Signature) {
         self.signatures.retain(|s| (&s.name, s.id) != (&signature.name, signature.id));
         self.signatures.push(signature);
@@ -183,10 +200,14 @@ impl SignedNote {
 impl fmt::Display for SignedNote {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}", self.text)?;
-        self.signatures.iter().try_for_each(|signature| {
-            let bytes = STANDARD.encode([&signature.id.0, &signature.bytes[..]].concat());
-            writeln!(f, "— {} {bytes}", signature.name)
-        })
+        self.signatures.iter().try_for_each(|signature| write!(f, "{signature}"))
+    }
+}
+
+impl fmt::Display for Signature {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let bytes = STANDARD.encode([&self.id.0, &self.bytes[..]].concat());
+        writeln!(f, "— {} {bytes}", self.name)
     }
 }
 

@@ -32,6 +32,7 @@ use crate::{
     synced::Sync,
     true_time::TrueTime,
     trust::TrustedKeys,
+    witnesses::Witnesses,
 };
 
 /// A server without its HTTP edge.
@@ -88,6 +89,8 @@ pub struct App {
     pub(crate) limits: Limits,
     /// Which devices were heard of lately.
     pub(crate) seen: Seen,
+    /// Who cosigns the ledger's checkpoints.
+    pub(crate) witnesses: Witnesses,
     /// Whether the policies in git should be looked at.
     pub(crate) sync: Sync,
     /// Wakes the reconciler.
@@ -137,6 +140,7 @@ impl App {
         let providers = Providers::open(&config)?;
         let limits = Limits::new(&config.http.limits);
         let true_time = TrueTime::new(&config.login.time_server);
+        let witnesses = Witnesses::open(&config.ledger)?;
         let evaluations = Semaphore::new(config.policies.parallel_max.min(Semaphore::MAX_PERMITS));
         let app = Arc::new(App {
             evaluations,
@@ -164,6 +168,7 @@ impl App {
             issuers,
             providers,
             limits,
+            witnesses,
             seen: Seen::default(),
             sync: Sync::default(),
             woken: Notify::new(),
@@ -345,6 +350,8 @@ pub(crate) fn store_options(config: &Config) -> Options {
         batch_max: config.store.batch_max,
         batch_wait_ms: config.store.batch_wait_ms,
         queue_max: config.store.queue_max,
+        signer_dir: Some(config.ledger.signer_dir.clone()),
+        sign_every_ms: config.ledger.sign_every_ms,
         origin_prefix: config.ledger.origin.clone(),
     }
 }

@@ -9,6 +9,7 @@ mod evidence;
 mod git;
 mod http;
 mod identity;
+mod ledger;
 mod login;
 mod plugins;
 mod reference;
@@ -35,6 +36,7 @@ pub use self::git::Git;
 pub use self::http::{ForwardedHeader, Http, Limits, Quota};
 pub use self::identity::{Identity, JwtIssuer};
 pub(crate) use self::identity::{SECRET_BYTES_MIN, is_safe};
+pub use self::ledger::{Ledger, LedgerWitness, Provable};
 pub use self::login::{Login, OidcProvider, TimeServer};
 pub use self::plugins::{PluginRegistry, Plugins};
 pub use self::reference::reference;
@@ -152,16 +154,6 @@ pub struct Store {
 pub struct Bus {
     /// `redis://…` or `rediss://…` (TLS); no line when empty, as a single server needs none.
     pub url: String,
-}
-
-/// The ledger.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct Ledger {
-    /// What every log's name begins with.
-    pub origin: String,
-    /// The file with the signing key; made in the data folder when empty.
-    pub key_file: PathBuf,
 }
 
 /// Artifacts.
@@ -420,12 +412,6 @@ impl Default for Store {
     }
 }
 
-impl Default for Ledger {
-    fn default() -> Self {
-        Self { origin: "interlock.local/ledger".to_owned(), key_file: PathBuf::new() }
-    }
-}
-
 impl Default for Artifacts {
     fn default() -> Self {
         Self {
@@ -491,6 +477,7 @@ impl Config {
             }
         };
         within(&mut self.ledger.key_file, "ledger-key.pk8");
+        within(&mut self.ledger.signer_dir, "signer");
         within(&mut self.artifacts.dir, "artifacts");
         within(&mut self.artifacts.trusted_keys_dir, "trusted-keys");
         within(&mut self.artifacts.wrapping_key_file, "wrapping-key");
@@ -541,6 +528,7 @@ impl Config {
             ("decisions.seal_after_ms", self.decisions.seal_after_ms),
             ("plugins.registry.timeout_ms", self.plugins.registry.timeout_ms),
         ];
+        self.ledger.check()?;
         for (key, value) in positive {
             if value == 0 {
                 return Err(ConfigError::Senseless { key, detail: "must be at least 1".to_owned() });

@@ -221,6 +221,14 @@ pub enum StartError {
     /// The address of Redis cannot be used.
     #[error("`bus.url` cannot be used: {0}")]
     Bus(#[from] redis::RedisError),
+    /// The signer of the ledger cannot remember what it signs.
+    #[error(
+        "the ledger's signer cannot go on: {0}; see to the disk of `ledger.signer_dir`, then start again"
+    )]
+    Signer(String),
+    /// The ledger's witnesses cannot be asked.
+    #[error("the ledger's witnesses cannot be asked: {0}")]
+    Witness(String),
     /// The ledger's key cannot be used.
     #[error(transparent)]
     LedgerKey(#[from] interlock_ledger::KeyError),

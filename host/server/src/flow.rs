@@ -47,6 +47,7 @@ pub(crate) mod judge;
 mod lead;
 pub(crate) mod levels;
 mod plugin;
+mod provable;
 pub(crate) mod record;
 mod review;
 mod shared;

@@ -38,6 +38,7 @@ mod tlog;
 pub mod trace;
 mod true_time;
 mod trust;
+mod witnesses;
 
 pub use app::App;
 pub use clock::{Clock, ManualClock, SystemClock};

@@ -13,7 +13,7 @@ use tracing_subscriber::{EnvFilter, layer::SubscriberExt as _, util::SubscriberI
 
 use crate::{
     App, StartError, api, authzen, bus, device, flow::record, gates, hook, ops, problem,
-    reconcile::Reconciler, tlog,
+    reconcile::Reconciler, tlog, witnesses,
 };
 
 /// How long requests that are under way may take once the server is told to stop.
@@ -43,6 +43,7 @@ pub async fn serve(app: Arc<App>, listener: TcpListener, stop: CancellationToken
     let upkeep = tokio::spawn(ops::upkeep(stop.clone()));
     let bus = tokio::spawn(bus::run(app.clone(), stop.clone()));
     let shipping = tokio::spawn(record::run(app.clone(), stop.clone()));
+    let witnessing = tokio::spawn(witnesses::run(app.clone(), stop.clone()));
     let seen = device::spawn_seen_flush(app.clone(), stop.clone());
     let listener = listener.tap_io(|stream| {
         // Answers are small and waited for: there is nothing to be gained by holding them back.
@@ -58,21 +59,30 @@ pub async fn serve(app: Arc<App>, listener: TcpListener, stop: CancellationToken
         stop.cancelled().await;
         tokio::time::sleep(FAREWELL).await;
     };
+    let mut broken = None;
     let served = tokio::select! {
         served = serving => served,
+        // What the disk did not take may or may not be there, and only a new beginning tells: nothing is tried again.
+        why = app.store.signer_broken() => {
+            broken = Some(StartError::Signer(why));
+            Ok(())
+        }
         () = late => {
             warn!("some requests did not end in time; they are cut off");
             Ok(())
         }
     };
     stop.cancel();
-    for task in [reconciler, upkeep, bus, seen, shipping] {
+    for task in [reconciler, upkeep, bus, seen, shipping, witnessing] {
         if let Err(error) = task.await {
             warn!(%error, "a task did not end as it should");
         }
     }
     app.store.close().await;
     info!("interlock stopped");
+    if let Some(broken) = broken {
+        return Err(broken);
+    }
     served.map_err(|error| listening(&app, error))
 }
 
@@ -82,8 +92,18 @@ fn listening(app: &App, error: std::io::Error) -> StartError {
 
 /// Logs one JSON line per event to standard output; `RUST_LOG` says what (`info` when it is not set).
 pub fn log_to_stdout() {
+    log_to(std::io::stdout);
+}
+
+/// The same to standard error, for programs whose output is an answer.
+pub fn log_to_stderr() {
+    log_to(std::io::stderr);
+}
+
+fn log_to<W: std::io::Write>(writer: impl Fn() -> W + Send + Sync + 'static) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    let lines = tracing_subscriber::fmt::layer().json().flatten_event(true).with_span_list(false);
+    let lines =
+        tracing_subscriber::fmt::layer().json().flatten_event(true).with_span_list(false).with_writer(writer);
     // A second call finds the first one's subscriber in place, which is as good.
     let _ = tracing_subscriber::registry().with(filter).with(lines).try_init();
 }

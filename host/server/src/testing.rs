@@ -44,7 +44,7 @@ use crate::{
         roster, sync,
     },
     reconcile::Reconciler,
-    serve,
+    serve, witnesses,
 };
 
 /// The tenant of a [`TestApp`] unless a test says otherwise.
@@ -123,6 +123,11 @@ impl TestApp {
         self.reconciler.round().await.unwrap();
         // In a running server this is a task of its own.
         roster::follow(&self.app).await.unwrap();
+    }
+
+    /// Has the newest checkpoints cosigned.
+    pub async fn have_witnessed(&self) {
+        witnesses::round(&self.app).await.unwrap();
     }
 
     /// Has the server look at the policies in git, when it is time.

@@ -23,7 +23,7 @@ mod table;
 
 use std::{num::NonZeroUsize, panic::resume_unwind, thread};
 
-use interlock_ledger::{Checkpoint, Hash, Remembered, Report, Verifier, tree::leaf_hash};
+use interlock_ledger::{Checkpoint, Finding, Hash, Remembered, Report, Verdict, Verifier, tree::leaf_hash};
 
 use self::table::TABLES;
 use crate::{Store, StoreError, ledger::End};
@@ -84,16 +84,25 @@ impl Store {
         if let Some(remembered) = remembered {
             verifier.continues(remembered);
         }
+        // What is not signed yet is now, so that little is left that nothing but a server's signature guards.
+        self.signed(log).await?;
+        if let Some(witnessed) = self.witnessed(log).await? {
+            verifier.expect_signed(witnessed.note.as_bytes());
+        }
         let before = self.end(log).await?;
         let mut checkpoint = expect(&mut verifier, &before);
         let mut reading = Reading { verifier, next: 0, last: None };
-        reading = self.read(log, before.entries, reading, &mut progress).await?;
+        // Up to where it is signed: the next checkpoint is at no smaller size.
+        let signed = checkpoint.as_ref().map_or(before.entries, |signed| signed.size.min(before.entries));
+        reading = self.read(log, signed, reading, &mut progress).await?;
         let mut compared = self.compare_rows(log, &mut reading.verifier, &mut progress).await?;
         compared.0 += self.compare_advisories(log, &mut reading.verifier, &mut progress).await?;
         compared.0 += self.compare_segments(log, &mut reading.verifier, &mut progress).await?;
         let after = self.end(log).await?;
         if after != before {
             checkpoint = expect(&mut reading.verifier, &after);
+        }
+        if reading.next < after.entries {
             reading = self.read(log, after.entries, reading, &mut progress).await?;
         }
         for finding in end::compare(&after, checkpoint.as_ref(), reading.verifier.tree(), reading.last) {
@@ -103,8 +112,15 @@ impl Store {
             reading.verifier.note(finding);
         }
         let (rows_compared, changes_rebuilt) = compared;
-        let checkpoint = after.head.map(|head| head.checkpoint).unwrap_or_default();
-        Ok(Audit { report: reading.verifier.finish(None), checkpoint, rows_compared, changes_rebuilt })
+        let checkpoint = after.checkpoint.unwrap_or_default();
+        let mut report = reading.verifier.finish(None);
+        // Where the database is in order by itself, only what the signer remembers shows that it is another one.
+        if let Some(why) = self.refusals().remove(log).filter(|_| report.verdict() != Verdict::Tampered) {
+            let expected = "a log that continues what was signed";
+            report.findings.push(Finding::tampered(None, "signer refuses", expected, why));
+            report.findings_total += 1;
+        }
+        Ok(Audit { report, checkpoint, rows_compared, changes_rebuilt })
     }
 
     /// Verifies the entries before `until`.
@@ -175,13 +191,10 @@ impl Store {
     }
 }
 
-/// Has the verifier expect what the head's checkpoint says. A head that nothing was ever written under has none.
+/// Has the verifier expect what is signed of the log. A log that nothing was ever written to has nothing signed.
 fn expect(verifier: &mut Verifier, end: &End) -> Option<Checkpoint> {
-    let head = end.head.as_ref()?;
-    if end.entries == 0 && head.size == 0 {
-        return None;
-    }
-    verifier.expect_signed(head.checkpoint.as_bytes())
+    end.head.as_ref()?;
+    verifier.expect_signed(end.checkpoint.as_ref()?.as_bytes())
 }
 
 /// Runs what keeps a processor busy where nobody's request waits for it.

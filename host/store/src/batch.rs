@@ -33,18 +33,14 @@ pub(crate) async fn write(writer: &Writer, jobs: &[Job]) -> Result<Vec<Done>, St
         });
     }
     write_measurements(&mut tx, jobs).await?;
-    let mut checkpoints: BTreeMap<&str, Arc<str>> = BTreeMap::new();
+    let mut grown = Vec::new();
     for (log, open) in logs {
-        if let Some(checkpoint) = open.append(&mut tx, &writer.keys).await? {
-            checkpoints.insert(log, checkpoint);
+        if open.append(&mut tx).await? {
+            grown.push(log);
         }
     }
     tx.commit().await.map_err(|error| StoreError::Unknown(Arc::new(error)))?;
-    for committed in done.iter_mut().flatten().flatten() {
-        if let Some(checkpoint) = checkpoints.get(committed.log.as_str()) {
-            committed.checkpoint = Arc::clone(checkpoint);
-        }
-    }
+    writer.signer.wake(grown);
     Ok(done)
 }
 
@@ -59,11 +55,10 @@ async fn open_logs<'a>(
     tx: &mut Tx,
     commits: &[&'a Prepared],
 ) -> Result<BTreeMap<&'a str, OpenLog>, StoreError> {
-    let needed: BTreeMap<&str, &str> =
-        commits.iter().map(|commit| (commit.scribe.log.as_str(), commit.scribe.origin.as_str())).collect();
+    let needed: BTreeSet<&str> = commits.iter().map(|commit| commit.scribe.log.as_str()).collect();
     let mut logs = BTreeMap::new();
-    for (log, origin) in needed {
-        logs.insert(log, OpenLog::lock(tx, log, origin).await?);
+    for log in needed {
+        logs.insert(log, OpenLog::lock(tx, log).await?);
     }
     Ok(logs)
 }
@@ -209,7 +204,7 @@ fn record(
             entries.push(open.push(entry)?);
         }
     }
-    Ok(Committed { log: log.to_owned(), entries, checkpoint: Arc::from("") })
+    Ok(Committed { log: log.to_owned(), entries })
 }
 
 /// Measurements of all jobs together, sorted: two replicas that touch the same rows touch them in the same order.

@@ -1,7 +1,5 @@
 //! What can be written, all in one transaction, and what comes back.
 
-use std::sync::Arc;
-
 use interlock_domain::{
     AccessRequest, Account, AccountId, Artifact, AssignmentTransition, Credential, Decision, Delegation,
     Device, GateEndpoint, Group, GroupName, Incident, Login, Session, Signature, Subject, SubjectId,
@@ -244,8 +242,6 @@ impl Write {
 pub struct Committed {
     /// Whose log it is in.
     pub log: String,
-    /// The places of its entries.
+    /// The places of its entries. They are signed a moment later: see [`crate::Store::signed`].
     pub entries: Vec<u64>,
-    /// The log's signed checkpoint over them. Commits that were written together share it.
-    pub checkpoint: Arc<str>,
 }

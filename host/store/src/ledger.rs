@@ -1,14 +1,10 @@
 //! The ledger's tables: entries, which are only ever added, and one head for each log.
 
-use std::sync::Arc;
-
 use interlock_domain::{ChangeId, Event, TenantId};
-use interlock_ledger::{
-    Checkpoint, Frontier, Hash, Projection, StoredRow, entry::NO_PREDECESSOR, tree::EMPTY_ROOT,
-};
+use interlock_ledger::{Frontier, Hash, Projection, StoredRow, entry::NO_PREDECESSOR, tree::EMPTY_ROOT};
 
 use crate::{
-    LedgerKeys, Page, Store, StoreError,
+    Page, Store, StoreError,
     db::{Tx, execute, execute_rows, fetch_all, fetch_optional, pieces, values},
     draft::Staged,
     nodes,
@@ -23,17 +19,6 @@ pub struct Head {
     pub size: u64,
     /// The Merkle tree hash over them.
     pub root: Hash,
-    /// What the log signed over size and root.
-    pub checkpoint: String,
-}
-
-/// What a log signed last.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Signed {
-    /// How many entries it is over.
-    pub size: u64,
-    /// The signed checkpoint.
-    pub note: String,
 }
 
 /// Where a log ends, whatever the columns hold.
@@ -45,6 +30,8 @@ pub(crate) struct End {
     pub(crate) entries: u64,
     /// The row of the head, when there is one.
     pub(crate) head: Option<StoredHead>,
+    /// What is signed of it, when something is.
+    pub(crate) checkpoint: Option<String>,
 }
 
 /// The head of a log as it is kept; nothing of it has been checked.
@@ -54,13 +41,11 @@ pub(crate) struct StoredHead {
     pub(crate) root: Vec<u8>,
     pub(crate) prev: Vec<u8>,
     pub(crate) frontier: Vec<u8>,
-    pub(crate) checkpoint: String,
 }
 
 /// A log whose head is locked, and the entries that will be appended to it.
 pub(crate) struct OpenLog {
     log: String,
-    origin: String,
     size_before: u64,
     prev: Hash,
     frontier: Frontier,
@@ -82,7 +67,7 @@ struct Row {
 impl OpenLog {
     /// Locks the head of a log and begins the log when there is none. Writing the row is what locks it, in both
     /// databases.
-    pub(crate) async fn lock(tx: &mut Tx, log: &str, origin: &str) -> Result<Self, StoreError> {
+    pub(crate) async fn lock(tx: &mut Tx, log: &str) -> Result<Self, StoreError> {
         const LOCK: &str =
             "UPDATE ledger_heads SET size = size WHERE log = $1 RETURNING size, root, prev, frontier";
         type Locked = (i64, Vec<u8>, Vec<u8>, Vec<u8>);
@@ -91,8 +76,8 @@ impl OpenLog {
             None => {
                 execute!(
                     tx.conn(),
-                    "INSERT INTO ledger_heads (log, size, root, prev, frontier, checkpoint)
-                     VALUES ($1, 0, $2, $3, $4, '') ON CONFLICT DO NOTHING",
+                    "INSERT INTO ledger_heads (log, size, root, prev, frontier)
+                     VALUES ($1, 0, $2, $3, $4) ON CONFLICT DO NOTHING",
                     log,
                     &EMPTY_ROOT[..],
                     &NO_PREDECESSOR[..],
@@ -113,7 +98,6 @@ impl OpenLog {
             Hash::try_from(prev).map_err(|_| corrupt("its last leaf hash has another length than 32"))?;
         Ok(Self {
             log: log.to_owned(),
-            origin: origin.to_owned(),
             size_before: frontier.size(),
             prev,
             frontier,
@@ -141,10 +125,10 @@ impl OpenLog {
         Ok(idx)
     }
 
-    /// Appends the entries and signs the new end of the log; `None` when there are none.
-    pub(crate) async fn append(self, tx: &mut Tx, keys: &LedgerKeys) -> Result<Option<Arc<str>>, StoreError> {
+    /// Appends the entries; false when there are none. Nothing is signed here: whoever signs reads again what was committed.
+    pub(crate) async fn append(self, tx: &mut Tx) -> Result<bool, StoreError> {
         if self.rows.is_empty() {
-            return Ok(None);
+            return Ok(false);
         }
         for piece in pieces(&self.rows) {
             let sql = format!(
@@ -166,24 +150,20 @@ impl OpenLog {
         }
         nodes::write(tx, &self.log, &self.nodes).await?;
         let (size, root) = (self.frontier.size(), self.frontier.root());
-        let checkpoint = Checkpoint { origin: self.origin.clone(), size, root };
-        let signed = checkpoint.sign(&keys.log_key(&self.origin)?)?.to_string();
         let moved = execute!(
             tx.conn(),
-            "UPDATE ledger_heads SET size = $3, root = $4, prev = $5, frontier = $6, checkpoint = $7
-             WHERE log = $1 AND size = $2",
+            "UPDATE ledger_heads SET size = $3, root = $4, prev = $5, frontier = $6 WHERE log = $1 AND size = $2",
             &self.log,
             as_i64(self.size_before),
             as_i64(size),
             &root[..],
             &self.prev[..],
             self.frontier.to_bytes(),
-            &signed,
         )?;
         if moved == 0 {
             return Err(StoreError::corrupt("log", &self.log, "its head moved while it was locked"));
         }
-        Ok(Some(signed.into()))
+        Ok(true)
     }
 }
 
@@ -198,20 +178,14 @@ impl Store {
     pub async fn head(&self, log: &str) -> Result<Option<Head>, StoreError> {
         let head = fetch_optional!(
             self.db().reader(),
-            (i64, Vec<u8>, String),
-            "SELECT size, root, checkpoint FROM ledger_heads WHERE log = $1 AND size > 0",
+            (i64, Vec<u8>),
+            "SELECT size, root FROM ledger_heads WHERE log = $1 AND size > 0",
             log
         )?;
-        let Some((size, root, checkpoint)) = head else { return Ok(None) };
+        let Some((size, root)) = head else { return Ok(None) };
         let root = Hash::try_from(root)
             .map_err(|_| StoreError::corrupt("log", log, "its root has another length than 32"))?;
-        Ok(Some(Head { log: log.to_owned(), size: as_u64(size), root, checkpoint }))
-    }
-
-    /// What a log signed last; `None` when nothing was ever written to it.
-    pub async fn signed(&self, log: &str) -> Result<Option<Signed>, StoreError> {
-        let head = self.head(log).await?;
-        Ok(head.map(|head| Signed { size: head.size, note: head.checkpoint }))
+        Ok(Some(Head { log: log.to_owned(), size: as_u64(size), root }))
     }
 
     /// The rows of a log from an index on, oldest first, as a verifier wants them.
@@ -320,8 +294,9 @@ impl Store {
             Columns,
             "SELECT (SELECT MIN(idx) FROM ledger_entries WHERE log = $1),
                     (SELECT MAX(idx) FROM ledger_entries WHERE log = $1),
-                    h.size, h.root, h.prev, h.frontier, h.checkpoint
-             FROM (SELECT 1 AS one) o LEFT JOIN ledger_heads h ON h.log = $1",
+                    h.size, h.root, h.prev, h.frontier, c.note
+             FROM (SELECT 1 AS one) o LEFT JOIN ledger_heads h ON h.log = $1
+             LEFT JOIN ledger_checkpoints c ON c.log = $1 AND c.size > 0",
             log
         )?;
         let (first, last, size, root, prev, frontier, checkpoint) = found.unwrap_or_default();
@@ -330,10 +305,9 @@ impl Store {
             root: root.unwrap_or_default(),
             prev: prev.unwrap_or_default(),
             frontier: frontier.unwrap_or_default(),
-            checkpoint: checkpoint.unwrap_or_default(),
         });
         let entries = last.map_or(0, |last| as_u64(last.saturating_add(1)));
-        Ok(End { below_zero: first.filter(|first| *first < 0), entries, head })
+        Ok(End { below_zero: first.filter(|first| *first < 0), entries, head, checkpoint })
     }
 }
 

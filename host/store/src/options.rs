@@ -1,5 +1,7 @@
 //! What the store needs to open: where the database is, how it batches, and the keys of the ledger.
 
+use std::path::PathBuf;
+
 use interlock_ledger::{Emitter, KeyError, Keyring, SigningKey};
 
 /// How to open a store.
@@ -19,6 +21,10 @@ pub struct Options {
     pub batch_wait_ms: u64,
     /// Most commits that wait; beyond it a caller is told that the store is busy.
     pub queue_max: usize,
+    /// The folder in which the signer remembers what it signed, outside of the database; only in memory when there is none.
+    pub signer_dir: Option<PathBuf>,
+    /// The shortest time between two signatures of what is written meanwhile, in milliseconds.
+    pub sign_every_ms: u64,
     /// What every log's origin begins with: the log of tenant `mercy` is `<origin_prefix>/mercy`.
     pub origin_prefix: String,
 }
@@ -33,6 +39,8 @@ impl Default for Options {
             batch_max: 256,
             batch_wait_ms: 2,
             queue_max: 4096,
+            signer_dir: None,
+            sign_every_ms: 20,
             origin_prefix: "interlock.local/ledger".to_owned(),
         }
     }

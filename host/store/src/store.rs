@@ -1,13 +1,15 @@
 //! The store itself: opening, the one write path, closing.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use interlock_domain::{ChangeId, Digest};
+use tokio::task::AbortHandle;
 
 use crate::{
     Commit, Committed, LedgerKeys, Options, StoreError, Write,
     db::{Db, fetch_optional},
     draft::Prepared,
+    signer::Signer,
     writer::{Queue, Work},
 };
 
@@ -21,6 +23,16 @@ struct Inner {
     queue: Queue,
     options: Options,
     keys: Arc<LedgerKeys>,
+    signer: Arc<Signer>,
+    /// Whether this store may write, and so sign.
+    writes: bool,
+    signing: AbortHandle,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.signing.abort();
+    }
 }
 
 impl Store {
@@ -28,20 +40,25 @@ impl Store {
     /// writer. Needs a tokio runtime.
     pub async fn open(options: Options, keys: LedgerKeys) -> Result<Self, StoreError> {
         let db = Db::open(&options).await?;
-        Ok(Self::on(db, options, keys))
+        let store = Self::on(db, options, keys, true);
+        // What a crash left unsigned.
+        store.0.signer.wake(store.logs().await?.iter().map(String::as_str));
+        Ok(store)
     }
 
     /// Opens a database that is there, to read it as it is: nothing is made or brought up to date, and the database
     /// refuses every write.
     pub async fn open_to_read(options: Options, keys: LedgerKeys) -> Result<Self, StoreError> {
         let db = Db::open_to_read(&options).await?;
-        Ok(Self::on(db, options, keys))
+        Ok(Self::on(db, options, keys, false))
     }
 
-    fn on(db: Db, options: Options, keys: LedgerKeys) -> Self {
+    fn on(db: Db, options: Options, keys: LedgerKeys, writes: bool) -> Self {
         let keys = Arc::new(keys);
-        let queue = Queue::start(db.clone(), Arc::clone(&keys), &options);
-        Self(Arc::new(Inner { db, queue, options, keys }))
+        let signer = Arc::new(Signer::new(db.clone(), Arc::clone(&keys), &options));
+        let queue = Queue::start(db.clone(), Arc::clone(&keys), Arc::clone(&signer), &options);
+        let signing = tokio::spawn(Arc::clone(&signer).run()).abort_handle();
+        Self(Arc::new(Inner { db, queue, options, keys, signer, writes, signing }))
     }
 
     /// The one write path: all of the commit is written durably with its ledger entries, or none of it and an error.
@@ -82,9 +99,11 @@ impl Store {
         Ok(())
     }
 
-    /// Writes what waits, then stops the writer and closes every connection. Later commits find the store closed.
+    /// Writes and signs what waits, then stops the writer and closes every connection. Later commits find the store closed.
     pub async fn close(&self) {
         self.0.queue.stop().await;
+        self.0.signer.sign_waiting().await;
+        self.0.signing.abort();
         self.0.db.close().await;
     }
 
@@ -96,6 +115,33 @@ impl Store {
     /// The keys with which it writes the ledger.
     pub fn keys(&self) -> &LedgerKeys {
         &self.0.keys
+    }
+
+    /// The logs that the signer refuses, and why: what is stored does not continue what it signed.
+    pub fn refusals(&self) -> BTreeMap<String, String> {
+        self.0.signer.refusals()
+    }
+
+    /// Waits until the signer cannot go on, and says why. It is no use to go on without it.
+    pub async fn signer_broken(&self) -> String {
+        let mut broken = self.0.signer.broken();
+        let why = broken.wait_for(Option::is_some).await.map(|why| why.clone());
+        match why {
+            Ok(why) => why.unwrap_or_default(),
+            // It is gone with the store.
+            Err(_) => std::future::pending().await,
+        }
+    }
+
+    /// Who signs, where this store may write.
+    pub(crate) fn signer(&self) -> Option<&Signer> {
+        self.0.writes.then_some(&*self.0.signer)
+    }
+
+    /// From now on nothing is signed unless it is asked for.
+    #[cfg(all(test, feature = "testing"))]
+    pub(crate) fn stop_signing(&self) {
+        self.0.signing.abort();
     }
 
     pub(crate) fn db(&self) -> &Db {

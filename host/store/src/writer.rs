@@ -12,7 +12,9 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-use crate::{Committed, LedgerKeys, Options, Sample, StoreError, batch, db::Db, draft::Prepared};
+use crate::{
+    Committed, LedgerKeys, Options, Sample, StoreError, batch, db::Db, draft::Prepared, signer::Signer,
+};
 
 /// What the writer does.
 #[derive(Debug)]
@@ -47,6 +49,7 @@ pub(crate) struct Queue(mpsc::Sender<Job>);
 pub(crate) struct Writer {
     pub(crate) db: Db,
     pub(crate) keys: Arc<LedgerKeys>,
+    pub(crate) signer: Arc<Signer>,
     batch_max: usize,
     batch_wait: Duration,
     jobs: mpsc::Receiver<Job>,
@@ -54,11 +57,12 @@ pub(crate) struct Writer {
 
 impl Queue {
     /// Starts a writer. It stops when the last queue to it is gone, or when it is told to.
-    pub(crate) fn start(db: Db, keys: Arc<LedgerKeys>, options: &Options) -> Self {
+    pub(crate) fn start(db: Db, keys: Arc<LedgerKeys>, signer: Arc<Signer>, options: &Options) -> Self {
         let (sender, jobs) = mpsc::channel(options.queue_max.max(1));
         let writer = Writer {
             db,
             keys,
+            signer,
             batch_max: options.batch_max.max(1),
             batch_wait: Duration::from_millis(options.batch_wait_ms),
             jobs,

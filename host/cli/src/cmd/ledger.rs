@@ -4,6 +4,7 @@ mod consistency;
 mod receipt;
 mod remember;
 mod trust;
+mod witness;
 
 use std::{
     path::PathBuf,
@@ -45,6 +46,8 @@ pub(crate) enum Ledger {
     VerifyReceipt(receipt::Check),
     /// Prove that the log continues a checkpoint that was kept, with a few hashes. Exit codes as of verify-receipt.
     Consistency(consistency::Consistency),
+    /// Run a witness: a small server that cosigns checkpoints of logs which continue what it cosigned before.
+    Witness(witness::Serve),
 }
 
 #[derive(Debug, Args)]
@@ -75,6 +78,7 @@ impl Ledger {
             Ledger::Receipt(fetch) => fetch.run(connection, format).await,
             Ledger::VerifyReceipt(check) => check.run(format),
             Ledger::Consistency(consistency) => consistency.run(connection, format).await,
+            Ledger::Witness(witness) => witness.run().await,
         }
     }
 }

@@ -64,7 +64,7 @@ impl Serve {
 }
 
 /// Stops at Ctrl-C, and at the signal that service managers send.
-async fn stop_on_signal(stop: CancellationToken) {
+pub(super) async fn stop_on_signal(stop: CancellationToken) {
     let terminated = async {
         match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
             Ok(mut signal) => {

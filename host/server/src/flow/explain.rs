@@ -15,6 +15,7 @@ use super::{
     change::load,
     lead::silent_before,
     levels::{self, ProfileShown, named},
+    provable,
     standing::acting_with,
 };
 use crate::{App, FlowError};
@@ -166,7 +167,12 @@ pub async fn explain(app: &App, who: &Actor, id: &ChangeId) -> Result<Explanatio
         _ => (None, None),
     };
     let approvals = levels::show(app, &change, app.clock.now()).await?;
-    let summary = summary(&change, next.as_ref(), missing.as_ref(), waiting, &full);
+    let mut summary = summary(&change, next.as_ref(), missing.as_ref(), waiting, &full);
+    if next.as_ref().is_some_and(|next| next.allowed)
+        && let Some(why) = provable::missing(app, &change).await?
+    {
+        summary = why;
+    }
     let groups = change.groups.iter().filter(|group| group.outcome != Outcome::Pass).cloned().collect();
     Ok(Explanation {
         change: change.id,

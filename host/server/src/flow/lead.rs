@@ -19,6 +19,7 @@ use super::{
     health::{self, Judged},
     levels,
     plugin::{Answered, Asking, Failed, call},
+    provable::is_provable,
     review::{ask_gates, review},
 };
 use crate::{App, FlowError};
@@ -60,6 +61,7 @@ pub(crate) async fn lead(app: &Arc<App>, change: &Change, lease: &Lease) -> Resu
                 ChangeKind::Release | ChangeKind::Config | ChangeKind::Tenant => change.admit(&asked, now)?,
             };
             match answered {
+                Some(_) if !is_provable(app, change).await? => Ok(Led::Idle),
                 Some(transition) => {
                     decisions.push(asked);
                     let in_force = transition.change.state == State::Completed;
@@ -160,6 +162,7 @@ async fn roll_out(app: &Arc<App>, change: &Change, lease: &Lease, now: Timestamp
                 Again::Same(decisions) => decisions,
             };
             match change.enter_stage(*index, &progress, &asked, back.versions, now) {
+                Ok(Some(_)) if !is_provable(app, change).await? => Ok(Led::Idle),
                 Ok(Some(transition)) => {
                     decisions.extend([decision, asked]);
                     step(app, lease, now, decisions, transition).await

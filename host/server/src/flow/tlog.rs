@@ -37,7 +37,11 @@ pub struct Continued {
 /// The newest signed checkpoint.
 pub async fn checkpoint(app: &App, who: &Actor) -> Result<String, FlowError> {
     may_read(app, who, Action::ReadLedger, ledger(who)).await?;
-    Ok(newest(app, who).await?.note)
+    let signed = newest(app, who).await?;
+    // With the cosignatures, as soon as enough are there.
+    let witnessed =
+        app.store.witnessed(who.tenant.as_str()).await?.filter(|witnessed| witnessed.size == signed.size);
+    Ok(witnessed.unwrap_or(signed).note)
 }
 
 /// The bytes of a tile or bundle, when a tree as large as the newest checkpoint has it.
@@ -76,7 +80,9 @@ pub async fn receipt(app: &App, who: &Actor, index: u64) -> Result<Proved, FlowE
         ))
     };
     let row = app.store.entry(who.tenant.as_str(), index).await?.filter(|row| row.idx < signed.size);
-    prove(app, who, &signed, row.ok_or_else(beyond)?).await
+    let row = row.ok_or_else(beyond)?;
+    let witnessed = app.store.witnessed(who.tenant.as_str()).await?;
+    prove(app, who, best(&signed, witnessed.as_ref(), &row), row).await
 }
 
 /// The receipts of what the ledger says of a change, newest first: its proposal, each approval, its admission and each stage.
@@ -93,9 +99,10 @@ pub async fn receipts(
     }
     let rows = app.store.entries_of(who.tenant.as_str(), ("change", change.as_str()), page).await?;
     let signed = newest(app, who).await?;
+    let witnessed = app.store.witnessed(who.tenant.as_str()).await?;
     let mut proved = Vec::with_capacity(rows.len());
     for row in rows.into_iter().filter(|row| row.idx < signed.size) {
-        proved.push(prove(app, who, &signed, row).await?);
+        proved.push(prove(app, who, best(&signed, witnessed.as_ref(), &row), row).await?);
     }
     Ok(proved)
 }
@@ -129,12 +136,13 @@ pub async fn consistency(app: &App, who: &Actor, from: u64, to: Option<u64>) -> 
     Ok(Continued { from, to, proof, checkpoint: signed.note })
 }
 
-/// The keys that what is in the log is signed with: the log's own first.
+/// The keys that what is in the log is signed with: the log's own first, the witnesses' last.
 pub async fn keys(app: &App, who: &Actor) -> Result<Vec<VerifyingKey>, FlowError> {
     may_read(app, who, Action::ReadLedger, ledger(who)).await?;
     let keys = app.store.keys();
     let log = keys.log_key(&origin(app, who)).map_err(StoreError::from)?;
-    Ok(vec![log.verifying_key().clone(), keys.emitter().verifying_key().clone()])
+    let own = [log.verifying_key().clone(), keys.emitter().verifying_key().clone()];
+    Ok(own.into_iter().chain(app.witnesses.keys().cloned()).collect())
 }
 
 /// What a key is for, in a word.
@@ -154,6 +162,11 @@ pub fn origin(app: &App, who: &Actor) -> String {
 async fn newest(app: &App, who: &Actor) -> Result<Signed, FlowError> {
     let signed = app.store.signed(who.tenant.as_str()).await?;
     signed.ok_or_else(|| FlowError::NotFound { what: "ledger", id: who.tenant.to_string() })
+}
+
+/// The checkpoint that proves most about an entry: one that was witnessed, when the entry is under it.
+fn best<'a>(signed: &'a Signed, witnessed: Option<&'a Signed>, row: &StoredRow) -> &'a Signed {
+    witnessed.filter(|witnessed| row.idx < witnessed.size).unwrap_or(signed)
 }
 
 async fn prove(app: &App, who: &Actor, signed: &Signed, row: StoredRow) -> Result<Proved, FlowError> {

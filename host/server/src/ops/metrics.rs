@@ -99,6 +99,7 @@ pub(super) async fn render(app: &App) -> String {
     if let Some(journal) = &app.journal {
         gauge!("decision_journal_backlog_bytes").set(journal.backlog_bytes() as f64);
     }
+    gauge!("ledger_signer_refused").set(app.store.refusals().len() as f64);
     gauge!("policy_bundle_revision").set(bundle.revision as f64);
     gauge!("plugins_loaded").set(app.sandbox.shelf().all_bound().len() as f64);
     gauge!("plugins_refused").set(app.installed.refused.len() as f64);

@@ -36,6 +36,7 @@ pub(super) struct Readiness {
 #[derive(Debug, Serialize)]
 struct Checks {
     database: Check,
+    ledger: Check,
     data_folder: Check,
     policies: Policies,
     applications: Applications,
@@ -45,9 +46,30 @@ struct Checks {
     trusted_keys: TrustedKeys,
     trusted_signers: TrustedKeys,
     #[serde(skip_serializing_if = "Option::is_none")]
+    witnesses: Option<WitnessesFound>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     decisions: Option<Check>,
     #[serde(skip_serializing_if = "Option::is_none")]
     bus: Option<Check>,
+}
+
+#[derive(Debug, Serialize)]
+struct WitnessesFound {
+    status: Status,
+    /// How many must cosign.
+    quorum: usize,
+    each: Vec<WitnessFound>,
+}
+
+#[derive(Debug, Serialize)]
+struct WitnessFound {
+    name: String,
+    status: Status,
+    /// How long ago it was asked last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    asked_ms_ago: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -154,6 +176,7 @@ impl Readiness {
 pub(super) async fn look(app: &App) -> Readiness {
     let checks = Checks {
         database: database(app).await,
+        ledger: ledger(app),
         data_folder: data_folder(app).await,
         policies: policies(app).await,
         applications: applications(app),
@@ -162,11 +185,13 @@ pub(super) async fn look(app: &App) -> Readiness {
         incidents: incidents(app).await,
         trusted_keys: trusted_keys(app),
         trusted_signers: trusted_signers(app),
+        witnesses: witnesses(app),
         decisions: app.journal.as_ref().map(|journal| decisions(app, journal)),
         bus: app.bus.connected().map(bus),
     };
     let parts = [
         checks.database.status,
+        checks.ledger.status,
         checks.data_folder.status,
         checks.policies.status,
         checks.applications.status,
@@ -175,6 +200,7 @@ pub(super) async fn look(app: &App) -> Readiness {
         checks.incidents.status,
         checks.trusted_keys.status,
         checks.trusted_signers.status,
+        checks.witnesses.as_ref().map_or(Status::Ok, |witnesses| witnesses.status),
         checks.decisions.as_ref().map_or(Status::Ok, |decisions| decisions.status),
         checks.bus.as_ref().map_or(Status::Ok, |bus| bus.status),
     ];
@@ -197,6 +223,42 @@ async fn database(app: &App) -> Check {
         }
         Err(_) => Check { status: Status::Failed, detail: Some("the database does not answer in time") },
     }
+}
+
+/// Who cosigned when asked last. Without a quorum the rest goes on, and what was signed is only not witnessed.
+fn witnesses(app: &App) -> Option<WitnessesFound> {
+    let now = app.clock.now();
+    let each: Vec<WitnessFound> = app
+        .witnesses
+        .last()
+        .map(|(name, last)| {
+            let status = match &last {
+                Some(last) if last.failure.is_some() => Status::Degraded,
+                _ => Status::Ok,
+            };
+            let asked_ms_ago = last.as_ref().map(|last| now.millis_since(last.at));
+            WitnessFound {
+                name: name.to_owned(),
+                status,
+                asked_ms_ago,
+                detail: last.and_then(|last| last.failure),
+            }
+        })
+        .collect();
+    let quorum = app.witnesses.quorum();
+    let well = each.iter().filter(|witness| witness.status == Status::Ok).count();
+    let status = if well < quorum { Status::Degraded } else { Status::Ok };
+    (!each.is_empty()).then_some(WitnessesFound { status, quorum, each })
+}
+
+/// Whether the signer still signs every log. Where it refuses one, the rest goes on.
+fn ledger(app: &App) -> Check {
+    if app.store.refusals().is_empty() {
+        return Check { status: Status::Ok, detail: None };
+    }
+    let detail = "a log does not continue what was signed of it, and is signed no more; the log says why, and so does \
+                  `interlock ledger verify`";
+    Check { status: Status::Degraded, detail: Some(detail) }
 }
 
 /// Without Redis everything still works, only a little later: that is no reason to send requests elsewhere.

@@ -3,6 +3,7 @@
 use std::fs;
 
 use interlock_domain::Role;
+use interlock_server::Config;
 use interlock_server::testing::{Answer, Client, TestApp, built_plugins};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -27,6 +28,9 @@ escalate_after = "PT4H"
 escalate_to = ["clinical_safety"]
 "#;
 
+/// What is not asked for in a [`House`]: signatures of artifacts and ways back.
+pub(crate) const LOOSENED: [&str; 2] = ["guardrails.guarded-signature", "guardrails.guarded-way-back"];
+
 pub(crate) struct House {
     pub(crate) app: TestApp,
     pub(crate) admin: Client,
@@ -41,11 +45,20 @@ pub(crate) struct House {
 impl House {
     /// With the default policies, but these profiles, and neither signatures of artifacts nor ways back asked for.
     pub(crate) async fn with(profiles: Option<&str>) -> Self {
-        Self::loosened(profiles, &["guardrails.guarded-signature", "guardrails.guarded-way-back"]).await
+        Self::loosened(profiles, &LOOSENED).await
     }
 
     /// With the default policies but for these, and these profiles.
     pub(crate) async fn loosened(profiles: Option<&str>, without: &[&str]) -> Self {
+        Self::configured(profiles, without, |_| {}).await
+    }
+
+    /// Likewise, with another configuration.
+    pub(crate) async fn configured(
+        profiles: Option<&str>,
+        without: &[&str],
+        alter: impl FnOnce(&mut Config),
+    ) -> Self {
         let policies = TempDir::new().unwrap();
         for (path, content) in interlock_policy::default_files() {
             if path.contains('/') {
@@ -67,6 +80,7 @@ impl House {
             config.plugins.cache_dir = built_plugins().with_file_name("interlock-plugins-compiled");
             config.gates.clear();
             config.health.clear();
+            alter(config);
         })
         .await;
         let admin = app.person("Setup", &[Role::Administrator]).await;

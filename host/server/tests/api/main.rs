@@ -42,3 +42,4 @@ mod sync;
 mod tenants;
 mod time_server;
 mod tlog;
+mod witness;

@@ -23,3 +23,16 @@ async fn a_server_answers_over_a_socket_and_stops_when_told() {
     serving.await.unwrap().unwrap();
     assert!(app.app.store.ping().await.is_err(), "the store is closed last");
 }
+
+#[tokio::test]
+async fn a_server_whose_signer_cannot_remember_stops_instead_of_trying_again() {
+    let app = TestApp::start().await;
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    // Where the signer would write there is a folder.
+    let obstacle = app.app.config.ledger.signer_dir.join("mercy.new");
+    std::fs::create_dir_all(&obstacle).unwrap();
+    let serving = tokio::spawn(serve::serve(app.app.clone(), listener, CancellationToken::new()));
+    app.person("Kim", &[interlock_domain::Role::Auditor]).await;
+    let error = serving.await.unwrap().unwrap_err();
+    assert!(error.to_string().contains("ledger.signer_dir"), "{error}");
+}

@@ -28,7 +28,13 @@ pub(super) fn compare(
         // A head of size 0 stays behind when the first commit was refused.
         None => findings.push(empty()),
         Some(head) if head.size == 0 && end.entries == 0 => findings.push(empty()),
-        Some(head) => findings.extend(compare_head(head, end.entries, checkpoint, tree, last)),
+        Some(head) => {
+            findings.extend(compare_head(head, end.entries, checkpoint, tree, last));
+            if end.checkpoint.is_none() && end.entries > 0 {
+                let (expected, found) = ("a signed checkpoint", "none");
+                findings.push(Finding::missing(None, "nothing of the log is signed", expected, found));
+            }
+        }
     }
     findings
 }
@@ -75,8 +81,8 @@ fn compare_head(
             }
         }
     }
-    if let Some(signed) = checkpoint.map(|checkpoint| checkpoint.size).filter(|signed| *signed != size) {
-        let what = "head and its checkpoint have different sizes";
+    if let Some(signed) = checkpoint.map(|checkpoint| checkpoint.size).filter(|signed| *signed > size) {
+        let what = "head is smaller than what was signed";
         findings.push(Finding::tampered(None, what, of_head, format!("{signed} entries")));
     }
     findings

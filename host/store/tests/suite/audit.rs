@@ -43,7 +43,7 @@ fn listed(audit: &Audit) -> Vec<String> {
 }
 
 /// Lets SQL at the entries, as whoever owns the database can.
-async fn unlock(world: &World) {
+pub(crate) async fn unlock(world: &World) {
     let sqlite = "DROP TRIGGER ledger_entries_stay; DROP TRIGGER ledger_entries_fixed";
     let postgres = "DROP TRIGGER ledger_entries_stay ON ledger_entries;
                     DROP TRIGGER ledger_entries_fixed ON ledger_entries";
@@ -192,7 +192,9 @@ async fn what_nobody_touched_is_sound(world: World) {
         (audit.report.verdict(), audit.report.entries, audit.report.root),
         (Verdict::Sound, head.size, head.root)
     );
-    assert_eq!((audit.rows_compared, audit.changes_rebuilt, audit.checkpoint), (14, 1, head.checkpoint));
+    let signed = world.store.signed("mercy").await.unwrap().unwrap();
+    assert_eq!((audit.rows_compared, audit.changes_rebuilt, audit.checkpoint), (14, 1, signed.note));
+    assert_eq!(signed.size, head.size);
     assert_eq!(steps.len(), 1 + TABLES.len(), "{steps:?}");
 }
 
@@ -231,13 +233,14 @@ async fn entries_without_a_head_are_found(world: World) {
 
 async fn a_head_that_is_smaller_or_larger_than_the_log_is_found(world: World) {
     world.pumps(&["p1", "p2"]).await;
-    let sizes = "head and its checkpoint have different sizes";
+    world.store.signed("mercy").await.unwrap();
+    let sizes = "head is smaller than what was signed";
     world.tamper("UPDATE ledger_heads SET size = 0").await.unwrap();
     assert_eq!(found(&world).await, ["0: head is smaller than the log", sizes]);
     world.tamper("UPDATE ledger_heads SET size = 1").await.unwrap();
     assert_eq!(found(&world).await, ["1: head is smaller than the log", sizes]);
     world.tamper("UPDATE ledger_heads SET size = 3").await.unwrap();
-    assert_eq!(found(&world).await, ["2: head is larger than the log", sizes]);
+    assert_eq!(found(&world).await, ["2: head is larger than the log"]);
     world.tamper("UPDATE ledger_heads SET size = 2").await.unwrap();
     unlock(&world).await;
     world
@@ -249,22 +252,40 @@ async fn a_head_that_is_smaller_or_larger_than_the_log_is_found(world: World) {
 
 async fn a_head_that_says_something_else_than_the_entries_is_found(world: World) {
     world.pumps(&["p1", "p2"]).await;
-    world.tamper("CREATE TABLE aside AS SELECT * FROM ledger_heads").await.unwrap();
+    world.store.signed("mercy").await.unwrap();
+    let aside = "CREATE TABLE aside AS SELECT * FROM ledger_heads;
+                 CREATE TABLE signed_aside AS SELECT * FROM ledger_checkpoints";
+    world.tamper(aside).await.unwrap();
     for (alter, what) in [
         ("UPDATE ledger_heads SET root = prev", "head has another root than the log"),
         ("UPDATE ledger_heads SET prev = root", "head names another last entry"),
         ("UPDATE ledger_heads SET frontier = root", "head would continue another tree"),
-        ("UPDATE ledger_heads SET checkpoint = 'x'", "checkpoint is refused"),
-        ("UPDATE ledger_heads SET checkpoint = ''", "checkpoint is refused"),
+        ("UPDATE ledger_checkpoints SET note = 'x'", "checkpoint is refused"),
+        ("UPDATE ledger_checkpoints SET note = ''", "checkpoint is refused"),
     ] {
         world.tamper(alter).await.unwrap();
         assert_eq!(found(&world).await, [what], "{alter}");
-        world.tamper("DELETE FROM ledger_heads; INSERT INTO ledger_heads SELECT * FROM aside").await.unwrap();
+        let back = "DELETE FROM ledger_heads; INSERT INTO ledger_heads SELECT * FROM aside;
+                    DELETE FROM ledger_checkpoints; INSERT INTO ledger_checkpoints SELECT * FROM signed_aside";
+        world.tamper(back).await.unwrap();
     }
-    // A checkpoint that the log did sign, earlier.
+    // A checkpoint that the log did sign, earlier: the signer knows a newer one, and publishes it again.
     world.pumps(&["p3"]).await;
-    world.tamper("UPDATE ledger_heads SET checkpoint = (SELECT checkpoint FROM aside)").await.unwrap();
-    assert_eq!(found(&world).await, ["head and its checkpoint have different sizes"]);
+    let newest = world.store.signed("mercy").await.unwrap().unwrap();
+    world
+        .tamper("DELETE FROM ledger_checkpoints; INSERT INTO ledger_checkpoints SELECT * FROM signed_aside")
+        .await
+        .unwrap();
+    assert_eq!(found(&world).await, [""; 0]);
+    assert_eq!(world.store.signed("mercy").await.unwrap().unwrap(), newest);
+    world.store.close().await;
+    world.tamper("DELETE FROM ledger_checkpoints").await.unwrap();
+    let reader = Store::open_to_read(world.database.options(), testing::keys()).await.unwrap();
+    let unsigned = reader.audit("mercy", None, |_| {}).await.unwrap();
+    assert_eq!(
+        (unsigned.report.verdict(), listed(&unsigned)),
+        (Verdict::Unverifiable, vec!["nothing of the log is signed".to_owned()])
+    );
 }
 
 async fn a_row_that_is_gone_is_found_in_every_table(world: World) {

@@ -96,9 +96,7 @@ async fn a_refused_commit_in_a_batch_leaves_nothing_and_its_neighbours_stay(worl
     ];
     let done = join_all(commits.into_iter().map(|writes| world.commit(writes))).await;
     assert!(matches!(done[1], Err(StoreError::AlreadyExists { what: "device", .. })));
-    // The writer took all three in one transaction, or they would not share a checkpoint.
     let (first, last) = (done[0].as_ref().unwrap(), done[2].as_ref().unwrap());
-    assert_eq!(first.checkpoint, last.checkpoint);
     assert_eq!((&first.entries[..], &last.entries[..]), (&[1][..], &[2, 3][..]));
     assert_eq!(world.store.decision(&mercy(), &id).await.unwrap(), None);
     assert_eq!(world.kinds("mercy").await[1..], ["device.registered", "device.registered", "server.noted"]);

@@ -15,6 +15,7 @@ mod reads;
 mod rosters;
 mod segments;
 mod side;
+mod signer;
 mod tasks;
 mod tiles;
 

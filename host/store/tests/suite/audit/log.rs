@@ -66,7 +66,9 @@ async fn a_log_cut_off_with_its_head_is_found_by_a_remembered_checkpoint(world: 
     world.pumps(&["p1"]).await;
     let first = Remembered::parse(audit(&world, None).await.checkpoint.as_bytes()).unwrap();
     unlock(&world).await;
-    world.tamper("CREATE TABLE aside AS SELECT * FROM ledger_heads").await.unwrap();
+    let aside = "CREATE TABLE aside AS SELECT * FROM ledger_heads;
+                 CREATE TABLE signed_aside AS SELECT * FROM ledger_checkpoints";
+    world.tamper(aside).await.unwrap();
     world.commit(vec![note("one"), note("two")]).await.unwrap();
     let second = audit(&world, Some(&first)).await;
     assert_eq!(listed(&second), [""; 0]);
@@ -74,9 +76,14 @@ async fn a_log_cut_off_with_its_head_is_found_by_a_remembered_checkpoint(world: 
     assert_eq!((first.checkpoint().size, second.checkpoint().size), (1, 3));
 
     let cut = "DELETE FROM ledger_entries WHERE idx >= 1;
-               DELETE FROM ledger_heads; INSERT INTO ledger_heads SELECT * FROM aside";
+               DELETE FROM ledger_heads; INSERT INTO ledger_heads SELECT * FROM aside;
+               DELETE FROM ledger_checkpoints; INSERT INTO ledger_checkpoints SELECT * FROM signed_aside";
     world.tamper(cut).await.unwrap();
+    // Whoever signed it knows.
+    assert_eq!(found(&world).await, ["signer refuses"]);
     // The database alone is in perfect order.
+    let mut world = world;
+    world.reopened(|_| {}).await;
     assert_eq!(found(&world).await, [""; 0]);
     assert_eq!(
         listed(&audit(&world, Some(&second)).await),
