@@ -328,4 +328,5 @@ fn hex(hash: &Hash) -> String {
 }
 
 #[cfg(all(test, feature = "testing"))]
+#[expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 mod tests;
