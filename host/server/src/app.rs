@@ -142,6 +142,7 @@ impl App {
         let limits = Limits::new(&config.http.limits);
         let witnesses = Witnesses::open(&config.ledger)?;
         let true_time = TrueTime::new(&config.login.time_server);
+        let witnesses = Witnesses::open(&config.ledger)?;
         let evaluations = Semaphore::new(config.policies.parallel_max.min(Semaphore::MAX_PERMITS));
         let app = Arc::new(App {
             evaluations,
