@@ -167,13 +167,17 @@ impl ApprovalFacts {
                 *held = approval;
             }
         }
-        // Whoever said no after that takes their yes back.
+        // Whoever said no after that takes their yes back; and whoever said no in person is not said to agree by another.
         let said_no = |approval: &&Approval| approval.meaning == Meaning::Rejection;
         let newest: Vec<&Approval> = newest.into_values().collect();
-        let yes = newest.iter().filter(|yes| {
-            !said_no(yes)
-                && !newest.iter().any(|no| said_no(no) && no.person == yes.person && no.at >= yes.at)
-        });
+        let taken_back = |yes: &Approval| {
+            let lender = yes.delegation.as_ref().map(|used| &used.on_behalf_of);
+            newest
+                .iter()
+                .filter(|no| said_no(no))
+                .any(|no| (no.person == yes.person && no.at >= yes.at) || lender == Some(&no.person))
+        };
+        let yes = newest.iter().filter(|yes| !said_no(yes) && !taken_back(yes));
         yes.map(|approval| Given::from(*approval)).fold(Self::none(), |facts, given| facts.with_given(given))
     }
 
@@ -214,20 +218,24 @@ impl ApprovalFacts {
         more
     }
 
-    /// Counts the approvals that stand in these facts. Whoever approves on somebody's behalf and that somebody are one.
+    /// Counts the approvals that stand in these facts. Whoever approves on somebody's behalf and that somebody are one, so
+    /// that of the two only what the one says counts that is taken: persons, roles, signatures, age.
     fn recount(&mut self) {
-        let distinct: BTreeSet<&PersonId> = independent(&self.given).map(|given| &given.person).collect();
-        self.distinct = count(distinct.len());
-        let newest_signed = self.given.iter().filter(|given| given.signed).map(|given| &given.person);
-        self.signed = count(newest_signed.collect::<BTreeSet<_>>().len());
-        self.persons = self
-            .given
-            .iter()
-            .flat_map(|given| [Some(given.person.clone()), given.on_behalf_of.clone()])
-            .flatten()
-            .collect();
-        self.roles = self.given.iter().flat_map(|given| given.roles.iter().copied()).collect();
-        self.oldest = self.given.iter().map(|given| given.at).min();
+        let taken: Vec<(&PersonId, Option<&PersonId>)> =
+            independent(&self.given).map(|given| (&given.person, given.on_behalf_of.as_ref())).collect();
+        // What they said for one stage, beside what they said for all, is theirs as well.
+        let counts = |given: &&Given| taken.contains(&(&given.person, given.on_behalf_of.as_ref()));
+        let counted: Vec<&Given> = self.given.iter().filter(counts).collect();
+        let distinct =
+            |given: &[&Given]| count(given.iter().map(|given| &given.person).collect::<BTreeSet<_>>().len());
+        let signed: Vec<&Given> = counted.iter().copied().filter(|given| given.signed).collect();
+        let (all, signed) = (distinct(&counted), distinct(&signed));
+        let roles = counted.iter().flat_map(|given| given.roles.iter().copied()).collect();
+        let oldest = counted.iter().map(|given| given.at).min();
+        let whose = |given: &Given| [Some(given.person.clone()), given.on_behalf_of.clone()];
+        // Everybody who had a part in it: the author is not to be among them.
+        self.persons = self.given.iter().flat_map(whose).flatten().collect();
+        (self.distinct, self.signed, self.roles, self.oldest) = (all, signed, roles, oldest);
     }
 }
 
@@ -282,6 +290,41 @@ mod tests {
             [approval(1, 1, true), approval(1, 2, false), approval(2, 1, false), approval(2, 2, true)];
         let facts = ApprovalFacts::count(&given, &Digest::of(b"change"));
         assert_eq!((facts.distinct, facts.signed), (2, 1));
+    }
+
+    fn for_another(person: u128, at: i64, signed: bool, lender: u128) -> Approval {
+        let used = UsedDelegation {
+            id: DelegationId::new(uuid::Uuid::from_u128(9)),
+            on_behalf_of: PersonId::new(uuid::Uuid::from_u128(lender)),
+            name: "Rolf".to_owned(),
+        };
+        let roles = vec![Role::Regulatory];
+        Approval { delegation: Some(used), roles, ..approval(person, at, signed) }
+    }
+
+    #[test]
+    fn of_a_lender_and_a_delegate_one_signature_and_one_ones_roles_count() {
+        let given = [approval(1, 1, true), for_another(2, 2, true, 1)];
+        let facts = ApprovalFacts::count(&given, &Digest::of(b"change"));
+        assert_eq!((facts.distinct, facts.signed, facts.roles), (1, 1, vec![Role::ClinicalSafety]));
+        assert_eq!(facts.persons.len(), 2, "both had a part in it");
+    }
+
+    #[test]
+    fn whoever_says_no_in_person_is_not_said_to_agree_by_a_delegate() {
+        let no = Approval { meaning: Meaning::Rejection, ..approval(1, 1, false) };
+        let facts = ApprovalFacts::count(&[no.clone(), for_another(2, 2, false, 1)], &Digest::of(b"change"));
+        assert_eq!(facts.distinct, 0);
+        let facts = ApprovalFacts::count(&[no, approval(1, 3, false)], &Digest::of(b"change"));
+        assert_eq!(facts.distinct, 1, "until they say yes themselves");
+    }
+
+    #[test]
+    fn what_is_said_for_one_stage_beside_what_is_said_for_all_is_one_persons() {
+        let of_stage = Approval { stage: Some(2), ..approval(1, 2, true) };
+        let facts =
+            ApprovalFacts::count_for(&[approval(1, 1, false), of_stage], &Digest::of(b"change"), Some(2));
+        assert_eq!((facts.distinct, facts.signed, facts.given.len()), (1, 1, 2));
     }
 
     #[test]

@@ -166,6 +166,9 @@ pub struct Change {
     pub paused_by_safety: bool,
     /// When it was proposed.
     pub created_at: Timestamp,
+    /// When it was last revised: since then its digest is what it is. Absent when it never was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revised_at: Option<Timestamp>,
     /// When it expires unless it is admitted.
     pub expires_at: Timestamp,
     /// When something last happened.
@@ -264,6 +267,11 @@ impl Change {
                         .any(|member| member.decides && report.id.as_ref() == Some(&member.id))
             }),
         })
+    }
+
+    /// Since when its digest is what it is, and can be approved.
+    pub fn digest_since(&self) -> Timestamp {
+        self.revised_at.unwrap_or(self.created_at)
     }
 
     /// What the approvals over the current digest count to.

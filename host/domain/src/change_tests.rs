@@ -317,6 +317,36 @@ fn an_approval_can_be_renewed_after_a_day() {
 }
 
 #[test]
+fn whoever_said_yes_without_a_signature_may_sign_it_at_once() {
+    let mut story = Story::begin();
+    story.step("gates pass").unwrap();
+    story.step("Bo approves").unwrap();
+    let bo = person("Bo", AccountKind::User);
+    let resource = story.change.resource();
+    let permit = answered_to(bo.clone(), Action::ApproveChange, resource, true, story.now).permit().unwrap();
+    let signature = Some(crate::SignatureId::new(Uuid::from_u128(7)));
+    let yes =
+        Command::Approve(Box::new(Yes { signature, ..Yes::to(story.change.digest, Meaning::Approval) }));
+    let signed = story.change.decide(&yes, &bo, "signed now", &permit, story.now).unwrap();
+    let facts = signed.change.approval_facts();
+    assert_eq!((facts.distinct, facts.signed), (1, 1));
+    let again = signed.change.decide(&yes, &bo, "signed twice", &permit, story.now);
+    assert!(matches!(again, Err(Refusal::AlreadyApproved { .. })), "once is enough");
+}
+
+#[test]
+fn a_revision_begins_the_time_of_its_digest_anew() {
+    let mut story = Story::begin();
+    assert_eq!(story.change.digest_since(), story.change.created_at);
+    story.step("1 days pass").unwrap();
+    let manifest = Box::new(story.change.manifest.clone());
+    let decision = DecisionId::new(Uuid::from_u128(5));
+    let digest = Digest::of(b"other");
+    story.change.apply(&Event::Revised { manifest, digest, decision, at: story.now });
+    assert_eq!(story.change.digest_since(), story.now);
+}
+
+#[test]
 fn nobody_approves_the_own_change() {
     assert_eq!(
         check("gates pass; Ana approves"),

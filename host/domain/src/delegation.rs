@@ -143,10 +143,12 @@ impl Delegation {
         self.revoked_at.is_none() && self.starts_at <= now && now < self.ends_at
     }
 
-    /// The roles that `delegate` may approve with there, by what the delegator's `lender` account still holds.
-    pub fn lent_there(&self, lender: &Account, environment: &Environment) -> Vec<Role> {
+    /// The roles that `delegate` may approve with there, by what the delegator's `lender` account still holds. It lends none
+    /// while it waits for a second administrator.
+    pub fn lent_there(&self, lender: &Account, environment: &Environment, now: Timestamp) -> Vec<Role> {
         let here = self.environment.as_ref().is_none_or(|only| only == environment);
-        if !here || !lender.active || lender.id != self.from_account {
+        let on_hold = lender.hold.as_ref().is_some_and(|hold| hold.lasts(now));
+        if !here || !lender.active || on_hold || lender.id != self.from_account {
             return Vec::new();
         }
         let held = lender.actor("lender".to_owned()).roles_in(Some(environment));

@@ -10,6 +10,7 @@
 
 mod access_request;
 mod actor;
+mod address;
 mod approval;
 mod artifact;
 mod assignment;
@@ -52,6 +53,7 @@ pub use access_request::{AccessAnswer, AccessClaim, AccessRequest, AccessState, 
 pub use actor::{
     Account, AccountKind, Actor, Credential, Role, RoleGrant, SIGNING_HOLD_MS, Scope, SigningHold,
 };
+pub use address::{from_address, in_address};
 pub use approval::{Approval, ApprovalFacts, Given, Meaning, UsedDelegation};
 pub use artifact::{
     Artifact, ArtifactFacts, ArtifactKey, ArtifactKind, ArtifactStatement, SignatureFacts, SignatureOutcome,

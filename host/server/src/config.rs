@@ -3,7 +3,9 @@
 mod access;
 mod advisories;
 mod approvals;
+mod bindings;
 mod decisions;
+mod devices;
 mod engines;
 mod evidence;
 mod git;
@@ -11,23 +13,23 @@ mod http;
 mod identity;
 mod login;
 mod plugins;
+mod policies;
 mod reference;
 mod rollout;
+mod server;
+mod storage;
 
-use std::{
-    collections::BTreeMap,
-    net::SocketAddr,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
-use interlock_domain::{ChangeKind, Environment, GateMode, TenantId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use self::access::Access;
 pub use self::advisories::Advisories;
 pub use self::approvals::Approvals;
+pub use self::bindings::{Gate, Group, Health};
 pub use self::decisions::Decisions;
+pub use self::devices::Devices;
 pub use self::engines::Engines;
 pub(crate) use self::evidence::{Bound, is_outside};
 pub use self::evidence::{CalendarEntry, Connector, Evidence, HeaderValue, Prometheus, SourceLimits};
@@ -37,9 +39,11 @@ pub use self::identity::{Identity, JwtIssuer};
 pub(crate) use self::identity::{SECRET_BYTES_MIN, is_safe};
 pub use self::login::{Login, OidcProvider, TimeServer};
 pub use self::plugins::{PluginRegistry, Plugins};
+pub use self::policies::{Home, Policies};
 pub use self::reference::reference;
 pub use self::rollout::Rollout;
-use crate::flow::roster::{STRATEGY, bound_by};
+pub use self::server::{Bus, Server};
+pub use self::storage::{Artifacts, Ledger, Store};
 
 /// A configuration that does not hold together.
 #[derive(Debug, thiserror::Error)]
@@ -105,266 +109,6 @@ pub struct Config {
     pub groups: Vec<Group>,
 }
 
-/// The HTTP server.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct Server {
-    /// Where to listen.
-    #[schemars(with = "String")]
-    pub listen: SocketAddr,
-    /// How others reach it; device links begin with it, and are taken from the request's `Host` when it is empty. AuthZEN's
-    /// metadata page is there only when it is set.
-    pub public_url: String,
-    /// Where everything is kept that has no place of its own.
-    pub data_dir: PathBuf,
-    /// Largest request body in bytes; artifacts have their own limit.
-    pub body_bytes_max: usize,
-    /// How long a request may take in milliseconds; uploads, downloads, replays and verifying the ledger are not counted.
-    pub request_timeout_ms: u64,
-    /// How long an idempotency key is remembered, in milliseconds.
-    pub idempotency_keep_ms: u64,
-}
-
-/// The database.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct Store {
-    /// `sqlite:PATH` or `postgres://…`; a file in the data folder when empty.
-    pub url: String,
-    /// Most connections.
-    pub pool_max: u32,
-    /// How long to wait for one, in milliseconds.
-    pub acquire_timeout_ms: u64,
-    /// How old one may get, in milliseconds.
-    pub max_lifetime_ms: u64,
-    /// Most commits in one transaction.
-    pub batch_max: usize,
-    /// How long the writer waits for more commits, in milliseconds.
-    pub batch_wait_ms: u64,
-    /// Most commits that wait; beyond it callers get 503.
-    pub queue_max: usize,
-}
-
-/// The line between replicas. It only makes things faster: without it, or while Redis is away, replicas find out by
-/// themselves, within a tick or a few seconds.
-#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct Bus {
-    /// `redis://…` or `rediss://…` (TLS); no line when empty, as a single server needs none.
-    pub url: String,
-}
-
-/// The ledger.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct Ledger {
-    /// What every log's name begins with.
-    pub origin: String,
-    /// The file with the signing key; made in the data folder when empty.
-    pub key_file: PathBuf,
-}
-
-/// Artifacts.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct Artifacts {
-    /// Where the encrypted content is kept; a folder in the data folder when empty.
-    pub dir: PathBuf,
-    /// The folder with the public keys whose signatures count (`*.pem`) and, in the file `revoked`, the ids of those that no
-    /// longer do; one folder for all tenants. What changes in it counts at once.
-    pub trusted_keys_dir: PathBuf,
-    /// The file with the key that wraps the artifacts' keys; made in the data folder when empty.
-    pub wrapping_key_file: PathBuf,
-    /// Largest artifact in bytes.
-    pub size_bytes_max: u64,
-    /// Plain bytes in one encrypted chunk.
-    pub chunk_bytes: u32,
-}
-
-/// Policies.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct Policies {
-    /// The bundle's folder; the built-in bundle when empty.
-    pub dir: PathBuf,
-    /// Where policies are decided. When it is set, only an admitted change of kind `policy` of that tenant and environment
-    /// puts other policies in force, on every replica, and the folder holds what the server has before the first one. They
-    /// hold for every tenant, so it is the tenant of whoever runs the server.
-    pub home: Option<Home>,
-    /// Policies from git.
-    pub git: Git,
-    /// The folder with a folder for each tenant that has an application: policies of its own, asked over AuthZEN. None when
-    /// empty.
-    pub applications_dir: PathBuf,
-    /// Most questions in one batch.
-    pub evaluations_max: usize,
-    /// Most results of one search; the rest is on the next page.
-    pub results_max: usize,
-    /// Longest type, id or action name in a question, in bytes.
-    pub id_bytes_max: usize,
-    /// Largest `properties` or `context` in a question, in bytes of JSON.
-    pub properties_bytes_max: usize,
-    /// Most that the questions of one batch hold together, in bytes: what an item takes from the batch counts in every item
-    /// that takes it. A search ends its page when it has asked that much.
-    pub batch_bytes_max: usize,
-    /// Most evaluations, batches and searches that are answered at once; more are told to come again.
-    pub parallel_max: usize,
-}
-
-/// A tenant and one of its environments.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Home {
-    /// The tenant.
-    #[schemars(with = "String")]
-    pub tenant: TenantId,
-    /// The environment, whose approvals, gates and guard rails apply.
-    #[schemars(with = "String")]
-    pub environment: Environment,
-}
-
-/// The device protocol.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct Devices {
-    /// How often a device should poll, in milliseconds; told to it in whole seconds.
-    pub poll_ms: u64,
-    /// The attribute in `configData` that carries the firmware version.
-    pub version_attribute: String,
-    /// The attribute in `configData` that carries the health.
-    pub health_attribute: String,
-    /// How long a device may take to restart into what it says it installed, in milliseconds. A client may say so before
-    /// it restarts; an old version that is reported after this time is a failure.
-    pub restart_ms: u64,
-    /// SHA-256 (hexadecimal) of the gateway token of each tenant that has one.
-    #[schemars(with = "BTreeMap<String, String>")]
-    pub gateway_token_sha256: BTreeMap<TenantId, String>,
-    /// The environment of devices that nobody registered and a gateway speaks for. No release should select it.
-    #[schemars(with = "String")]
-    pub gateway_environment: Environment,
-    /// Largest feedback, configData or telemetry body in bytes.
-    pub body_bytes_max: usize,
-    /// How long telemetry is kept, in milliseconds.
-    pub telemetry_keep_ms: u64,
-}
-
-/// A gate.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Gate {
-    /// The id of its binding; the plugin's name when empty.
-    #[serde(default)]
-    pub id: String,
-    /// The plugin's name.
-    pub plugin: String,
-    /// Its settings.
-    #[serde(default = "empty_object")]
-    pub settings: serde_json::Value,
-    /// Whether it blocks.
-    #[serde(default = "enforce")]
-    #[schemars(with = "String")]
-    pub mode: GateMode,
-    /// The environments it is bound in; all when empty.
-    #[serde(default)]
-    pub environments: Vec<String>,
-    /// The kinds of change that it judges.
-    #[serde(default = "releases")]
-    #[schemars(with = "Vec<String>")]
-    pub kinds: Vec<ChangeKind>,
-    /// The gate group that it is a member of; its verdict counts in there, and not by itself.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub group: Option<String>,
-}
-
-impl Gate {
-    /// A gate as a configuration that names only the plugin has it.
-    pub fn named(plugin: &str) -> Self {
-        Self {
-            id: String::new(),
-            plugin: plugin.to_owned(),
-            settings: empty_object(),
-            mode: GateMode::Enforce,
-            environments: Vec::new(),
-            kinds: releases(),
-            group: None,
-        }
-    }
-
-    /// The id of its binding.
-    pub(crate) fn called(&self) -> &str {
-        if self.id.is_empty() { &self.plugin } else { &self.id }
-    }
-}
-
-/// A gate group: its members judge as one.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Group {
-    /// Its name.
-    pub name: String,
-    /// A boolean expression over the ids of its members: `&&`, `||`, `!`, parentheses, or `and`, `or`, `not`.
-    pub expression: String,
-    /// Whether it blocks.
-    #[serde(default = "enforce")]
-    #[schemars(with = "String")]
-    pub mode: GateMode,
-    /// The environments it judges in; all when empty.
-    #[serde(default)]
-    pub environments: Vec<String>,
-}
-
-/// A health check that watches every rollout.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Health {
-    /// The id of its binding; the plugin's name when empty.
-    #[serde(default)]
-    pub id: String,
-    /// The plugin's name.
-    pub plugin: String,
-    /// Its settings.
-    #[serde(default = "empty_object")]
-    pub settings: serde_json::Value,
-    /// Whether what it says counts: `monitor` is recorded, and leads to nothing.
-    #[serde(default = "enforce")]
-    #[schemars(with = "String")]
-    pub mode: GateMode,
-}
-
-impl Health {
-    /// A health check as a configuration that names only the plugin has it.
-    pub fn named(plugin: &str) -> Self {
-        Self {
-            id: String::new(),
-            plugin: plugin.to_owned(),
-            settings: empty_object(),
-            mode: GateMode::Enforce,
-        }
-    }
-
-    /// The id of its binding.
-    pub(crate) fn called(&self) -> &str {
-        if self.id.is_empty() { &self.plugin } else { &self.id }
-    }
-}
-
-fn releases() -> Vec<ChangeKind> {
-    vec![ChangeKind::Release]
-}
-
-fn empty_object() -> serde_json::Value {
-    serde_json::Value::Object(serde_json::Map::new())
-}
-
-fn enforce() -> GateMode {
-    GateMode::Enforce
-}
-
-#[expect(clippy::expect_used, reason = "this text is an environment name")]
-fn unassigned() -> Environment {
-    "unassigned".parse().expect("an environment name")
-}
-
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -389,83 +133,6 @@ impl Default for Config {
             gates: vec![Gate::named("signature"), Gate::named("maintenance-window")],
             health: vec![Health::named("thresholds")],
             groups: Vec::new(),
-        }
-    }
-}
-
-impl Default for Server {
-    fn default() -> Self {
-        Self {
-            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
-            public_url: String::new(),
-            data_dir: PathBuf::from("interlock-data"),
-            body_bytes_max: 1 << 20,
-            request_timeout_ms: 30_000,
-            idempotency_keep_ms: 24 * 3_600_000,
-        }
-    }
-}
-
-impl Default for Store {
-    fn default() -> Self {
-        Self {
-            url: String::new(),
-            pool_max: 20,
-            acquire_timeout_ms: 30_000,
-            max_lifetime_ms: 1_800_000,
-            batch_max: 256,
-            batch_wait_ms: 2,
-            queue_max: 4_096,
-        }
-    }
-}
-
-impl Default for Ledger {
-    fn default() -> Self {
-        Self { origin: "interlock.local/ledger".to_owned(), key_file: PathBuf::new() }
-    }
-}
-
-impl Default for Artifacts {
-    fn default() -> Self {
-        Self {
-            dir: PathBuf::new(),
-            trusted_keys_dir: PathBuf::new(),
-            wrapping_key_file: PathBuf::new(),
-            size_bytes_max: 4 << 30,
-            chunk_bytes: 64 << 10,
-        }
-    }
-}
-
-impl Default for Policies {
-    fn default() -> Self {
-        Self {
-            home: None,
-            git: Git::default(),
-            dir: PathBuf::new(),
-            applications_dir: PathBuf::new(),
-            evaluations_max: 1_000,
-            results_max: 1_000,
-            id_bytes_max: 512,
-            properties_bytes_max: 32 << 10,
-            batch_bytes_max: 4 << 20,
-            parallel_max: 256,
-        }
-    }
-}
-
-impl Default for Devices {
-    fn default() -> Self {
-        Self {
-            poll_ms: 300_000,
-            version_attribute: "firmware_version".to_owned(),
-            health_attribute: "health".to_owned(),
-            restart_ms: 300_000,
-            gateway_token_sha256: BTreeMap::new(),
-            gateway_environment: unassigned(),
-            body_bytes_max: 256 << 10,
-            telemetry_keep_ms: 24 * 3_600_000,
         }
     }
 }
@@ -539,6 +206,7 @@ impl Config {
             ("decisions.file_bytes_max", self.decisions.file_bytes_max),
             ("decisions.backlog_bytes_max", self.decisions.backlog_bytes_max),
             ("decisions.seal_after_ms", self.decisions.seal_after_ms),
+            ("decisions.segments_looked_at_max", self.decisions.segments_looked_at_max as u64),
             ("plugins.registry.timeout_ms", self.plugins.registry.timeout_ms),
         ];
         for (key, value) in positive {
@@ -592,40 +260,6 @@ impl Config {
         Ok(self)
     }
 
-    /// In every environment that is named, and in any other, the bindings have ids of their own and groups hold together.
-    fn check_bindings(&self) -> Result<(), ConfigError> {
-        let senseless = |detail| ConfigError::Senseless { key: "gates", detail };
-        let mut environments: Vec<&str> = vec!["*"];
-        environments.extend(self.gates.iter().flat_map(|gate| &gate.environments).map(String::as_str));
-        environments.extend(self.groups.iter().flat_map(|group| &group.environments).map(String::as_str));
-        for environment in environments {
-            let here = |names: &[String]| names.is_empty() || names.iter().any(|name| name == environment);
-            let gates = self.gates.iter().filter(|gate| here(&gate.environments)).map(Gate::called);
-            let mut ids: Vec<&str> =
-                gates.chain(self.health.iter().map(Health::called)).chain([STRATEGY]).collect();
-            ids.sort_unstable();
-            if let Some(twice) = ids.windows(2).find(|pair| pair[0] == pair[1]) {
-                let id = twice[0];
-                return Err(senseless(format!(
-                    "two bindings are called `{id}`; give one of them another `id`"
-                )));
-            }
-            let mut roster = bound_by(self, environment);
-            // Which plugins there are is seen when they are installed.
-            for name in roster.bindings.values().map(|binding| binding.plugin.clone()).collect::<Vec<_>>() {
-                let digest = interlock_domain::Digest::of("any");
-                let plugin =
-                    interlock_domain::PluginRef { name: name.clone(), version: String::new(), digest };
-                let active = interlock_domain::Active { plugin, granted: std::collections::BTreeSet::new() };
-                roster.plugins.insert(name, active);
-            }
-            if let Some(fault) = roster.faults().into_iter().next() {
-                return Err(senseless(fault));
-            }
-        }
-        Ok(())
-    }
-
     /// The configuration for people to read, with the passwords in URLs and the values of headers masked.
     pub fn shown(&self) -> String {
         let mut shown = self.clone();
@@ -654,6 +288,8 @@ pub(crate) fn masked(url: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
     #[test]

@@ -36,6 +36,7 @@ pub mod tlog;
 
 mod acquire;
 mod admit;
+mod anew;
 mod approvals;
 mod ask;
 mod back;

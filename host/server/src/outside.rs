@@ -9,7 +9,7 @@ use std::{
 };
 
 use futures::StreamExt as _;
-use interlock_domain::{TenantId, Timestamp};
+use interlock_domain::{TenantId, Timestamp, in_address};
 use interlock_sandbox::{Document, EvidenceAnswer, Refusal};
 use reqwest::{Client, StatusCode, Url, header};
 
@@ -185,7 +185,7 @@ impl Sources {
         if key.is_empty() || key.len() > KEY_BYTES_MAX || key.bytes().all(|byte| byte == b'.') {
             return EvidenceAnswer::Refused(Refusal::NotFound);
         }
-        let url = connector.url.replace(PLACE, &encoded(key));
+        let url = connector.url.replace(PLACE, &in_address(key));
         let request = self.client.get(url).headers(connector.headers.clone());
         self.fetched(source, request, bytes_max, &connector.secrets, now).await
     }
@@ -407,20 +407,6 @@ fn told_by(value: &str) -> impl Iterator<Item = String> {
     all.into_iter()
 }
 
-/// RFC 3986: everything but the unreserved characters is encoded, so that a key stays where it was put.
-pub(crate) fn encoded(key: &str) -> String {
-    let mut text = String::with_capacity(key.len());
-    for byte in key.bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
-                text.push(char::from(byte))
-            }
-            _ => text.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    text
-}
-
 /// The answer of a source that has none to give.
 pub(crate) fn unavailable(reason: String) -> EvidenceAnswer {
     EvidenceAnswer::Refused(Refusal::Unavailable(reason))
@@ -448,8 +434,8 @@ mod tests {
 
     #[test]
     fn a_key_stays_in_its_place() {
-        assert_eq!(encoded("CHG-12_a.b~c"), "CHG-12_a.b~c");
-        assert_eq!(encoded("../x?a=b#c\n/ü"), "..%2Fx%3Fa%3Db%23c%0A%2F%C3%BC");
+        assert_eq!(in_address("CHG-12_a.b~c"), "CHG-12_a.b~c");
+        assert_eq!(in_address("../x?a=b#c\n/ü"), "..%2Fx%3Fa%3Db%23c%0A%2F%C3%BC");
     }
 
     #[test]

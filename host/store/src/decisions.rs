@@ -5,7 +5,7 @@ use interlock_domain::{
 };
 
 use crate::{
-    DecisionFilter, Page, Store, StoreError,
+    DecisionFilter, DecisionPart, Page, Store, StoreError,
     db::{Db, Tx, execute, execute_rows, fetch_all, fetch_optional, values},
     row,
 };
@@ -115,24 +115,36 @@ impl Store {
         Ok(found.is_some())
     }
 
-    /// The decisions of a tenant, newest first.
+    /// The decisions of a tenant, newest first. At most so many segments are looked at for one page, which may then be short,
+    /// or empty, and say how far it reached.
     pub async fn decisions(
         &self,
         tenant: &TenantId,
         filter: &DecisionFilter,
         page: &Page,
-    ) -> Result<Vec<Decision>, StoreError> {
+        segments_max: usize,
+    ) -> Result<DecisionPart, StoreError> {
         let mut found = self.decision_rows(tenant, filter, page).await?;
         let limit = usize::try_from(page.limit).unwrap_or(usize::MAX);
-        found.extend(self.packed_decisions(tenant, filter, page.below(), limit).await?);
+        let packed = self.packed_decisions(tenant, filter, page.below(), limit, segments_max).await?;
+        found.extend(packed.found);
         found.sort_by(|one, other| other.id.cmp(&one.id));
         found.truncate(limit);
+        let mut reached = packed.reached;
+        if let Some(reached) = &reached {
+            // What is further back comes with the next page, and what is not looked at yet among it.
+            found.retain(|decision| decision.id.as_str() >= reached.as_str());
+        }
+        if found.len() == limit {
+            reached = None;
+        }
         if let Some(since) = filter.since {
             // Ids rise with time, so that what follows the last one that is new enough need not be looked at.
             let kept = found.iter().rposition(|decision| decision.at >= since).map_or(0, |last| last + 1);
+            reached = reached.filter(|_| kept == found.len());
             found.truncate(kept);
         }
-        Ok(found)
+        Ok(DecisionPart { found, reached })
     }
 
     /// Those that have a row.

@@ -61,12 +61,6 @@ pub enum StoreError {
         /// Whose.
         tenant: String,
     },
-    /// Answering would mean to look at too much.
-    #[error("{looked_at} parts of the log were looked at without finding enough; say since when")]
-    TooWide {
-        /// How much was looked at.
-        looked_at: usize,
-    },
     /// The commit does not hold together: a defect of the caller.
     #[error("the commit does not hold together: {detail}")]
     Malformed {
@@ -147,7 +141,6 @@ impl StoreError {
             | StoreError::Database(_)
             | StoreError::Migrate(_)
             | StoreError::Journal { .. }
-            | StoreError::TooWide { .. }
             | StoreError::Url { .. } => false,
         }
     }

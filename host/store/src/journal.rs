@@ -4,8 +4,8 @@
 //! may ask. So such answers are appended to a file first, and a file that is sealed goes into the database as one
 //! [`Segment`](crate::Segment) with one ledger entry over all of it.
 //!
-//! **Invariants.** What [`Journal::append`] has confirmed is on the disk. A file is removed only once what is in it is in
-//! the database, and what is in it twice is there once: the segment is named like its file. After the disk refused a
+//! **Invariants.** What [`Journal::append`] has confirmed is on the disk. A file is removed only once all that is in it is in
+//! the database; one that is damaged is set aside and never removed. What is in it twice is there once: the segment is named like its file. After the disk refused a
 //! sync once, nothing more is confirmed: what a second sync says of the first one's bytes is not to be believed.
 
 mod file;
@@ -26,7 +26,7 @@ use uuid::Uuid;
 
 pub use self::file::Frames;
 use self::{
-    file::{Found, OPEN, SEALED},
+    file::{DAMAGED, Found, OPEN, SEALED},
     writer::{Job, Writer},
 };
 use crate::StoreError;
@@ -75,9 +75,11 @@ pub struct SealedFile {
 pub struct Journaled {
     /// Tenants and exact texts, in the order in which they were appended.
     pub decisions: Vec<(String, String)>,
-    /// How many bytes at the end could not be read: what was being appended when the process or the machine stopped, which
-    /// nobody was told of; or damage.
+    /// How many bytes could not be read: what was being appended when the process or the machine stopped, which nobody was
+    /// told of; or damage.
     pub unread_bytes: u64,
+    /// Whether there may be something in those bytes that somebody was told of, so that the file has to stay.
+    pub damaged: bool,
 }
 
 impl Journal {
@@ -135,7 +137,18 @@ impl Journal {
 
     /// What is in a file is in the database: the file is removed.
     pub fn shipped(&self, file: &SealedFile) -> Result<(), StoreError> {
-        match fs::remove_file(&file.path) {
+        self.done_with(file, fs::remove_file(&file.path))
+    }
+
+    /// Not all that is in a file can be brought into the database: it stays, under another name, until a person has looked
+    /// at it. Those behind it go on.
+    pub fn set_aside(&self, file: &SealedFile) -> Result<(), StoreError> {
+        self.done_with(file, fs::rename(&file.path, file.path.with_extension(DAMAGED)))
+    }
+
+    fn done_with(&self, file: &SealedFile, done: std::io::Result<()>) -> Result<(), StoreError> {
+        match done {
+            // Another process on the same folder was faster.
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                 return Err(StoreError::journal(&file.path, error));
             }
@@ -167,11 +180,15 @@ impl SealedFile {
         format!("seg_{}", name.unwrap_or_default())
     }
 
-    /// Reads it whole.
-    pub fn read(&self) -> Result<Journaled, StoreError> {
-        let bytes = fs::read(&self.path).map_err(|error| StoreError::journal(&self.path, error))?;
-        let Found { decisions, unread_bytes } = file::parse(&bytes);
-        Ok(Journaled { decisions, unread_bytes })
+    /// Reads it whole; `None` when it is gone, because another process on the same folder has brought it into the database.
+    pub fn read(&self) -> Result<Option<Journaled>, StoreError> {
+        let bytes = match fs::read(&self.path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(StoreError::journal(&self.path, error)),
+        };
+        let Found { decisions, unread_bytes, damaged } = file::parse(&bytes);
+        Ok(Some(Journaled { decisions, unread_bytes, damaged }))
     }
 }
 

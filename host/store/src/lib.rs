@@ -73,7 +73,7 @@ pub use leases::Lease;
 pub use ledger::{Head, Signed};
 pub use logins::SessionsEnd;
 pub use options::{LedgerKeys, Options};
-pub use page::{AssignmentFilter, ChangeFilter, DecisionFilter, DeviceFilter, Page};
+pub use page::{AssignmentFilter, ChangeFilter, DecisionFilter, DecisionPart, DeviceFilter, Page};
 pub use places::Full;
 pub use segments::Segment;
 pub use store::Store;

@@ -41,6 +41,15 @@ impl Page {
     }
 }
 
+/// A part of the decisions of a tenant, newest first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DecisionPart {
+    /// Those that fit.
+    pub found: Vec<Decision>,
+    /// Before all was looked at, as much was as one question may: what fits further back comes after this id.
+    pub reached: Option<String>,
+}
+
 /// Which changes to list; all that is absent does not matter.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ChangeFilter {

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use interlock_domain::{Decision, DecisionId, DecisionOutcome, Digest, Tag, TenantId, Timestamp};
 
 use crate::{
-    DecisionFilter, Store, StoreError,
+    DecisionFilter, DecisionPart, Store, StoreError,
     db::{Tx, execute, fetch_all, fetch_optional},
     row,
 };
@@ -19,8 +19,6 @@ pub(crate) const OBJECT: &str = "decisions";
 pub(crate) const SEALED: &str = "decisions.sealed";
 /// Segments looked at together.
 const LOOKED_AT: i64 = 200;
-/// Most segments that one question looks at; beyond it the caller has to narrow it.
-const LOOKED_AT_MAX: usize = 20_000;
 
 /// Answers that come into the database together.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,7 +91,7 @@ impl Segment {
     }
 }
 
-/// Writes a segment, unless it is there.
+/// Writes a segment, unless it is there: `AlreadyExists` when it is, `Conflict` when another of its name is.
 pub(crate) async fn write(tx: &mut Tx, segment: &Segment) -> Result<(), StoreError> {
     let made = execute!(
         tx.conn(),
@@ -109,11 +107,31 @@ pub(crate) async fn write(tx: &mut Tx, segment: &Segment) -> Result<(), StoreErr
         &segment.filter[..],
         &segment.packed[..]
     )?;
-    if made == 0 { Err(StoreError::exists("segment", &segment.id)) } else { Ok(()) }
+    if made > 0 {
+        return Ok(());
+    }
+    let there = fetch_optional!(
+        tx.conn(),
+        (String,),
+        "SELECT digest FROM decision_segments WHERE tenant = $1 AND id = $2",
+        segment.tenant.as_str(),
+        &segment.id
+    )?;
+    // The same twice is there once; another of its name is not to be taken for it.
+    Err(match there {
+        Some((digest,)) if digest == segment.digest.to_string() => StoreError::exists("segment", &segment.id),
+        _ => StoreError::conflict("segment", &segment.id),
+    })
 }
 
 /// The exact texts in a segment, a line each.
 pub(crate) fn unpack(id: &str, packed: &[u8]) -> Result<Vec<u8>, StoreError> {
+    // Its first four bytes say how much room it takes, and LZ4 makes nothing 255 times as small: whoever altered them does
+    // not have the server make room for gigabytes.
+    let room = packed.first_chunk().map_or(0, |bytes| u64::from(u32::from_le_bytes(*bytes)));
+    if room > (packed.len() as u64).saturating_mul(255) {
+        return Err(StoreError::corrupt("segment", id, format!("it cannot hold {room} bytes")));
+    }
     lz4_flex::decompress_size_prepended(packed).map_err(|error| StoreError::corrupt("segment", id, error))
 }
 
@@ -148,32 +166,35 @@ impl Store {
         Ok(None)
     }
 
-    /// At most `limit` decisions in segments that fit the filter, newest first and below an id.
+    /// At most `limit` decisions in segments that fit the filter, newest first and below an id. Once `segments_max` segments were
+    /// looked at, whatever is not in the others is there, and nothing that is older than what may be in them counts.
     pub(crate) async fn packed_decisions(
         &self,
         tenant: &TenantId,
         filter: &DecisionFilter,
         below: &str,
         limit: usize,
-    ) -> Result<Vec<Decision>, StoreError> {
+        segments_max: usize,
+    ) -> Result<DecisionPart, StoreError> {
         // They are about no change and of no plugin.
         if filter.change.is_some() || filter.plugin.is_some() {
-            return Ok(Vec::new());
+            return Ok(DecisionPart { found: Vec::new(), reached: None });
         }
         let tags = filter.tags();
         let wanted: Vec<String> = tags.iter().map(Tag::as_text).collect();
         let mut found: Vec<Decision> = Vec::new();
         let (mut after, mut looked_at) = (("~".to_owned(), String::new()), 0);
         loop {
-            let segments = self.segments_before(tenant, &after, below, filter.since).await?;
+            let segments = self.segments_before(tenant, &after, below, filter.since, segments_max).await?;
             let Some((id, last, _)) = segments.last() else { break };
             after = (last.clone(), id.clone());
-            looked_at += segments.len();
+            // Those that hold some of the page before as well do not count, or no page might get any further.
+            looked_at += segments.iter().filter(|(_, last, _)| last.as_str() < below).count();
             for (id, last, bits) in segments {
                 // What is in this one or further back is older than all that is needed.
                 if found.iter().filter(|decision| decision.id.as_str() > last.as_str()).count() >= limit {
                     found.truncate(limit);
-                    return Ok(found);
+                    return Ok(DecisionPart { found, reached: None });
                 }
                 if !wanted.iter().all(|tag| filter::may_hold(&bits, tag)) {
                     continue;
@@ -197,11 +218,12 @@ impl Store {
                 // Of one segment more than the page holds may fit; what is beyond it is never needed.
                 found.truncate(limit);
             }
-            if looked_at >= LOOKED_AT_MAX {
-                return Err(StoreError::TooWide { looked_at });
+            // Those that were not looked at end before this one does.
+            if looked_at >= segments_max {
+                return Ok(DecisionPart { found, reached: Some(after.0) });
             }
         }
-        Ok(found)
+        Ok(DecisionPart { found, reached: None })
     }
 
     /// The segments that begin below an id and end before another segment, with what may be in them: the last first.
@@ -211,6 +233,7 @@ impl Store {
         (last, id): &(String, String),
         below: &str,
         since: Option<Timestamp>,
+        at_most: usize,
     ) -> Result<Vec<(String, String, Vec<u8>)>, StoreError> {
         Ok(fetch_all!(
             self.db().reader(),
@@ -223,7 +246,7 @@ impl Store {
             id,
             below,
             since.map_or(0, Timestamp::as_millis),
-            LOOKED_AT
+            LOOKED_AT.min(i64::try_from(at_most).unwrap_or(LOOKED_AT)).max(1)
         )?)
     }
 }

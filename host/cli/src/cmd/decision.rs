@@ -1,7 +1,7 @@
 //! `interlock decision`
 
 use clap::Subcommand;
-use interlock_domain::Timestamp;
+use interlock_domain::{Timestamp, in_address};
 use interlock_policy::Explanation;
 use serde_json::{Value, json};
 
@@ -68,20 +68,6 @@ pub(crate) fn plugin_name(text: &str) -> Result<String, String> {
     let fits =
         !text.is_empty() && text.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.'));
     if fits { Ok(text.to_owned()) } else { Err("a plugin's name is lower-case with dashes".to_owned()) }
-}
-
-/// A value as it stands in an address (RFC 3986): only what is unreserved stays as it is.
-fn in_address(value: &str) -> String {
-    let mut text = String::with_capacity(value.len());
-    for byte in value.bytes() {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
-                text.push(char::from(byte))
-            }
-            _ => text.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    text
 }
 
 impl Decision {

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, process::Stdio};
 
 use interlock_domain::Role;
 use interlock_server::testing::{TENANT, TestApp, built_plugins};
-use interlock_vault::login::{STEP_MS, code_at, step_at};
+use interlock_vault::login::{STEP_MS, code_at, step_at, testing::secret_in};
 use serde_json::{Value, json};
 use tokio::{io::AsyncWriteExt as _, process::Command};
 
@@ -79,21 +79,6 @@ impl Run {
     }
 }
 
-fn secret(uri: &str) -> Vec<u8> {
-    let text = uri.split_once("secret=").unwrap().1.split('&').next().unwrap();
-    let (mut held, mut bits, mut bytes) = (0_u32, 0, Vec::new());
-    for letter in text.bytes() {
-        let value = if letter.is_ascii_uppercase() { letter - b'A' } else { letter - b'2' + 26 };
-        held = held << 5 | u32::from(value);
-        bits += 5;
-        if bits >= 8 {
-            bits -= 8;
-            bytes.push(u8::try_from(held >> bits & 0xff).unwrap());
-        }
-    }
-    bytes
-}
-
 #[tokio::test]
 async fn a_person_enrols_logs_in_signs_and_anybody_verifies_it_without_a_server() {
     let world = World::start().await;
@@ -117,7 +102,7 @@ async fn a_person_enrols_logs_in_signs_and_anybody_verifies_it_without_a_server(
     let nobody = app.client(TENANT, None);
     let open = json!({ "tenant": TENANT, "code": code });
     let offer = nobody.ask(axum::http::Method::POST, "//v1/enrolments", &[], Some(open)).await.ok();
-    let secret = secret(offer["otpauth"].as_str().unwrap());
+    let secret = secret_in(offer["otpauth"].as_str().unwrap());
     let set = json!({
         "tenant": TENANT, "code": code, "challenge": offer["challenge"], "password": PASSWORD,
         "totp_code": world.code(&secret),

@@ -39,6 +39,7 @@ impl Change {
             note: None,
             paused_by_safety: false,
             created_at: *at,
+            revised_at: None,
             expires_at: *expires_at,
             updated_at: *at,
             revision: 1,
@@ -51,7 +52,8 @@ impl Change {
         self.revision += 1;
         match event {
             Event::Proposed { .. } => {}
-            Event::Revised { manifest, digest, .. } => {
+            Event::Revised { manifest, digest, at, .. } => {
+                self.revised_at = Some(*at);
                 self.manifest = manifest.as_ref().clone();
                 self.digest = *digest;
                 self.gates.clear();

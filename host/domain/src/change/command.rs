@@ -303,9 +303,11 @@ impl Change {
             approval.person == by.person && approval.digest == self.digest && approval.stage == yes.stage
         });
         // An approval grows old, or does not count where it was given too early; its giver can renew it then, and still
-        // counts once. Whoever said no meanwhile may say yes again.
+        // counts once. Whoever said no meanwhile may say yes again, and whoever only said it may sign it.
+        let signs = |earlier: &Approval| yes.signature.is_some() && earlier.signature.is_none();
         if let Some(earlier) = earlier
             && earlier.meaning != Meaning::Rejection
+            && !signs(earlier)
             && now.millis_since(earlier.at) < RENEWABLE_AFTER_MS
             && yes.so_far.as_ref().is_none_or(|so_far| so_far.counts(by, yes.stage, now))
         {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::{Json, extract::State};
 use interlock_domain::{ChangeId, Decision, DecisionId, DecisionOutcome, Timestamp};
 use interlock_policy::Explanation;
-use interlock_store::DecisionFilter;
+use interlock_store::{DecisionFilter, DecisionPart};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -55,6 +55,9 @@ pub(super) struct WhichDecisions {
 }
 
 /// List decisions, newest first
+///
+/// A part may hold fewer entries than asked for, or none, and still have a `next_cursor`: so much was looked at that the next part
+/// goes on from there.
 #[utoipa::path(get, path = "/decisions", tag = "decisions", security(("key" = ["read"])), params(WhichDecisions, Paging),
     responses((status = 200, description = "A part of the list", body = Items<wire::decision::Decision>)))]
 pub(super) async fn list(
@@ -66,8 +69,9 @@ pub(super) async fn list(
         listing.filter.clone();
     let filter =
         DecisionFilter { change, outcome, plugin, since, principal, resource, action, policy, bundle };
-    let found = decision::list(&app, &caller.actor, &filter, &listing.page()).await?;
-    Ok(listing.answer(found, |decision| decision.id.to_string()))
+    let DecisionPart { found, reached } =
+        decision::list(&app, &caller.actor, &filter, &listing.page()).await?;
+    Ok(listing.answer_so_far(found, reached, |decision| decision.id.to_string()))
 }
 
 /// Show a decision with all that is needed to make it again

@@ -84,13 +84,24 @@ impl<F> Listing<F> {
     /// The answer.
     pub(crate) fn answer<T, U: From<T>>(
         &self,
+        found: Vec<T>,
+        id: impl Fn(&T) -> String,
+    ) -> axum::Json<Items<U>> {
+        self.answer_so_far(found, None, id)
+    }
+
+    /// The answer, where so much was looked at that it goes on after this id, whatever was found.
+    pub(crate) fn answer_so_far<T, U: From<T>>(
+        &self,
         mut found: Vec<T>,
+        reached: Option<String>,
         id: impl Fn(&T) -> String,
     ) -> axum::Json<Items<U>> {
         let limit = self.limit as usize;
         let more = found.len() > limit;
         found.truncate(limit);
-        let next_cursor = found.last().filter(|_| more).map(|last| encode(&id(last)));
+        let last = found.last().filter(|_| more).map(id);
+        let next_cursor = last.or(reached).map(|after| encode(&after));
         axum::Json(Items { items: found.into_iter().map(U::from).collect(), next_cursor })
     }
 }

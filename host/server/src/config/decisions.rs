@@ -20,6 +20,10 @@ pub struct Decisions {
     pub seal_after_ms: u64,
     /// Most bytes that are not in the database yet; beyond it questions get 503 until it has caught up.
     pub backlog_bytes_max: u64,
+    /// Most files that are looked at for one part of a list of decisions; what is further back comes with the next part.
+    pub segments_looked_at_max: usize,
+    /// Whether each answer that lets somebody read is on record before they do, too. What is denied always is.
+    pub reads: bool,
 }
 
 impl Default for Decisions {
@@ -30,6 +34,8 @@ impl Default for Decisions {
             file_bytes_max: 8 << 20,
             seal_after_ms: 1_000,
             backlog_bytes_max: 1 << 30,
+            segments_looked_at_max: 20_000,
+            reads: false,
         }
     }
 }

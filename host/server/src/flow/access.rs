@@ -55,12 +55,22 @@ pub(crate) struct Given {
     pub(crate) approval: Option<Result<(), Unapproved>>,
     /// Whether an approval would turn this denial. Only looked at when somebody wants to know.
     pub(crate) approvable: bool,
+    /// Whether something of the question is masked in the record.
+    pub(crate) is_masked: bool,
+}
+
+impl Given {
+    /// Why, in sentences that may stand in a record.
+    pub(crate) fn reasons_for_the_record(&self) -> Vec<String> {
+        on_record(self.answer.clone(), self.is_masked).reasons()
+    }
 }
 
 /// An answer that is not on record yet.
 struct Judged {
     approval: Option<Result<(), Unapproved>>,
     approvable: bool,
+    is_masked: bool,
     request: Value,
     answer: Answer,
     found: Option<Vec<String>>,
@@ -89,10 +99,11 @@ pub(crate) async fn evaluate(
     for judged in judged {
         answers.push(judged.map(|judged| {
             let (answer, approval, approvable) = (judged.answer.clone(), judged.approval, judged.approvable);
+            let is_masked = judged.is_masked;
             let decision = recorded(app, who, &name, judged, now);
             let id = decision.id.clone();
             decisions.push(decision);
-            Given { decision: id, answer, approval, approvable }
+            Given { decision: id, answer, approval, approvable, is_masked }
         }));
     }
     record(app, who, now, decisions).await?;
@@ -154,13 +165,13 @@ impl Judging {
             && !answer.allowed
             && application.takes_approval(&plain.action)
             && application.evaluate(&application.with_approval(&plain, &as_if(self.now)), self.now).allowed;
-        let (mut request, _) = application.masked(json!(readable));
+        let (mut request, is_masked) = application.masked(json!(readable));
         shared.take_out(&mut request, taken);
         if let (Some(said), Some(Err(why))) = (&said, &approval) {
             request[CLAIMED] = json!({ "id": approvals::shown_id(said), "reason": why.reason() });
         }
         let approval = approval.map(|checked| checked.map(|_| ()));
-        Judged { approval, approvable, request, answer, found: None, elapsed_us: since(started) }
+        Judged { approval, approvable, is_masked, request, answer, found: None, elapsed_us: since(started) }
     }
 }
 
@@ -195,7 +206,7 @@ pub(crate) async fn search(
         request["after"] = after.into();
         request["limit"] = limit.into();
         request["tries"] = tries.into();
-        let (request, _) = application.masked(request);
+        let (request, is_masked) = application.masked(request);
         let answer = Answer {
             allowed: !found.found.is_empty(),
             determining: Vec::new(),
@@ -205,12 +216,28 @@ pub(crate) async fn search(
         };
         let ids = Some(found.found.clone());
         let elapsed_us = since(started);
-        (Judged { approval: None, approvable: false, request, answer, found: ids, elapsed_us }, found)
+        let judged =
+            Judged { approval: None, approvable: false, is_masked, request, answer, found: ids, elapsed_us };
+        (judged, found)
     })
     .await?;
     let decision = recorded(app, who, &name, judged, now);
     record(app, who, now, vec![decision]).await?;
     Ok(found)
+}
+
+/// An answer as it is put on record. What went wrong is told with the values that it went wrong with; where something of the
+/// question is masked, only what went wrong stays.
+fn on_record(mut answer: Answer, is_masked: bool) -> Answer {
+    if is_masked {
+        for error in &mut answer.errors {
+            *error = match error.split_once(": ") {
+                Some((what, _)) => format!("{what}: (masked)"),
+                None => "something went wrong (masked)".to_owned(),
+            };
+        }
+    }
+    answer
 }
 
 fn since(started: Instant) -> u64 {
@@ -226,7 +253,8 @@ async fn asked(app: &App, who: &Actor) -> Result<Arc<Application>, FlowError> {
 }
 
 fn recorded(app: &App, who: &Actor, application: &str, judged: Judged, now: Timestamp) -> Decision {
-    let Judged { request, answer, found, elapsed_us, .. } = judged;
+    let Judged { request, answer, is_masked, found, elapsed_us, .. } = judged;
+    let answer = on_record(answer, is_masked);
     let outcome = if answer.allowed { DecisionOutcome::Allow } else { DecisionOutcome::Deny };
     metrics::counter!("access_decisions_total", "tenant" => who.tenant.to_string(), "outcome" => outcome.as_str())
         .increment(1);

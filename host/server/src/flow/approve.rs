@@ -5,11 +5,12 @@ use interlock_domain::{
     Action, Actor, Borrowed, Change, ChangeId, Command, DelegationId, Digest, Meaning, Refusal, SignatureId,
     SoFar, Timestamp, Yes,
 };
-use interlock_store::{StoreError, Write};
+use interlock_store::Write;
 
 use super::{
+    anew::commit_anew,
     ask::permit,
-    change::{TRIES, expect_revision, load},
+    change::{expect_revision, load},
     standing::{self, acting_with},
 };
 use crate::{App, FlowError};
@@ -40,9 +41,7 @@ pub async fn approve(
     revision: Option<u64>,
     said: &Said,
 ) -> Result<Change, FlowError> {
-    let mut tries = 0;
-    let change = loop {
-        let now = app.clock.now();
+    let change = commit_anew(app, who, |now| async move {
         let change = load(app, &who.tenant, id).await?;
         expect_revision(&change, revision)?;
         let borrowed = match &said.delegation {
@@ -67,15 +66,9 @@ pub async fn approve(
         let (permit, decision) = permit(app, &acting, action, change.resource(), Some(id), now).await?;
         let transition = change.decide(&command, &acting, &said.reason, &permit, now)?;
         let change = transition.change.clone();
-        let writes = vec![Write::Decision(Box::new(decision)), Write::Change(Box::new(transition))];
-        match app.commit(who, now, writes).await {
-            Err(FlowError::Store(StoreError::Conflict { .. })) if tries < TRIES => tries += 1,
-            done => {
-                done?;
-                break change;
-            }
-        }
-    };
+        Ok((vec![Write::Decision(Box::new(decision)), Write::Change(Box::new(transition))], change))
+    })
+    .await?;
     app.wake();
     Ok(change)
 }
@@ -124,7 +117,7 @@ pub(super) async fn borrow(
     }
     let lender = app.store.account(&who.tenant, &delegation.from_account).await?;
     let on_hold = lender.as_ref().and_then(|lender| lender.hold.as_ref()).is_some_and(|hold| hold.lasts(now));
-    let roles = lender.map(|lender| delegation.lent_there(&lender, &change.manifest.environment));
+    let roles = lender.map(|lender| delegation.lent_there(&lender, &change.manifest.environment, now));
     match roles {
         _ if on_hold => Err(not_usable("the account that it comes from waits for a second administrator")),
         Some(roles) if !roles.is_empty() => Ok(Borrowed { delegation: delegation.used(), roles }),

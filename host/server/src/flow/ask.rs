@@ -8,7 +8,7 @@ use interlock_domain::{
 };
 use interlock_store::Write;
 
-use super::change::tenant;
+use super::{change::tenant, record};
 use crate::{App, FlowError};
 
 /// Asks one question. Nothing is recorded yet.
@@ -45,14 +45,24 @@ pub(crate) async fn permit(
     }
 }
 
-/// Asks whether `who` may read. An allowed read leaves no record; a denied one does.
+/// Asks whether `who` may read. A denied read is on record; an allowed one where `decisions.reads` says so.
 pub(crate) async fn may_read(
     app: &App,
     who: &Actor,
     action: Action,
     resource: Resource,
 ) -> Result<(), FlowError> {
-    permit(app, who, action, resource, None, app.clock.now()).await.map(|_| ())
+    let (_, decision) = permit(app, who, action, resource, None, app.clock.now()).await?;
+    note_read(app, who, decision).await
+}
+
+/// Puts an answer that lets somebody read on record, where that is wanted.
+pub(super) async fn note_read(app: &App, who: &Actor, decision: Decision) -> Result<(), FlowError> {
+    if !app.config.decisions.reads {
+        return Ok(());
+    }
+    let now = decision.at;
+    record::record(app, who, now, vec![decision]).await
 }
 
 /// Asks whether `who` may ask the tenant's application. A busy program asks thousands of times a second, so that a yes is

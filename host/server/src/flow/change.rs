@@ -1,9 +1,10 @@
 //! What persons do to a change, and reading it.
 
 use interlock_domain::{Action, Actor, Assignment, Change, ChangeId, Command, Progress, TenantId};
-use interlock_store::{AssignmentFilter, ChangeFilter, Page, StoreError, Write};
+use interlock_store::{AssignmentFilter, ChangeFilter, Page, Write};
 
 use super::{
+    anew::commit_anew,
     approve::one_rejection_ends,
     ask::{may_read, permit},
     levels::{self, ProfileShown},
@@ -12,23 +13,21 @@ use super::{
 };
 use crate::{App, FlowError};
 
-/// How often a decision is tried anew when somebody else was faster.
-pub(crate) const TRIES: usize = 5;
-
 /// A person rejects, cancels, pauses, resumes, promotes or rolls back.
 pub async fn decide(
     app: &App,
     who: &Actor,
     id: &ChangeId,
     revision: Option<u64>,
-    mut command: Command,
+    command: Command,
     reason: &str,
 ) -> Result<Change, FlowError> {
-    let mut tries = 0;
-    let change = loop {
-        let now = app.clock.now();
+    let asked = &command;
+    // Whoever gave no revision did not mean one; the digest in the command binds.
+    let change = commit_anew(app, who, |now| async move {
         let change = load(app, &who.tenant, id).await?;
         expect_revision(&change, revision)?;
+        let mut command = asked.clone();
         if let Command::Reject { veto, .. } = &mut command {
             *veto = one_rejection_ends(app, &change);
         }
@@ -48,17 +47,9 @@ pub async fn decide(
             None => change.decide(&command, who, reason, &permit, now)?,
         };
         let change = transition.change.clone();
-        let writes = vec![Write::Decision(Box::new(decision)), Write::Change(Box::new(transition))];
-        match app.commit(who, now, writes).await {
-            // The reconciler notes something every now and then. Whoever gave no revision did not mean one, so the
-            // rules are asked again over the change as it is now: the digest in the command still binds.
-            Err(FlowError::Store(StoreError::Conflict { .. })) if tries < TRIES => tries += 1,
-            done => {
-                done?;
-                break change;
-            }
-        }
-    };
+        Ok((vec![Write::Decision(Box::new(decision)), Write::Change(Box::new(transition))], change))
+    })
+    .await?;
     if command == Command::RollBack {
         metrics::counter!("rollbacks_initiated_total", "tenant" => who.tenant.to_string()).increment(1);
         if change.manifest.plugins.is_some() {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use interlock_domain::{Action, Actor, ChangeId, Decision, DecisionId, DecisionSubject, Digest, Resource};
 use interlock_policy::Explanation;
 use interlock_sandbox::{InstallError, Plugin, Record};
-use interlock_store::{DecisionFilter, Kept, Page};
+use interlock_store::{DecisionFilter, DecisionPart, Kept, Page};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -46,10 +46,11 @@ pub async fn list(
     who: &Actor,
     filter: &DecisionFilter,
     page: &Page,
-) -> Result<Vec<Decision>, FlowError> {
+) -> Result<DecisionPart, FlowError> {
     may_read(app, who, Action::ReadDecision, about(app, who, filter.change.as_ref()).await?).await?;
     record::settle(app).await?;
-    Ok(app.store.decisions(&who.tenant, filter, page).await?)
+    let segments_max = app.config.decisions.segments_looked_at_max;
+    Ok(app.store.decisions(&who.tenant, filter, page, segments_max).await?)
 }
 
 /// Why the policies decided as they did, clause by clause, by the bundle or application that decided.

@@ -24,6 +24,9 @@ use super::{
 };
 use crate::{App, FlowError};
 
+/// What of an engine's words is its own and not the question's.
+const NEVER_MASKED: [&str; 5] = ["dry_run", "hook", "operation", "thresholds", "uid"];
+
 /// What an engine says of what it asks about.
 #[derive(Debug)]
 pub(crate) struct Wish {
@@ -52,14 +55,22 @@ pub(crate) struct Said {
 /// What was found, why it is so, and what to record beside it.
 struct Found {
     facts: GateFacts,
+    /// What the engine is told.
     reasons: Vec<String>,
+    /// What is put on record in its place, where the application masks something of the question.
+    masked: Option<Vec<String>>,
     besides: Vec<Write>,
 }
 
 impl Found {
     fn nothing(why: impl Into<String>) -> Self {
         let why = why.into();
-        Self { facts: GateFacts::Nothing { why: why.clone() }, reasons: vec![why], besides: Vec::new() }
+        Self {
+            facts: GateFacts::Nothing { why: why.clone() },
+            reasons: vec![why],
+            masked: None,
+            besides: Vec::new(),
+        }
     }
 }
 
@@ -85,7 +96,7 @@ pub(crate) async fn judged(
     call: Decision,
 ) -> Result<Said, FlowError> {
     let besides = vec![Write::Decision(Box::new(call))];
-    let found = Found { facts, reasons, besides };
+    let found = Found { facts, reasons, masked: None, besides };
     record(app, through, GateAsk::Go, asked, found, Instant::now(), app.clock.now()).await
 }
 
@@ -98,7 +109,8 @@ async fn record(
     started: Instant,
     now: Timestamp,
 ) -> Result<Said, FlowError> {
-    let Found { facts, reasons, besides: mut writes } = found;
+    let Found { facts, reasons, masked, besides: mut writes } = found;
+    let asked = if masked.is_some() { told_apart(asked) } else { asked };
     let gate = &through.gate;
     let verdict = facts.verdict(ask);
     let decision = DecisionId::new(app.clock.uuid());
@@ -122,12 +134,23 @@ async fn record(
             asked: Box::new(asked),
             facts: Box::new(facts),
             verdict,
-            reasons: reasons.clone(),
+            reasons: masked.unwrap_or_else(|| reasons.clone()),
         },
         elapsed_us: u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX),
     })));
     app.commit(&through.actor, now, writes).await?;
     Ok(Said { verdict, reasons, decision })
+}
+
+/// What an engine says, as it is put on record beside a question of which something is masked: the same may stand in here, under
+/// another name. The question is on record with its own decision.
+fn told_apart(mut asked: Value) -> Value {
+    for (name, value) in asked.as_object_mut().into_iter().flatten() {
+        if !NEVER_MASKED.contains(&name.as_str()) {
+            *value = json!("(masked)");
+        }
+    }
+    asked
 }
 
 /// Puts on record what an engine only tells.
@@ -189,7 +212,7 @@ async fn about_change(
     }
     let state = change.state;
     let facts = GateFacts::Change { change: id, state, is_digest, holds_content, permitted, decision };
-    Ok(Found { facts, reasons, besides })
+    Ok(Found { facts, reasons, masked: None, besides })
 }
 
 /// Whether all that an engine brings is among the artifacts of the change.
@@ -225,6 +248,7 @@ async fn about_access(app: &App, through: &Through, wish: &Wish) -> Result<Found
     let Some(Some(given)) = given.into_iter().next() else {
         return Ok(Found::nothing("the application gave no answer"));
     };
+    let masked = given.is_masked.then(|| given.reasons_for_the_record());
     let facts = GateFacts::Access { decision: given.decision, allowed: given.answer.allowed };
-    Ok(Found { facts, reasons: given.answer.reasons(), besides: Vec::new() })
+    Ok(Found { facts, reasons: given.answer.reasons(), masked, besides: Vec::new() })
 }

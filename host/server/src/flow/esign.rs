@@ -21,8 +21,9 @@ use self::{
     right::{Right, Wish},
 };
 use super::{
+    anew::TRIES,
     ask::may_read,
-    change::{TRIES, load},
+    change::load,
     login::{expires, keep},
 };
 use crate::{App, FlowError};

@@ -255,7 +255,7 @@ async fn delegates(
                 accounts.iter().find(|account: &&Account| account.id == *id && account.active)
             };
             let (lender, delegate) = (account(&delegation.from_account)?, account(&delegation.to_account)?);
-            let roles = delegation.lent_there(lender, environment);
+            let roles = delegation.lent_there(lender, environment, now);
             (!roles.is_empty() && delegation.from_person != change.author).then(|| Candidate {
                 actor: acting_with(&delegate.actor("candidate".to_owned()), &roles, environment),
                 approved_at: approved_at(change, &delegate.person),

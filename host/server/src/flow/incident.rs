@@ -1,11 +1,12 @@
 //! Breaking the glass, and the incidents that this opens.
 
 use interlock_domain::{Action, Actor, Change, ChangeId, Digest, GlassBreak, Incident, IncidentId, broken};
-use interlock_store::{Page, StoreError, Write};
+use interlock_store::{Page, Write};
 
 use super::{
+    anew::commit_anew,
     ask::{may_read, permit},
-    change::{TRIES, expect_revision, load, tenant},
+    change::{expect_revision, load, tenant},
 };
 use crate::{App, FlowError};
 
@@ -19,9 +20,7 @@ pub async fn break_glass(
     digest: &Digest,
     reason: &str,
 ) -> Result<Change, FlowError> {
-    let mut tries = 0;
-    let change = loop {
-        let now = app.clock.now();
+    let (change, opened) = commit_anew(app, who, |now| async move {
         let change = load(app, &who.tenant, id).await?;
         expect_revision(&change, revision)?;
         let (permit, decision) =
@@ -30,17 +29,15 @@ pub async fn break_glass(
         let transition = change.break_glass(digest, who, reason, &permit, lasts_ms, now)?;
         let change = transition.change.clone();
         let mut writes = vec![Write::Decision(Box::new(decision)), Write::Change(Box::new(transition))];
-        if let Some(incident) = opened(app, &change) {
-            writes.push(Write::Incident(Box::new(incident)));
-        }
-        match app.commit(who, now, writes).await {
-            Err(FlowError::Store(StoreError::Conflict { .. })) if tries < TRIES => tries += 1,
-            done => {
-                done?;
-                break change;
-            }
-        }
-    };
+        let incident = opened(app, &change);
+        let opened = incident.is_some();
+        writes.extend(incident.map(|incident| Write::Incident(Box::new(incident))));
+        Ok((writes, (change, opened)))
+    })
+    .await?;
+    if opened {
+        metrics::counter!("break_glass_total", "tenant" => who.tenant.to_string()).increment(1);
+    }
     app.wake();
     Ok(change)
 }
@@ -53,7 +50,6 @@ fn opened(app: &App, change: &Change) -> Option<Incident> {
         return None;
     }
     let review_ms = i64::try_from(app.config.approvals.incident_review_ms).unwrap_or(i64::MAX);
-    metrics::counter!("break_glass_total", "tenant" => change.tenant().to_string()).increment(1);
     Some(Incident {
         id: IncidentId::new(app.clock.uuid()),
         tenant: change.tenant().clone(),

@@ -138,7 +138,7 @@ impl Asking<'_> {
         let escalated = tally.escalates_at.filter(|from| *from <= self.now && !tally.complete);
         let mut roles = level.roles.clone();
         roles.extend(escalated.iter().flat_map(|_| level.escalate_to.iter().copied()));
-        let could = if tally.complete { Vec::new() } else { self.could(&roles, counted) };
+        let could = if tally.complete { Vec::new() } else { self.could(&roles, level.signature, counted) };
         LevelShown {
             name: level.name.clone(),
             roles,
@@ -173,10 +173,12 @@ impl Asking<'_> {
                     delegation.to_person == account.person
                         && delegation.is_in_force(self.now)
                         && delegation.from_person != self.change.author
+                        // The two count as one.
+                        && !counted.contains(&&delegation.from_person)
                 });
                 let mut lent = lent.filter_map(|delegation| {
                     let lender = self.accounts.iter().find(|lender| lender.id == delegation.from_account)?;
-                    Some(delegation.lent_there(lender, environment))
+                    Some(delegation.lent_there(lender, environment, self.now))
                 });
                 may(account, None) || lent.any(|lent| may(account, Some(&lent)))
             })

@@ -19,7 +19,7 @@ use tracing::{info, warn};
 pub use self::passkey::{PasskeyChallenge, PasskeyLogin, challenge, with_passkey};
 pub(super) use self::passkey::{bytes, expires, keep};
 use super::{
-    change::TRIES,
+    anew::TRIES,
     device::{token_hash, token_text},
 };
 use crate::{App, FlowError};

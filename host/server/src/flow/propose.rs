@@ -9,14 +9,14 @@ use interlock_domain::{
     Timestamp, Transition,
 };
 use interlock_sandbox::types::{PluginKind, Request, Response};
-use interlock_store::{StoreError, Write};
+use interlock_store::Write;
 use serde::{Deserialize, Serialize};
 
 use super::{
     adopt,
     adopt::PolicyWish,
+    anew::commit_anew,
     ask::permit,
-    change::TRIES,
     convert, document, enroll,
     enroll::RosterWish,
     evidence::verified_way_back,
@@ -127,25 +127,19 @@ pub async fn revise(
     revision: Option<u64>,
     proposal: Proposal,
 ) -> Result<Change, FlowError> {
-    let mut tries = 0;
-    loop {
-        let now = app.clock.now();
+    let proposal = &proposal;
+    let revised = commit_anew(app, who, |now| async move {
         let change = super::change::load(app, &who.tenant, id).await?;
         super::change::expect_revision(&change, revision)?;
         let (permit, decision) = may_propose(app, who, &proposal, Some(id), now).await?;
         let (draft, besides) = draft(app, who, id, proposal.clone(), now).await?;
         let transition = change.revise(draft, &permit, now)?;
         let revised = transition.change.clone();
-        match app.commit(who, now, writes(decision, besides, transition)).await {
-            // As in `decide`: whoever gave no revision did not mean one.
-            Err(FlowError::Store(StoreError::Conflict { .. })) if tries < TRIES => tries += 1,
-            done => {
-                done?;
-                app.wake();
-                return Ok(revised);
-            }
-        }
-    }
+        Ok((writes(decision, besides, transition), revised))
+    })
+    .await?;
+    app.wake();
+    Ok(revised)
 }
 
 fn writes(permitted: Decision, besides: Vec<Write>, transition: Transition) -> Vec<Write> {

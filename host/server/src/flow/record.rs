@@ -62,50 +62,81 @@ pub(crate) async fn settle(app: &App) -> Result<(), FlowError> {
 async fn ship(app: &App, journal: &Journal) -> Result<(), FlowError> {
     let _turn = app.shipping.lock().await;
     while let Some(file) = journal.oldest() {
-        ship_one(app, file.clone()).await?;
-        journal.shipped(&file)?;
+        if ship_one(app, file.clone()).await? {
+            journal.shipped(&file)?;
+        } else {
+            error!(
+                file = file.segment(),
+                "not all of a journal's file could be brought into the database: it is set aside as `.damaged`, and a person has to look at it"
+            );
+            journal.set_aside(&file)?;
+        }
     }
     Ok(())
 }
 
-async fn ship_one(app: &App, file: SealedFile) -> Result<(), FlowError> {
-    let (segments, unread_bytes) = super::aside(move || packed(&file)).await??;
-    for segment in segments {
-        let tenant = segment.0;
-        let mut writes = vec![Write::Segment(Box::new(segment.1))];
+/// Whether all that is in a file is in the database now. What is wrong with one keeps none of those behind it.
+async fn ship_one(app: &App, file: SealedFile) -> Result<bool, FlowError> {
+    let Some(Packed { segments, unread_bytes, mut whole }) = super::aside(move || packed(&file)).await??
+    else {
+        return Ok(true);
+    };
+    for (tenant, segment) in segments {
+        let mut writes = vec![Write::Segment(Box::new(segment))];
         if unread_bytes > 0 {
             writes.push(cut_short(unread_bytes));
         }
         match app.commit_as_host(&tenant, app.clock.now(), None, writes).await {
             // It was written already, and the file outlived it.
             Err(FlowError::Store(StoreError::AlreadyExists { .. })) => {}
+            // Another of its name was: a folder was put in this server's place.
+            Err(FlowError::Store(StoreError::Conflict { .. })) => whole = false,
             done => _ = done?,
         }
     }
-    Ok(())
+    Ok(whole)
 }
 
-/// A segment for each tenant in a file, and how many bytes of it could not be read.
-fn packed(file: &SealedFile) -> Result<(Vec<(TenantId, Segment)>, u64), FlowError> {
-    let journaled = file.read()?;
+/// A file as it comes into the database.
+struct Packed {
+    /// A segment for each tenant.
+    segments: Vec<(TenantId, Segment)>,
+    unread_bytes: u64,
+    /// Whether nothing is left out that somebody may have been told.
+    whole: bool,
+}
+
+/// `None` when the file is gone: another process brought it in.
+fn packed(file: &SealedFile) -> Result<Option<Packed>, FlowError> {
+    let Some(journaled) = file.read()? else { return Ok(None) };
+    let mut packed =
+        Packed { segments: Vec::new(), unread_bytes: journaled.unread_bytes, whole: !journaled.damaged };
     if journaled.unread_bytes > 0 {
         warn!(
             file = file.segment(),
             bytes = journaled.unread_bytes,
-            "the end of a journal's file cannot be read"
+            "not all of a journal's file can be read"
         );
     }
     let mut texts: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for (tenant, text) in journaled.decisions {
         texts.entry(tenant).or_default().push(text);
     }
-    let segments = texts.into_iter().map(|(tenant, texts)| {
-        let tenant: TenantId =
-            tenant.parse().map_err(|_| FlowError::invalid("", "the journal names no tenant"))?;
-        let segment = Segment::pack(file.segment(), tenant.clone(), texts)?;
-        Ok((tenant, segment))
-    });
-    Ok((segments.collect::<Result<_, FlowError>>()?, journaled.unread_bytes))
+    for (tenant, texts) in texts {
+        let Ok(named) = tenant.parse::<TenantId>() else {
+            error!(file = file.segment(), tenant, "a journal's file names no tenant");
+            packed.whole = false;
+            continue;
+        };
+        match Segment::pack(file.segment(), named.clone(), texts) {
+            Ok(segment) => packed.segments.push((named, segment)),
+            Err(error) => {
+                error!(file = file.segment(), tenant, %error, "decisions in a journal's file cannot be packed");
+                packed.whole = false;
+            }
+        }
+    }
+    Ok(Some(packed))
 }
 
 /// Said in the record: usually what was being written when the process was killed, which nobody was answered.

@@ -21,7 +21,8 @@ const BYTES_MIN: usize = 256;
 pub(super) struct Shared(BTreeMap<Digest, Vec<u8>>);
 
 impl Shared {
-    /// Takes the large ones among these parts out of a question.
+    /// Takes the large ones among these parts out of a question. What it is found by stays: whom and what it is about, and
+    /// what is to be done.
     pub(super) fn take_out(&mut self, request: &mut Value, parts: &[&str]) {
         let Some(fields) = request.as_object_mut() else { return };
         let mut names = Map::new();
@@ -31,7 +32,10 @@ impl Shared {
                 continue;
             }
             let digest = Digest::of(&text);
-            fields.remove(*part);
+            let stays = fields.remove(*part).map(|whole| found_by(part, whole)).unwrap_or_default();
+            if !stays.is_empty() {
+                fields.insert((*part).to_owned(), Value::Object(stays));
+            }
             names.insert((*part).to_owned(), json!(digest));
             self.0.insert(digest, text);
         }
@@ -47,6 +51,16 @@ impl Shared {
         }
         Ok(())
     }
+}
+
+/// The part of a subject, resource or action that says which it is. A context has none, and
+/// what it holds by these names may be anything.
+fn found_by(part: &str, whole: Value) -> Map<String, Value> {
+    let Value::Object(fields) = whole else { return Map::new() };
+    let names = fields
+        .into_iter()
+        .filter(|(name, value)| ["type", "id", "name"].contains(&name.as_str()) && value.is_string());
+    if part == "context" { Map::new() } else { names.collect() }
 }
 
 /// A recorded question as it was asked. The inner error says what is missing.

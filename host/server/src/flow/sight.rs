@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use interlock_domain::{Action, Actor, Environment, Resource};
+use interlock_domain::{Action, Actor, Decision, Environment, Resource};
 use interlock_store::{Page, StoreError};
 
 use super::{
-    ask::{ask, may_read, question},
+    ask::{ask, may_read, note_read, question},
     change::tenant,
 };
 use crate::{App, FlowError};
@@ -35,13 +35,20 @@ impl<'a> Sight<'a> {
             may_read(app, who, action, place(who, chosen)).await?;
             sight.asked.insert(chosen.clone(), true);
             sight.only = Some(vec![chosen.clone()]);
-        } else if !sight.allowed(tenant(who)) {
+        } else if let Some(decision) = sight.allowed(tenant(who)) {
+            note_read(app, who, decision).await?;
+        } else {
             let mut held: Vec<_> = who.roles.iter().filter_map(|grant| grant.environment.clone()).collect();
             held.sort();
             held.dedup();
             held.retain(|environment| sight.sees(environment));
             if held.is_empty() {
                 may_read(app, who, action, tenant(who)).await?;
+            }
+            for environment in &held {
+                if let Some(decision) = sight.allowed(place(who, environment)) {
+                    note_read(app, who, decision).await?;
+                }
             }
             sight.only = Some(held);
         }
@@ -89,14 +96,16 @@ impl<'a> Sight<'a> {
         if let Some(seen) = self.asked.get(environment) {
             return *seen;
         }
-        let seen = self.allowed(place(self.who, environment));
+        let seen = self.allowed(place(self.who, environment)).is_some();
         self.asked.insert(environment.clone(), seen);
         seen
     }
 
-    fn allowed(&self, resource: Resource) -> bool {
+    /// The answer, if it is yes.
+    fn allowed(&self, resource: Resource) -> Option<Decision> {
         let now = self.app.clock.now();
-        ask(self.app, None, question(self.who, self.action, resource, now)).permit().is_some()
+        let decision = ask(self.app, None, question(self.who, self.action, resource, now));
+        decision.permit().is_some().then_some(decision)
     }
 }
 

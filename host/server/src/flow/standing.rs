@@ -30,7 +30,9 @@ pub(crate) async fn facts(
     }
     let entered = change.rollout.as_ref().and_then(interlock_domain::Rollout::entered_at);
     Ok(ApprovalFacts {
-        since: Some(entered.filter(|_| stage.is_some_and(|stage| stage > 0)).unwrap_or(change.created_at)),
+        since: Some(
+            entered.filter(|_| stage.is_some_and(|stage| stage > 0)).unwrap_or(change.digest_since()),
+        ),
         glass_until: glass_until(app, change, now).await?,
         ..ApprovalFacts::count_for(&standing, &change.digest, stage)
     })
@@ -54,6 +56,7 @@ async fn roles_today(
         return Ok(None);
     }
     let mut actor = account.actor("standing".to_owned());
+    let mut roles = actor.roles_in(Some(environment));
     if let Some(used) = &approval.delegation {
         let Some(delegation) = app.store.delegation(change.tenant(), &used.id).await? else {
             return Ok(None);
@@ -61,33 +64,39 @@ async fn roles_today(
         let lender = app.store.account(change.tenant(), &delegation.from_account).await?;
         // It may be over by now: it held when it was used.
         let Some(lender) = lender.filter(|_| delegation.revoked_at.is_none()) else { return Ok(None) };
-        if lender.hold.as_ref().is_some_and(|hold| hold.lasts(now)) {
-            return Ok(None);
-        }
-        actor = acting_with(&actor, &delegation.lent_there(&lender, environment), environment);
+        let lent = delegation.lent_there(&lender, environment, now);
+        actor = acting_with(&actor, &lent, environment);
+        roles = lent;
     }
     let action = if approval.stage.is_some() { Action::ApproveStage } else { Action::ApproveChange };
     let decision = ask(app, Some(&change.id), question(&actor, action, change.resource(), now));
-    Ok(decision.permit().is_some().then(|| actor.roles_in(Some(environment))))
+    Ok(decision.permit().is_some().then_some(roles))
 }
 
-/// Somebody with other roles there than their own.
+/// Somebody with lent roles there in place of their own. Whoever hands out keys stays one who does: what an administrator may
+/// not do, nobody lends to them.
 pub(crate) fn acting_with(actor: &Actor, roles: &[Role], environment: &Environment) -> Actor {
+    let hands_out_keys = actor.roles_in(Some(environment)).contains(&Role::Administrator);
+    let own = hands_out_keys.then_some(&Role::Administrator);
     let grant = |role: &Role| RoleGrant { role: *role, environment: Some(environment.clone()) };
-    Actor { roles: roles.iter().map(grant).collect(), ..actor.clone() }
+    Actor { roles: roles.iter().chain(own).map(grant).collect(), ..actor.clone() }
 }
 
-/// Until when the glass is broken: for as long as both who broke it may still do so.
+/// Until when the glass is broken: for as long as both of a pair who broke it may still do so. Whoever is left of one pair makes
+/// no other with somebody else: nobody would have opened an incident for it.
 async fn glass_until(app: &App, change: &Change, now: Timestamp) -> Result<Option<Timestamp>, FlowError> {
-    let mut standing: Vec<GlassBreak> = Vec::new();
-    for each in change.glass.iter().filter(|each| each.digest == change.digest) {
-        let Some(account) = app.store.account(change.tenant(), &each.account).await? else { continue };
-        let actor = account.actor("standing".to_owned());
-        let asked = question(&actor, Action::BreakGlass, change.resource(), now);
-        if account.active && ask(app, Some(&change.id), asked).permit().is_some() {
-            standing.push(each.clone());
+    for [first, second] in broken(&change.glass, &change.digest).into_iter().rev() {
+        let until = second.ends_at();
+        if now < until && stands(app, change, first, now).await? && stands(app, change, second, now).await? {
+            return Ok(Some(until));
         }
     }
-    let until = broken(&standing, &change.digest).last().map(|[_, second]| second.ends_at());
-    Ok(until.filter(|until| now < *until))
+    Ok(None)
+}
+
+/// Whether somebody who broke the glass may still do so.
+async fn stands(app: &App, change: &Change, broke: &GlassBreak, now: Timestamp) -> Result<bool, FlowError> {
+    let Some(account) = app.store.account(change.tenant(), &broke.account).await? else { return Ok(false) };
+    let asked = question(&account.actor("standing".to_owned()), Action::BreakGlass, change.resource(), now);
+    Ok(account.active && ask(app, Some(&change.id), asked).permit().is_some())
 }

@@ -145,7 +145,6 @@ impl From<StoreError> for Problem {
             StoreError::Missing { .. } => Problem::new(Kind::NotFound, error.to_string()),
             StoreError::Full { .. } => Problem::new(Kind::TooManyPending, error.to_string()),
             StoreError::ActionsExhausted { .. } => Problem::new(Kind::ActionsExhausted, error.to_string()),
-            StoreError::TooWide { .. } => Problem::parameter("since", error.to_string()),
             StoreError::Database(_)
             | StoreError::Journal { .. }
             | StoreError::Key(_)

@@ -218,3 +218,24 @@ async fn each_stage_waits_for_its_own_approvals_where_the_profile_says_so() {
     approve_with(&house.cleo, &change, json!({ "stage": 0 })).await.problem("stage-over");
     house.is_sound().await;
 }
+
+#[tokio::test]
+async fn a_level_of_a_revised_change_waits_as_long_as_one_of_a_new_one() {
+    let waits = ORDERED.replace(
+        "roles = [\"clinical_safety\"]",
+        "roles = [\"clinical_safety\"]\nescalate_after = \"PT4H\"\nescalate_to = [\"regulatory\"]",
+    );
+    let house = House::with(Some(&waits)).await;
+    let change = house.propose().await;
+    house.app.clock.advance(4 * HOUR_MS - 1);
+    let second =
+        house.ana.ask(Method::PUT, &path(&change, ""), &[], Some(proposal("2.0, second"))).await.ok();
+    house.app.clock.advance(1);
+    let revised = house.looked_at(&second).await;
+    assert_eq!(revised["escalations"], serde_json::Value::Null, "nobody has had four hours to read it");
+    assert_eq!(levels(&revised["profile"])[0], "clinic open [] (Ben, Cleo)");
+    assert!(revised["revised_at"].is_string());
+    house.app.clock.advance(4 * HOUR_MS - 1);
+    assert_eq!(house.looked_at(&revised).await["escalations"][0]["level"], "clinic");
+    house.is_sound().await;
+}

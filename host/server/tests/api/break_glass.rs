@@ -130,3 +130,37 @@ async fn whoever_broke_the_glass_does_not_review_it() {
     house.rolf.post(&review, json!({ "findings": "fine" })).await.ok();
     house.is_sound().await;
 }
+
+#[tokio::test]
+async fn whoever_is_left_of_a_pair_makes_no_other_with_somebody_else() {
+    let house = House::loosened(None, &["guardrails.guarded-way-back"]).await;
+    let change = house.propose().await;
+    break_glass(&house.otto, &change).await.ok();
+    break_glass(&house.ben, &change).await.ok();
+    break_glass(&house.cleo, &change).await.ok();
+    let otto = house.account("Otto").await;
+    let path = format!("/accounts/{}/deactivate", otto["id"].as_str().unwrap());
+    house.admin.post(&path, json!({})).await.ok();
+    let shut = house.looked_at(&change).await;
+    assert_eq!(
+        shut["profile"]["broken_glass_until"],
+        Value::Null,
+        "Ben and Cleo opened no incident together"
+    );
+    assert_eq!(house.ana.get("/incidents").await.ok()["items"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn the_author_does_not_review_what_was_let_through_for_them() {
+    let house = House::with(None).await;
+    let abe = house.app.person("Abe", &[Role::ReleaseManager, Role::Regulatory]).await;
+    let change = abe.post("/changes", crate::house::proposal("2.0")).await.ok();
+    house.app.reconcile().await;
+    break_glass(&house.otto, &change).await.ok();
+    break_glass(&house.ben, &change).await.ok();
+    let incident = house.ana.get("/incidents").await.ok()["items"][0].clone();
+    let review = format!("/incidents/{}/review", incident["id"].as_str().unwrap());
+    let refused = abe.post(&review, json!({ "findings": "all was well" })).await.problem("denied");
+    assert_eq!(refused["policies"][0]["id"], "approvals.incident-not-the-author");
+    house.rolf.post(&review, json!({ "findings": "it had to be" })).await.ok();
+}

@@ -148,3 +148,29 @@ async fn what_was_approved_under_a_revoked_delegation_counts_no_more() {
     assert!(refused.problem("delegation-not-usable")["detail"].as_str().unwrap().contains("revoked"));
     house.is_sound().await;
 }
+
+#[tokio::test]
+async fn an_administrator_neither_lends_nor_approves_with_what_is_lent() {
+    let house = House::with(None).await;
+    let adi = house.app.person("Adi", &[Role::Administrator, Role::Regulatory]).await;
+    let refused = adi.post("/delegations", wish(&house, "Otto", 24).await).await.problem("denied");
+    assert_eq!(refused["policies"][0]["id"], "guardrails.administrators-apart");
+    let made = house.rolf.post("/delegations", wish(&house, "Setup", 24).await).await.ok();
+    let change = house.propose().await;
+    assert_eq!(levels(&change["profile"])[1], "regulatory open [] (Rolf)", "who could does not name them");
+    let refused = approve_with(&house.admin, &change, json!({ "delegation": made["id"] })).await;
+    assert_eq!(refused.problem("denied")["policies"][0]["id"], "guardrails.administrators-apart");
+}
+
+#[tokio::test]
+async fn whoever_became_an_administrator_counts_no_more_as_a_delegate() {
+    let house = House::with(None).await;
+    let made = house.rolf.post("/delegations", wish(&house, "Otto", 24).await).await.ok();
+    let change = house.propose().await;
+    approve_with(&house.otto, &change, json!({ "delegation": made["id"] })).await.ok();
+    let otto = house.account("Otto").await;
+    let roles = format!("/accounts/{}/roles", otto["id"].as_str().unwrap());
+    let now = json!({ "roles": [{ "role": "administrator" }] });
+    house.admin.ask(axum::http::Method::PUT, &roles, &[], Some(now)).await.ok();
+    assert_eq!(levels(&house.looked_at(&change).await["profile"])[1], "regulatory open [] (Rolf)");
+}

@@ -375,3 +375,39 @@ async fn a_gate_may_ask_the_application_of_the_tenant_instead() {
     let denied = ward.asks(&format!("{gate}/flagger/confirm-promotion"), &body).await;
     assert!(denied.status == 403 && denied.text().contains("no policy permits it"), "{}", denied.text());
 }
+
+#[tokio::test]
+async fn what_an_application_masks_stands_in_no_record_of_a_gate_either() {
+    let folder = tempfile::tempdir().unwrap();
+    let own = folder.path().join(TENANT);
+    std::fs::create_dir(&own).unwrap();
+    let header = HEADER.replace(
+        "revision = 1\n",
+        "revision = 1\nmask = [\"/resource/id\", \"/resource/properties\", \"/context/phase\"]\n",
+    );
+    for (name, text) in
+        [("application.toml", header.as_str()), ("schema.cedarschema", SCHEMA), ("p.cedar", POLICIES)]
+    {
+        std::fs::write(own.join(name), text).unwrap();
+    }
+    let dir = folder.path().to_owned();
+    let ward = ward_of(|config| config.policies.applications_dir = dir).await;
+    let gate = ward.gate("shop", "flagger", json!({ "about": "access" })).await;
+    let mut body = webhook(&json!({}));
+    body["name"] = json!("bed-of-mrs-7");
+    body["phase"] = json!("phase-of-mrs-7");
+    ward.asks(&format!("{gate}/flagger/confirm-promotion"), &body).await;
+    // Also where it goes wrong, which is told with the value.
+    body["metadata"]["freeze"] = json!({ "type": "canary", "id": "mrs-7" });
+    ward.asks(&format!("{gate}/flagger/confirm-promotion"), &body).await;
+    let auditor = ward.auditor().await;
+    let list = auditor.get("/decisions?limit=50").await.ok();
+    let answers = list["items"].as_array().unwrap().iter();
+    let answers: Vec<&Value> = answers.filter(|each| each["subject"]["type"] == "gate").collect();
+    assert_eq!(answers.len(), 2);
+    for answer in answers {
+        let asked = &answer["subject"]["asked"];
+        assert_eq!((&asked["hook"], &asked["name"]), (&json!("confirm-promotion"), &json!("(masked)")));
+        assert!(!answer.to_string().contains("mrs-7"), "{answer:#}");
+    }
+}

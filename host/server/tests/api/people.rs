@@ -3,7 +3,10 @@
 use axum::http::Method;
 use interlock_domain::Role;
 use interlock_server::testing::{Answer, Client, TENANT, TestApp};
-use interlock_vault::login::{STEP_MS, code_at, step_at, testing::Authenticator};
+use interlock_vault::login::{
+    STEP_MS, code_at, step_at,
+    testing::{Authenticator, secret_in},
+};
 use serde_json::{Value, json};
 
 pub(crate) const DAY_MS: i64 = 24 * 3_600_000;
@@ -54,7 +57,7 @@ pub(crate) async fn follow(app: &TestApp, name: &str, id: &str, code: &str) -> P
     let nobody = app.client(TENANT, None);
     let open = json!({ "tenant": TENANT, "code": code });
     let offer = nobody.ask(Method::POST, "//v1/enrolments", &[], Some(open.clone())).await.ok();
-    let secret = secret(offer["otpauth"].as_str().unwrap());
+    let secret = secret_in(offer["otpauth"].as_str().unwrap());
     let passkey = Authenticator::new("localhost", "http://localhost:8080");
     let challenge = offer["challenge"].as_str().unwrap();
     let set = json!({
@@ -70,22 +73,6 @@ pub(crate) async fn follow(app: &TestApp, name: &str, id: &str, code: &str) -> P
 pub(crate) fn now(app: &TestApp) -> i64 {
     use interlock_server::Clock as _;
     app.clock.now().as_millis()
-}
-
-/// The secret in what an app reads.
-pub(crate) fn secret(uri: &str) -> Vec<u8> {
-    let text = uri.split_once("secret=").unwrap().1.split('&').next().unwrap();
-    let (mut held, mut bits, mut bytes) = (0_u32, 0, Vec::new());
-    for letter in text.bytes() {
-        let value = if letter.is_ascii_uppercase() { letter - b'A' } else { letter - b'2' + 26 };
-        held = held << 5 | u32::from(value);
-        bits += 5;
-        if bits >= 8 {
-            bits -= 8;
-            bytes.push(u8::try_from(held >> bits & 0xff).unwrap());
-        }
-    }
-    bytes
 }
 
 impl Person {

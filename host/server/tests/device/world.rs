@@ -146,6 +146,7 @@ impl World {
             groups: vec![],
             approvals: vec![],
             escalations: vec![],
+            revised_at: None,
             glass: vec![],
             hold: None,
             rollout: None,

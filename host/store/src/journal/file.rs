@@ -17,6 +17,8 @@ use super::SealedFile;
 pub(super) const OPEN: &str = "open";
 /// How a file ends that waits for the database.
 pub(super) const SEALED: &str = "sealed";
+/// How a file ends of which not all could be brought into the database. Nobody but a person removes it.
+pub(super) const DAMAGED: &str = "damaged";
 
 const LENGTH: usize = 4;
 const CHECK: usize = 8;
@@ -58,19 +60,38 @@ impl Frames {
 }
 
 /// What was found in a file.
+#[derive(Default)]
 pub(super) struct Found {
     pub(super) decisions: Vec<(String, String)>,
     pub(super) unread_bytes: u64,
+    /// Whether there is more in what could not be read than room that was never written to.
+    pub(super) damaged: bool,
 }
 
-/// Reads frames up to the first that is not whole.
+/// Reads all frames that are whole. One that is damaged says how long it is, and is passed over when another one follows there.
 pub(super) fn parse(mut bytes: &[u8]) -> Found {
-    let mut decisions = Vec::new();
-    while let Some((decision, rest)) = frame(bytes) {
-        decisions.push(decision);
+    let mut found = Found::default();
+    while !bytes.is_empty() {
+        let rest = if let Some((decision, rest)) = frame(bytes) {
+            found.decisions.push(decision);
+            rest
+        } else {
+            let rest = behind(bytes).filter(|rest| frame(rest).is_some()).unwrap_or_default();
+            let unread = &bytes[..bytes.len() - rest.len()];
+            found.unread_bytes += unread.len() as u64;
+            found.damaged |= unread.iter().any(|byte| *byte != 0);
+            rest
+        };
         bytes = rest;
     }
-    Found { decisions, unread_bytes: bytes.len() as u64 }
+    found
+}
+
+/// What follows a frame, by the length that it says it has.
+fn behind(bytes: &[u8]) -> Option<&[u8]> {
+    let (length, rest) = bytes.split_first_chunk::<LENGTH>()?;
+    let length = usize::try_from(u32::from_le_bytes(*length)).ok()?;
+    rest.get(CHECK.checked_add(length)?..)
 }
 
 fn frame(bytes: &[u8]) -> Option<((String, String), &[u8])> {
@@ -113,13 +134,21 @@ pub(super) fn left_behind(dir: &Path) -> io::Result<Vec<SealedFile>> {
                     Err(TryLockError::Error(error)) => return Err(error),
                 }
                 let sealed = path.with_extension(SEALED);
-                fs::rename(&path, &sealed)?;
+                match fs::rename(&path, &sealed) {
+                    // Sealed by whoever wrote it, between the two looks at it.
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                    done => done?,
+                }
                 path = sealed;
             }
             _ => continue,
         }
-        let bytes = fs::metadata(&path)?.len();
-        left.push(SealedFile { path, bytes });
+        match fs::metadata(&path) {
+            Ok(found) => left.push(SealedFile { path, bytes: found.len() }),
+            // In the database by now: whoever wrote it is still there.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
     }
     left.sort_by(|one, other| one.path.cmp(&other.path));
     Ok(left)

@@ -20,7 +20,7 @@ fn frames(texts: &[&str]) -> Frames {
 }
 
 fn texts(file: &SealedFile) -> Vec<String> {
-    file.read().unwrap().decisions.into_iter().map(|(_, text)| text).collect()
+    file.read().unwrap().unwrap().decisions.into_iter().map(|(_, text)| text).collect()
 }
 
 #[tokio::test]
@@ -83,9 +83,51 @@ async fn what_a_killed_process_left_is_sealed_by_the_next_one() {
     fs::write(dir.path().join("0a.open"), bytes).unwrap();
     let journal = opened(options(dir.path()));
     let left = journal.oldest().unwrap();
-    let read = left.read().unwrap();
+    let read = left.read().unwrap().unwrap();
     assert_eq!(texts(&left), ["one", "two"]);
-    assert_eq!(read.unread_bytes, half.len() as u64 - 1);
+    assert_eq!((read.unread_bytes, read.damaged), (half.len() as u64 - 1, true));
+}
+
+#[tokio::test]
+async fn what_another_process_has_shipped_meanwhile_is_waited_for_by_nobody() {
+    let dir = tempfile::tempdir().unwrap();
+    let first = opened(options(dir.path()));
+    first.append(frames(&["one"])).await.unwrap();
+    first.seal().await.unwrap();
+    // It starts while the file waits for the database, and takes it for one that was left behind.
+    let second = opened(options(dir.path()));
+    let (file, same) = (first.oldest().unwrap(), second.oldest().unwrap());
+    assert_eq!(file, same);
+    first.shipped(&file).unwrap();
+    assert_eq!(same.read().unwrap(), None);
+    second.shipped(&same).unwrap();
+    assert_eq!((second.oldest(), second.backlog_bytes()), (None, 0));
+}
+
+#[test]
+fn a_file_that_another_process_took_before_it_was_locked_is_not_appended_to() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("0a.open");
+    let made = || fs::File::create(&path).unwrap();
+    assert!(writer::locked(made(), path.clone()).unwrap().is_some());
+    let file = made();
+    assert_eq!(file::left_behind(dir.path()).unwrap().len(), 1, "as the other process starts");
+    assert!(writer::locked(file, path).unwrap().is_none());
+}
+
+#[tokio::test]
+async fn what_is_set_aside_stays_and_keeps_nothing_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let journal = opened(options(dir.path()));
+    for text in ["one", "two"] {
+        journal.append(frames(&[text])).await.unwrap();
+        journal.seal().await.unwrap();
+    }
+    journal.set_aside(&journal.oldest().unwrap()).unwrap();
+    assert!(dir.path().join(format!("{:032x}.damaged", 1)).exists());
+    let next = journal.oldest().unwrap();
+    assert_eq!((texts(&next), journal.backlog_bytes()), (vec!["two".to_owned()], next.bytes));
+    assert_eq!(file::left_behind(dir.path()).unwrap(), [next], "nobody takes it up again");
 }
 
 #[tokio::test]
@@ -119,13 +161,35 @@ async fn once_the_disk_has_refused_nothing_is_confirmed_any_more() {
 }
 
 #[test]
-fn a_damaged_frame_ends_what_is_read() {
+fn a_damaged_frame_is_passed_over_and_what_was_confirmed_behind_it_is_not_lost() {
     let mut bytes = frames(&["one", "two", "three"]).into_bytes();
     let one = frames(&["one"]).len();
     bytes[one + LENGTH_AND_CHECK + 3] ^= 1;
     let found = file::parse(&bytes);
-    assert_eq!(found.decisions, [("mercy".to_owned(), "one".to_owned())]);
-    assert_eq!(found.unread_bytes, (bytes.len() - one) as u64);
+    let texts: Vec<&str> = found.decisions.iter().map(|(_, text)| text.as_str()).collect();
+    assert_eq!(texts, ["one", "three"]);
+    assert_eq!((found.unread_bytes, found.damaged), (frames(&["two"]).len() as u64, true));
+}
+
+#[test]
+fn behind_a_damaged_length_nothing_is_guessed_and_the_file_is_to_stay() {
+    let mut bytes = frames(&["one", "two", "three"]).into_bytes();
+    let one = frames(&["one"]).len();
+    for damaged in [one, one + 1, one + 3] {
+        bytes[damaged] ^= 0x11;
+        let found = file::parse(&bytes);
+        assert_eq!((found.decisions.len(), found.damaged), (1, true));
+        assert_eq!(found.unread_bytes, (bytes.len() - one) as u64);
+        bytes[damaged] ^= 0x11;
+    }
+}
+
+#[test]
+fn room_that_was_never_written_to_is_no_damage() {
+    let mut bytes = frames(&["one"]).into_bytes();
+    bytes.extend([0; 4_096]);
+    let found = file::parse(&bytes);
+    assert_eq!((found.decisions.len(), found.unread_bytes, found.damaged), (1, 4_096, false));
 }
 
 /// Before the content of a frame.

@@ -41,7 +41,7 @@ pub(super) struct Writer {
 }
 
 /// The file that is appended to. Its lock says that somebody does.
-struct Open {
+pub(super) struct Open {
     file: File,
     path: PathBuf,
     bytes: u64,
@@ -106,7 +106,7 @@ impl Writer {
     fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
         let open = match &mut self.open {
             Some(open) => open,
-            None => self.open.insert(self.state.begin((self.uuid)())?),
+            None => self.open.insert(begin(&self.state, &mut self.uuid)?),
         };
         open.file.write_all(bytes)?;
         open.file.sync_data()?;
@@ -136,13 +136,22 @@ impl Writer {
     }
 }
 
-impl State {
-    /// Makes a file, and has its name on the disk before anything in it is confirmed.
-    fn begin(&self, id: Uuid) -> io::Result<Open> {
-        let path = self.path(id, OPEN);
+/// Begins a file that is nobody else's.
+fn begin(state: &State, uuid: &mut dyn FnMut() -> Uuid) -> io::Result<Open> {
+    loop {
+        let path = state.path(uuid(), OPEN);
         let file = OpenOptions::new().append(true).create_new(true).open(&path)?;
-        file.lock()?;
-        File::open(&self.options.dir)?.sync_all()?;
-        Ok(Open { file, path, bytes: 0 })
+        if let Some(open) = locked(file, path)? {
+            // Its name is on the disk before anything in it is confirmed.
+            File::open(&state.options.dir)?.sync_all()?;
+            return Ok(open);
+        }
     }
+}
+
+/// The file, once it is locked. `None` when its name is gone: before there was a lock, another process that started on the
+/// same folder took it for one that was left behind, and what is appended to it now would be lost.
+pub(super) fn locked(file: File, path: PathBuf) -> io::Result<Option<Open>> {
+    file.lock()?;
+    Ok(path.try_exists()?.then_some(Open { file, path, bytes: 0 }))
 }

@@ -439,7 +439,7 @@ async fn a_decision_is_stored_as_the_text_that_its_entry_names(world: World) {
     assert_eq!((entry.object.digest, entry.outcome.as_deref()), (Some(Digest::of(&text)), Some("allow")));
     assert_eq!(entry.policy.unwrap().determining, ["p1"]);
     let list = async |filter: DecisionFilter| {
-        world.store.decisions(&mercy(), &filter, &Page::default()).await.unwrap()
+        world.store.decisions(&mercy(), &filter, &Page::default(), 20_000).await.unwrap().found
     };
     // Newest first: `other` was drawn after `decision`.
     assert_eq!(list(DecisionFilter::default()).await, [other, decision.clone()]);
@@ -474,7 +474,7 @@ async fn the_answers_of_a_plugin_are_found_by_its_name_and_their_time(world: Wor
     let all = std::iter::once(&policy).chain(&calls);
     world.commit(all.map(|each| Write::Decision(Box::new(each.clone()))).collect()).await.unwrap();
     let list = async |filter: DecisionFilter, page: Page| {
-        world.store.decisions(&mercy(), &filter, &page).await.unwrap()
+        world.store.decisions(&mercy(), &filter, &page, 20_000).await.unwrap().found
     };
     let of = |plugin: &str| DecisionFilter { plugin: Some(plugin.to_owned()), ..DecisionFilter::default() };
     assert_eq!(list(of("size"), Page::default()).await, [fourth.clone(), third.clone(), first.clone()]);

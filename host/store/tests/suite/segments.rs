@@ -17,7 +17,9 @@ on_both! {
     packed_decisions_are_found_by_id_and_in_order_with_the_others,
     decisions_are_found_by_all_that_is_asked_for_at_once,
     a_file_that_is_shipped_twice_is_there_once,
+    another_file_of_the_same_name_is_not_taken_for_what_is_there,
     pages_of_packed_decisions_leave_nothing_out,
+    a_page_that_looked_at_enough_says_how_far_it_reached_and_the_next_goes_on_there,
     an_audit_finds_packed_decisions_that_were_altered,
     an_audit_finds_packed_decisions_that_are_gone_or_put_there,
     decisions_from_before_there_were_tags_are_tagged_when_the_store_is_opened,
@@ -59,7 +61,7 @@ fn packed(id: &str, decisions: &[Decision]) -> Write {
 }
 
 async fn list(world: &World, filter: DecisionFilter) -> Vec<Decision> {
-    world.store.decisions(&mercy(), &filter, &Page::default()).await.unwrap()
+    world.store.decisions(&mercy(), &filter, &Page::default(), 20_000).await.unwrap().found
 }
 
 async fn audited(world: &World) -> Report {
@@ -132,7 +134,7 @@ async fn pages_of_packed_decisions_leave_nothing_out(world: World) {
         let (mut after, mut seen) = (None, Vec::new());
         loop {
             let page = Page { after: after.clone(), limit };
-            let found = world.store.decisions(&mercy(), &of("user:ana"), &page).await.unwrap();
+            let found = world.store.decisions(&mercy(), &of("user:ana"), &page, 20_000).await.unwrap().found;
             let Some(last) = found.last() else { break };
             after = Some(last.id.to_string());
             seen.extend(found.into_iter().map(|decision| decision.at.as_millis()));
@@ -175,4 +177,43 @@ async fn decisions_from_before_there_were_tags_are_tagged_when_the_store_is_open
     world.reopened(|_| {}).await;
     assert_eq!(list(&world, of("user:ana")).await.len(), 1);
     assert_eq!(audited(&world).await.verdict(), Verdict::Sound);
+}
+
+async fn another_file_of_the_same_name_is_not_taken_for_what_is_there(world: World) {
+    world.commit(vec![packed("seg_a", &[asked(1, "ana", true)])]).await.unwrap();
+    let other = world.commit(vec![packed("seg_a", &[asked(2, "ana", true)])]).await;
+    assert!(matches!(other, Err(StoreError::Conflict { what: "segment", .. })), "{other:?}");
+    assert_eq!(list(&world, DecisionFilter::default()).await.len(), 1);
+    assert_eq!(world.store.head("mercy").await.unwrap().unwrap().size, 1);
+}
+
+async fn a_page_that_looked_at_enough_says_how_far_it_reached_and_the_next_goes_on_there(world: World) {
+    // Ana asked once, long ago; files overlap, and one of the others' decisions has a row.
+    for (file, first) in [("seg_a", 1), ("seg_b", 2), ("seg_c", 11), ("seg_d", 12), ("seg_e", 21)] {
+        let who = |number| if number == 3 { "ana" } else { "otto" };
+        let decisions: Vec<Decision> =
+            (0..5).map(|step| first + 2 * step).map(|number| asked(number, who(number), true)).collect();
+        world.commit(vec![packed(file, &decisions)]).await.unwrap();
+    }
+    world.commit(vec![Write::Decision(Box::new(asked(30, "ana", true)))]).await.unwrap();
+    for segments_max in [1, 2, 3, 100] {
+        for filter in [of("user:ana"), DecisionFilter::default()] {
+            let (mut after, mut seen, mut pages) = (None, Vec::new(), 0);
+            loop {
+                let page = Page { after: after.clone(), limit: 4 };
+                let part = world.store.decisions(&mercy(), &filter, &page, segments_max).await.unwrap();
+                let last = part.found.last().map(|last| last.id.to_string());
+                seen.extend(part.found.iter().map(|decision| decision.at.as_millis()));
+                pages += 1;
+                assert!(pages < 60, "it goes on");
+                after = part.reached.or_else(|| last.filter(|_| part.found.len() == 4));
+                if after.is_none() {
+                    break;
+                }
+            }
+            let all: Vec<i64> = [30].into_iter().chain((1..=20).chain([21, 23, 25, 27, 29]).rev()).collect();
+            let expected = if filter.principal.is_some() { vec![30, 3] } else { all };
+            assert_eq!(seen, expected, "{segments_max} segments a page");
+        }
+    }
 }

@@ -12,6 +12,22 @@ use sha2::{Digest as _, Sha256};
 
 use super::passkey::{Assertion, Registration};
 
+/// The secret in the address that an authenticator app reads: base 32 (RFC 4648), without padding.
+pub fn secret_in(otpauth: &str) -> Vec<u8> {
+    let text = otpauth.split_once("secret=").unwrap().1.split('&').next().unwrap();
+    let (mut held, mut bits, mut bytes) = (0_u32, 0, Vec::new());
+    for letter in text.bytes() {
+        let value = if letter.is_ascii_uppercase() { letter - b'A' } else { letter - b'2' + 26 };
+        held = held << 5 | u32::from(value);
+        bits += 5;
+        if bits >= 8 {
+            bits -= 8;
+            bytes.push(u8::try_from(held >> bits & 0xff).unwrap());
+        }
+    }
+    bytes
+}
+
 /// An authenticator with one passkey.
 pub struct Authenticator {
     pair: Pair,

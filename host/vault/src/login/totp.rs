@@ -2,6 +2,7 @@
 //! an HMAC that is here already, and which step a code is of is what a caller needs and libraries keep to themselves.
 
 use aws_lc_rs::hmac;
+use interlock_domain::in_address;
 use zeroize::Zeroizing;
 
 /// How long one code lasts.
@@ -51,7 +52,7 @@ pub fn new_secret() -> Option<Zeroizing<Vec<u8>>> {
 
 /// What an app reads from a picture: `otpauth://totp/…`.
 pub fn uri(secret: &[u8], issuer: &str, account: &str) -> Zeroizing<String> {
-    let (issuer, account) = (escaped(issuer), escaped(account));
+    let (issuer, account) = (in_address(issuer), in_address(account));
     let secret = Zeroizing::new(base32(secret));
     Zeroizing::new(format!(
         "otpauth://totp/{issuer}:{account}?secret={}&issuer={issuer}&algorithm=SHA1&digits=6&period=30",
@@ -84,19 +85,6 @@ fn base32(bytes: &[u8]) -> String {
         text.push(char::from(BASE32[(held << (5 - bits) & 31) as usize]));
     }
     text
-}
-
-fn escaped(text: &str) -> String {
-    let mut escaped = String::new();
-    for byte in text.bytes() {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
-                escaped.push(char::from(byte))
-            }
-            _ => escaped.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    escaped
 }
 
 #[cfg(test)]

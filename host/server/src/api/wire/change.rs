@@ -75,6 +75,9 @@ shape! {
         /// When it was proposed.
         #[schema(example = "2026-11-20T18:00:00.000Z")]
         created_at: String,
+        /// When it was last revised; absent when it never was.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        revised_at: Option<String>,
         /// When it expires unless it is admitted.
         expires_at: String,
         /// When something last happened.

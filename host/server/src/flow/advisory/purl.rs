@@ -1,5 +1,7 @@
 //! Package URLs (<https://github.com/package-url/purl-spec>) of packages, in one spelling each.
 
+use interlock_domain::{from_address, in_address};
+
 /// Types whose names have no capitals.
 const LOWER: [&str; 9] = ["apk", "bitbucket", "composer", "deb", "github", "golang", "hex", "npm", "pypi"];
 
@@ -25,7 +27,7 @@ pub(crate) fn package(purl: &str) -> Option<String> {
     let lower = LOWER.contains(&kind.as_str());
     let mut parts = Vec::new();
     for part in path.split('/').filter(|part| !part.is_empty()) {
-        let mut part = decoded(part);
+        let mut part = from_address(part);
         if lower {
             part = part.to_lowercase();
         }
@@ -88,36 +90,9 @@ pub(crate) fn of_ecosystem(ecosystem: &str, name: &str) -> Option<String> {
     package(&format!("pkg:{kind}/{}", parts.join("/")))
 }
 
+/// A part of a package URL, in which a colon needs no escape.
 fn encoded(part: &str) -> String {
-    let mut text = String::with_capacity(part.len());
-    for byte in part.bytes() {
-        if byte.is_ascii_alphanumeric() || b".-_~:".contains(&byte) {
-            text.push(char::from(byte));
-        } else {
-            text.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    text
-}
-
-/// Percent-decoded; what is no escape stays as it is.
-fn decoded(text: &str) -> String {
-    let (bytes, mut out, mut at) = (text.as_bytes(), Vec::with_capacity(text.len()), 0);
-    while let Some(&byte) = bytes.get(at) {
-        let escape = bytes.get(at + 1..at + 3).filter(|_| byte == b'%');
-        let hex = escape.and_then(|hex| std::str::from_utf8(hex).ok());
-        match hex.filter(|hex| hex.bytes().all(|digit| digit.is_ascii_hexdigit())) {
-            Some(hex) => {
-                out.push(u8::from_str_radix(hex, 16).unwrap_or(byte));
-                at += 3;
-            }
-            None => {
-                out.push(byte);
-                at += 1;
-            }
-        }
-    }
-    String::from_utf8_lossy(&out).into_owned()
+    in_address(part).replace("%3A", ":")
 }
 
 #[cfg(test)]

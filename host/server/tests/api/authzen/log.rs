@@ -2,9 +2,12 @@
 //! clause.
 
 use axum::http::Method;
-use interlock_domain::Role;
-use interlock_server::testing::{Client, TestApp};
+use interlock_domain::{
+    AccountId, Decision, DecisionId, DecisionOutcome, DecisionSubject, Digest, Role, Timestamp,
+};
+use interlock_server::testing::{Client, TENANT, TestApp};
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use super::{EVALUATION, EVALUATIONS, ask, asked, asked_of, folder_of, program, rick};
 
@@ -162,4 +165,143 @@ async fn without_a_journal_each_answer_has_its_own_entry() {
     let kinds: Vec<_> =
         entries["items"].as_array().unwrap().iter().map(|entry| &entry["entry"]["type"]).collect();
     assert_eq!(kinds, ["decision.access", "decision.access"], "{entries}");
+}
+
+#[tokio::test]
+async fn what_a_batch_says_once_for_all_is_found_by_who_and_what_all_the_same() {
+    let asked = wards().await;
+    let long = "x".repeat(300);
+    let subject = json!({ "type": "user", "id": "ana", "properties": { "ward": long } });
+    let record = |id: &str| json!({ "resource": { "type": "record", "id": id } });
+    let batch = json!({ "subject": subject, "action": { "name": "read" }, "evaluations": [record("r-1"), record("r-2")] });
+    ask(&asked.shop, EVALUATIONS, &batch).await.ok();
+    let auditor = auditor(&asked.app).await;
+    assert_eq!(found(&auditor, "principal=user:ana").await, ["ana", "ana"]);
+    let list = auditor.get("/decisions?principal=user:ana&resource=record:r-2").await.ok();
+    let request = &list["items"][0]["subject"]["request"];
+    assert_eq!(
+        request["subject"],
+        json!({ "type": "user", "id": "ana" }),
+        "what it is found by, and no more"
+    );
+    let id = list["items"][0]["id"].as_str().unwrap();
+    let shown = auditor.get(&format!("/decisions/{id}")).await.ok();
+    assert_eq!(shown["subject"]["request"]["subject"], subject);
+    let replayed = auditor.post(&format!("/decisions/{id}/replay"), json!({})).await.ok();
+    assert_eq!(replayed["identical"], true, "{replayed}");
+}
+
+#[tokio::test]
+async fn what_went_wrong_with_a_masked_value_does_not_name_it_in_the_record() {
+    let masked = HEADER.replace("revision = 1\n", "revision = 1\nmask = [\"/subject/properties/ward\"]\n");
+    let files =
+        [("application.toml", masked.as_str()), ("schema.cedarschema", SCHEMA), ("wards.cedar", POLICIES)];
+    let asked = asked_of(folder_of(&files), |_| {}).await;
+    let mut wrong = question("ana", "icu");
+    wrong["subject"]["properties"]["ward"] = json!(4_711_471);
+    let told = ask(&asked.shop, &format!("{EVALUATION}?explain=true"), &wrong).await.ok();
+    assert!(told.to_string().contains("4711471"), "whoever asks knows it: {told}");
+    let auditor = auditor(&asked.app).await;
+    let list = auditor.get("/decisions?limit=1").await.ok();
+    let errors = &list["items"][0]["subject"]["answer"]["errors"];
+    assert_eq!(errors, &json!(["the subject does not fit the application's schema: (masked)"]));
+    let id = list["items"][0]["id"].as_str().unwrap();
+    for answer in [
+        auditor.get(&format!("/decisions/{id}")).await.text(),
+        auditor.get(&format!("/decisions/{id}/explain")).await.text(),
+        auditor.post(&format!("/decisions/{id}/replay"), json!({})).await.text(),
+        list.to_string(),
+    ] {
+        assert!(!answer.contains("4711471"), "{answer}");
+    }
+}
+
+/// A frame as the journal writes it.
+fn frame(tenant: &str, text: &str) -> Vec<u8> {
+    let mut content = vec![u8::try_from(tenant.len()).unwrap()];
+    content.extend_from_slice(tenant.as_bytes());
+    content.extend_from_slice(text.as_bytes());
+    let mut frame = u32::try_from(content.len()).unwrap().to_le_bytes().to_vec();
+    frame.extend_from_slice(&Digest::of(&content).as_bytes()[..8]);
+    frame.extend_from_slice(&content);
+    frame
+}
+
+#[tokio::test]
+async fn what_is_damaged_in_the_journal_is_set_aside_and_keeps_nothing_back() {
+    let answer = |number: u128| {
+        let request = json!({ "subject": { "type": "user", "id": format!("u-{number}") } });
+        let decision = Decision {
+            id: DecisionId::new(Uuid::from_u128(number)),
+            tenant: TENANT.parse().unwrap(),
+            change: None,
+            at: Timestamp::from_millis(1),
+            outcome: DecisionOutcome::Deny,
+            subject: DecisionSubject::Access {
+                application: "wards".to_owned(),
+                account: AccountId::new(Uuid::from_u128(1)),
+                request: Box::new(request),
+                answer: Box::new(interlock_domain::Answer {
+                    allowed: false,
+                    determining: Vec::new(),
+                    errors: Vec::new(),
+                    monitored: Vec::new(),
+                    bundle: Digest::of("wards"),
+                }),
+                found: None,
+            },
+            elapsed_us: 7,
+        };
+        frame(TENANT, &serde_json::to_string(&decision).unwrap())
+    };
+    let mut torn = answer(3);
+    *torn.last_mut().unwrap() ^= 1;
+    let folder = tempfile::tempdir().unwrap();
+    let files = [
+        ("0a", [answer(2), torn, answer(4)].concat()),
+        ("0b", frame("No Tenant", "{}")),
+        ("0c", frame(TENANT, "no decision")),
+        ("0d", answer(5)),
+    ];
+    for (name, bytes) in &files {
+        std::fs::write(folder.path().join(format!("{name}.sealed")), bytes).unwrap();
+    }
+    let dir = folder.path().to_owned();
+    let app = TestApp::configured(|config| config.decisions.dir = dir).await;
+    let auditor = auditor(&app).await;
+    assert_eq!(found(&auditor, "outcome=deny").await, ["u-5", "u-4", "u-2"]);
+    let mut left: Vec<String> = std::fs::read_dir(folder.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    left.sort();
+    assert_eq!(left, ["0a.damaged", "0b.damaged", "0c.damaged"]);
+    assert_eq!(std::fs::read(folder.path().join("0a.damaged")).unwrap(), files[0].1, "as it was");
+    let verified = auditor.ask(Method::POST, "/ledger/verify", &[], None).await.ok();
+    assert_eq!(verified["sound"], true, "{verified}");
+    let entries = auditor.get("/ledger/entries?limit=50").await.ok().to_string();
+    assert!(entries.contains("decisions.cut_short"), "the ledger says that some of it could not be read");
+}
+
+#[tokio::test]
+async fn what_lets_somebody_read_is_on_record_before_they_do_where_that_is_wanted() {
+    for reads in [false, true] {
+        let app = TestApp::configured(|config| config.decisions.reads = reads).await;
+        let auditor = auditor(&app).await;
+        // In the whole tenant, and in the one environment in which somebody may.
+        auditor.get("/devices").await.ok();
+        auditor.get("/plugins").await.ok();
+        let list = auditor.get("/decisions?outcome=allow&limit=200").await.ok();
+        let asked = list["items"].as_array().unwrap().iter();
+        let asked: Vec<&str> =
+            asked.filter_map(|each| each["subject"]["question"]["action"].as_str()).collect();
+        let read = |action: &str| asked.iter().filter(|each| **each == action).count();
+        let expected = usize::from(reads);
+        assert_eq!(
+            (read("ReadDevice"), read("ReadPlugin"), read("ReadDecision")),
+            (expected, expected, expected)
+        );
+        let verified = auditor.ask(Method::POST, "/ledger/verify", &[], None).await.ok();
+        assert_eq!(verified["sound"], true, "{verified}");
+    }
 }
