@@ -3,37 +3,31 @@
 //!
 //! **Invariant:** what a task does to one row is what the domain's rule does to one assignment; a test compares them.
 
+mod back;
+mod forward;
+
 use std::collections::BTreeMap;
 
 use interlock_domain::{
     AssignmentState, BundleRef, Change, ChangeId, DeviceId, Manifest, RosterRecord, Task, Transition,
-    WaysBack,
 };
 use interlock_ledger::{Digest, to_canonical};
 use serde::Serialize;
 use uuid::Uuid;
 
+use self::{
+    back::{recall, restore_next},
+    forward::{Reached, expose, expose_groups},
+};
 use crate::{
     BundleFloor, LedgerKeys, StoreError,
-    assignments::busy,
     db::{Tx, execute, execute_rows, fetch_all, fetch_optional, pieces, values},
     draft::{Happening, Scribe, Staged},
-    floor,
-    places::{self, Candidates},
-    rosters, row,
+    floor, rosters, row,
 };
 
 /// The device protocol has 31 bits for an action; a way back takes the number above its way forward.
 const ACTION_MAX: i64 = (1 << 31) - 3;
-
-/// Why a target that cannot be restored needs a person, as the domain words it.
-const NO_WAY_BACK: &str = "no stored artifact brings it back; install it by hand";
-
-/// What a recalled target shows, as the domain words it.
-const RECALLED: &str = "the rollout was called back";
-
-/// What a target shows whose turn on the way back it is, as the domain words it.
-const ITS_TURN: &str = "its old artifact is offered";
 
 /// What a task touched, as its entry's payload.
 #[derive(Serialize)]
@@ -248,233 +242,9 @@ async fn unknown_target(
     Ok(StoreError::Malformed { detail: format!("change `{}` names a target twice", change.id) })
 }
 
-/// Which of a change's targets a statement offers the artifact to, in terms of a row of `assignments`.
-enum Reached<'a> {
-    Ranks { below: u64 },
-    Site(&'a str),
-    Group(&'a str),
-    Waiting,
-}
-
-/// Offers the artifact to targets. One that another change is at work on waits for that; one that left the change's
-/// environment or service meanwhile is let go.
-async fn expose(
-    tx: &mut Tx,
-    change: &Change,
-    reached: Reached<'_>,
-    back: &WaysBack,
-    now: i64,
-) -> Result<Touch, StoreError> {
-    // `$4` and `$5` stand in each form, so that all take the same arguments.
-    let (which, below, name) = match reached {
-        Reached::Ranks { below } => ("state = 'pending' AND rank < $4 AND $5 = ''", below, ""),
-        Reached::Site(site) => (
-            "state = 'pending' AND $4 = 0 AND device IN (SELECT id FROM devices WHERE tenant = $2 AND site = $5)",
-            0,
-            site,
-        ),
-        Reached::Group(group) => (
-            "state = 'pending' AND $4 = 0
-             AND device IN (SELECT device FROM device_groups WHERE tenant = $2 AND name = $5)",
-            0,
-            group,
-        ),
-        Reached::Waiting => (places::WAITING, 0, ""),
-    };
-    let of = Exposed { change, which, below, name, now };
-    let mut moved = of.let_go(tx).await?;
-    moved.extend(of.offer(tx).await?);
-    let taken_over = of.take_over(tx).await?;
-    of.note_ways_back(tx, back).await?;
-    Ok(Touch { moved, taken_over })
-}
-
-/// A statement's targets and arguments.
-struct Exposed<'a> {
-    change: &'a Change,
-    which: &'static str,
-    below: u64,
-    name: &'a str,
-    now: i64,
-}
-
-impl Exposed<'_> {
-    /// What a population was approved for may no longer be true of each of its devices.
-    async fn let_go(&self, tx: &mut Tx) -> Result<Moved, StoreError> {
-        let sql = format!(
-            "UPDATE assignments SET state = 'released', touched_ms = $3, detail = $7, revision = revision + 1
-             WHERE change_id = $1 AND tenant = $2 AND {which}
-               AND NOT EXISTS (SELECT 1 FROM devices d WHERE d.tenant = $2 AND d.id = assignments.device
-                               AND d.state = 'active' AND d.environment = $6)
-             RETURNING device",
-            which = self.which
-        );
-        let rows = fetch_all!(
-            tx.conn(),
-            (String,),
-            sqlx::AssertSqlSafe(sql),
-            self.change.id.as_str(),
-            self.change.tenant().as_str(),
-            self.now,
-            row::column(self.below),
-            self.name,
-            self.change.manifest.environment.as_str(),
-            "it is out of service or has moved to another environment"
-        )?;
-        moved_to(AssignmentState::Released, rows)
-    }
-
-    /// Offers the artifact to those that nobody is at work on, and lets the others wait.
-    async fn offer(&self, tx: &mut Tx) -> Result<Moved, StoreError> {
-        if !self.change.manifest.at_once.is_empty() {
-            return self.offer_in_turn(tx).await;
-        }
-        let waits = if self.which == places::WAITING { "FALSE" } else { "TRUE" };
-        let sql = format!(
-            "UPDATE assignments SET touched_ms = $6, exposed_ms = $6, revision = revision + 1,
-                    state = CASE WHEN {busy} THEN 'waiting' ELSE 'offered' END,
-                    live = CASE WHEN {busy} THEN 0 ELSE 1 END
-             WHERE change_id = $1 AND tenant = $2 AND {which} AND ({waits} OR NOT {busy})
-             RETURNING state, device",
-            busy = busy!(),
-            which = self.which
-        );
-        let rows = fetch_all!(
-            tx.conn(),
-            (String, String),
-            sqlx::AssertSqlSafe(sql),
-            self.change.id.as_str(),
-            self.change.tenant().as_str(),
-            self.heard_before(),
-            row::column(self.below),
-            self.name,
-            self.now
-        )?;
-        let read = |(state, device): (String, String)| {
-            Ok((row::word("state", &device, &state)?, row::word("device", &device, &device)?))
-        };
-        rows.into_iter().map(read).collect()
-    }
-
-    /// Offers the artifact to those that have a place in each of their sites and groups, and lets the others wait.
-    async fn offer_in_turn(&self, tx: &mut Tx) -> Result<Moved, StoreError> {
-        let Exposed { which, below, name, .. } = *self;
-        let candidates = Candidates { which, below, name, heard_before: self.heard_before() };
-        let turn = places::turn(tx, self.change, candidates).await?;
-        let mut moved = Moved::new();
-        for piece in pieces(&turn) {
-            let sql = format!(
-                "UPDATE assignments SET state = 'offered', live = 1, touched_ms = $3, exposed_ms = $3, revision = revision + 1
-                 WHERE change_id = $1 AND tenant = $2 AND device IN ({})",
-                values(piece.len(), 1, 4)
-            );
-            let (change, tenant) = (self.change.id.as_str(), self.change.tenant().as_str());
-            execute_rows!(tx.conn(), sql, [change, tenant, self.now], piece, |device| [device.as_str()])?;
-            moved.extend(piece.iter().map(|device| (AssignmentState::Offered, device.clone())));
-        }
-        if which != places::WAITING {
-            let sql = format!(
-                "UPDATE assignments SET state = 'waiting', touched_ms = $3, exposed_ms = $3, revision = revision + 1
-                 WHERE change_id = $1 AND tenant = $2 AND {which} RETURNING device"
-            );
-            let rows = fetch_all!(
-                tx.conn(),
-                (String,),
-                sqlx::AssertSqlSafe(sql),
-                self.change.id.as_str(),
-                self.change.tenant().as_str(),
-                self.now,
-                row::column(below),
-                name
-            )?;
-            moved.extend(moved_to(AssignmentState::Waiting, rows)?);
-        }
-        Ok(moved)
-    }
-
-    /// What an older change, which is over, still has on offer to the targets that were offered this one's artifact just
-    /// now is out of date.
-    async fn take_over(&self, tx: &mut Tx) -> Result<BTreeMap<ChangeId, Vec<DeviceId>>, StoreError> {
-        let rows = fetch_all!(
-            tx.conn(),
-            (String, String),
-            "UPDATE assignments SET state = 'superseded', live = 0, touched_ms = $3, detail = $4,
-                    revision = revision + 1
-             WHERE tenant = $2 AND live = 1 AND change_id <> $1
-               AND device IN (SELECT device FROM assignments mine WHERE mine.change_id = $1 AND mine.tenant = $2
-                              AND mine.state = 'offered' AND mine.exposed_ms = $3)
-             RETURNING change_id, device",
-            self.change.id.as_str(),
-            self.change.tenant().as_str(),
-            self.now,
-            format!("taken over by {}", self.change.id)
-        )?;
-        let mut taken_over: BTreeMap<ChangeId, Vec<DeviceId>> = BTreeMap::new();
-        for (change, device) in rows {
-            let devices = taken_over.entry(row::word("change", &change, &change)?).or_default();
-            devices.push(row::word("device", &device, &device)?);
-        }
-        Ok(taken_over)
-    }
-
-    /// Where the targets come from, as of now: what they ran when the change was proposed may be long gone.
-    async fn note_ways_back(&self, tx: &mut Tx, back: &WaysBack) -> Result<(), StoreError> {
-        execute!(
-            tx.conn(),
-            "UPDATE assignments SET artifact_before = NULL, version_before =
-                    (SELECT d.firmware FROM devices d WHERE d.tenant = $2 AND d.id = assignments.device)
-             WHERE change_id = $1 AND tenant = $2 AND state = 'offered' AND exposed_ms = $3",
-            self.change.id.as_str(),
-            self.change.tenant().as_str(),
-            self.now
-        )?;
-        for (version, artifact) in back {
-            execute!(
-                tx.conn(),
-                "UPDATE assignments SET artifact_before = $5
-                 WHERE change_id = $1 AND tenant = $2 AND state = 'offered' AND exposed_ms = $3 AND version_before = $4",
-                self.change.id.as_str(),
-                self.change.tenant().as_str(),
-                self.now,
-                version,
-                artifact.to_string()
-            )?;
-        }
-        Ok(())
-    }
-
-    fn heard_before(&self) -> i64 {
-        heard_before(self.change, self.now)
-    }
-}
-
 /// An older change that is over has no claim on a target that it heard nothing of for this change's patience.
 fn heard_before(change: &Change, now: i64) -> i64 {
     now - i64::try_from(change.manifest.silent_after_ms).unwrap_or(i64::MAX)
-}
-
-/// Offers the artifact to the pending targets of these sites and groups. A name of neither kind reaches nobody.
-async fn expose_groups(
-    tx: &mut Tx,
-    change: &Change,
-    names: &[String],
-    back: &WaysBack,
-    now: i64,
-) -> Result<Touch, StoreError> {
-    let mut touch = Touch::default();
-    for name in names {
-        let reached = match name.split_once(':') {
-            Some(("site", site)) => Reached::Site(site),
-            Some(("group", group)) => Reached::Group(group),
-            _ => continue,
-        };
-        let more = expose(tx, change, reached, back, now).await?;
-        touch.moved.extend(more.moved);
-        for (change, devices) in more.taken_over {
-            touch.taken_over.entry(change).or_default().extend(devices);
-        }
-    }
-    Ok(touch)
 }
 
 /// Gives the targets that have not begun their time anew.
@@ -489,95 +259,6 @@ async fn renew(tx: &mut Tx, change: &Change, now: i64) -> Result<Moved, StoreErr
         now
     )?;
     moved_to(AssignmentState::Offered, rows)
-}
-
-/// Calls every target back, each as [`AssignmentState::recalled`] says. No state that a target comes to is one that
-/// is called back from, so that the order does not matter.
-async fn recall(tx: &mut Tx, change: &Change, now: i64) -> Result<Moved, StoreError> {
-    let mut moved = Vec::new();
-    let paced = !change.manifest.at_once.is_empty();
-    for from in AssignmentState::ALL {
-        if from.recalled(true, paced) == Some(AssignmentState::Superseded) {
-            moved.extend(leave_to_later(tx, change, from, now).await?);
-        }
-        let Some(to) = from.recalled(false, paced) else { continue };
-        if matches!(to, AssignmentState::Recalled | AssignmentState::Restoring) {
-            moved.extend(give_up(tx, change, from, now).await?);
-        }
-        moved.extend(move_all(tx, change, from, to, RECALLED, now).await?);
-    }
-    Ok(moved)
-}
-
-/// Gives the called-back targets that have a place their old artifact.
-async fn restore_next(tx: &mut Tx, change: &Change, now: i64) -> Result<Moved, StoreError> {
-    let mut moved = give_up(tx, change, AssignmentState::Recalled, now).await?;
-    let heard_before = heard_before(change, now);
-    let candidates = Candidates { which: places::RECALLED, below: 0, name: "", heard_before };
-    let turn = places::turn(tx, change, candidates).await?;
-    for piece in pieces(&turn) {
-        let sql = format!(
-            "UPDATE assignments SET state = 'restoring', touched_ms = $3, detail = $4, answered_back = 0,
-                    revision = revision + 1
-             WHERE change_id = $1 AND tenant = $2 AND device IN ({})",
-            values(piece.len(), 1, 5)
-        );
-        let (id, tenant) = (change.id.as_str(), change.tenant().as_str());
-        execute_rows!(tx.conn(), sql, [id, tenant, now, ITS_TURN], piece, |device| [device.as_str()])?;
-    }
-    moved.extend(turn.into_iter().map(|device| (AssignmentState::Restoring, device)));
-    Ok(moved)
-}
-
-/// Leaves settled targets that a later change has begun to alter to that change. Should it come back too, it goes all
-/// the way to where this one came from.
-async fn leave_to_later(
-    tx: &mut Tx,
-    change: &Change,
-    from: AssignmentState,
-    now: i64,
-) -> Result<Moved, StoreError> {
-    // What a later change has only offered waits until this one is back.
-    execute!(
-        tx.conn(),
-        "UPDATE assignments SET state = 'waiting', live = 0, touched_ms = $4, revision = revision + 1
-         WHERE tenant = $2 AND change_id <> $1 AND state IN ('offered', 'silent') AND begun = 0
-           AND EXISTS (SELECT 1 FROM assignments mine WHERE mine.change_id = $1 AND mine.tenant = $2
-                       AND mine.device = assignments.device AND mine.state = $3
-                       AND mine.exposed_ms < assignments.exposed_ms)",
-        change.id.as_str(),
-        change.tenant().as_str(),
-        from.as_str(),
-        now
-    )?;
-    execute!(
-        tx.conn(),
-        "UPDATE assignments SET version_before = mine.version_before, artifact_before = mine.artifact_before
-         FROM assignments mine
-         WHERE mine.change_id = $1 AND mine.tenant = $2 AND mine.state = $3
-           AND assignments.tenant = $2 AND assignments.device = mine.device
-           AND assignments.exposed_ms > mine.exposed_ms AND assignments.version_before = mine.version
-           AND assignments.state IN ('downloading', 'installing', 'installed', 'verified', 'silent')",
-        change.id.as_str(),
-        change.tenant().as_str(),
-        from.as_str()
-    )?;
-    let rows = fetch_all!(
-        tx.conn(),
-        (String,),
-        "UPDATE assignments SET state = 'superseded', touched_ms = $4, detail = $5, revision = revision + 1
-         WHERE change_id = $1 AND tenant = $2 AND state = $3
-           AND EXISTS (SELECT 1 FROM assignments later WHERE later.tenant = $2
-                       AND later.device = assignments.device AND later.exposed_ms > assignments.exposed_ms
-                       AND later.state IN ('downloading', 'installing', 'installed', 'verified', 'silent'))
-         RETURNING device",
-        change.id.as_str(),
-        change.tenant().as_str(),
-        from.as_str(),
-        now,
-        RECALLED
-    )?;
-    moved_to(AssignmentState::Superseded, rows)
 }
 
 /// Lets the untouched targets go.
@@ -607,23 +288,6 @@ async fn move_all(
         detail
     )?;
     moved_to(to, rows)
-}
-
-/// Targets without anything to restore from need a person, at once.
-async fn give_up(tx: &mut Tx, change: &Change, from: AssignmentState, now: i64) -> Result<Moved, StoreError> {
-    let rows = fetch_all!(
-        tx.conn(),
-        (String,),
-        "UPDATE assignments SET state = 'rollback_failed', live = 0, touched_ms = $4, detail = $5,
-                revision = revision + 1
-         WHERE change_id = $1 AND tenant = $2 AND state = $3 AND artifact_before IS NULL RETURNING device",
-        change.id.as_str(),
-        change.tenant().as_str(),
-        from.as_str(),
-        now,
-        NO_WAY_BACK
-    )?;
-    moved_to(AssignmentState::RollbackFailed, rows)
 }
 
 fn moved_to(state: AssignmentState, rows: Vec<(String,)>) -> Result<Moved, StoreError> {

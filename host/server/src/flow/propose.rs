@@ -131,7 +131,7 @@ pub async fn revise(
     let revised = commit_anew(app, who, |now| async move {
         let change = super::change::load(app, &who.tenant, id).await?;
         super::change::expect_revision(&change, revision)?;
-        let (permit, decision) = may_propose(app, who, &proposal, Some(id), now).await?;
+        let (permit, decision) = may_propose(app, who, proposal, Some(id), now).await?;
         let (draft, besides) = draft(app, who, id, proposal.clone(), now).await?;
         let transition = change.revise(draft, &permit, now)?;
         let revised = transition.change.clone();
