@@ -129,14 +129,6 @@ pub(crate) fn parse(text: &str) -> Result<Vec<Profile>, Vec<Fault>> {
         let mut levels = BTreeSet::new();
         for level in &profile.level {
             check(level, &mut levels, &mut wrong);
-            // A signature is over the whole change, so that no later stage could ever be entered.
-            if profile.stage == Stages::Each && level.get_ref().signature {
-                let what = "asks for a signature, which is over the whole change, and `stage = \"each\"` for approvals of each";
-                wrong(
-                    level.span(),
-                    format!("level `{}` {what}; take one of the two away", level.get_ref().name.get_ref()),
-                );
-            }
         }
     }
     if faults.is_empty() {

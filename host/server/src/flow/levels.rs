@@ -154,9 +154,8 @@ impl Asking<'_> {
         }
     }
 
-    /// Who may approve with one of these roles, of their own or lent to them, and does not count yet. Nobody signs with what is
-    /// lent to them.
-    fn could(&self, roles: &[Role], signed: bool, counted: &[&PersonId]) -> Vec<NamedPerson> {
+    /// Who may approve with one of these roles, of their own or lent to them, and does not count yet.
+    fn could(&self, roles: &[Role], counted: &[&PersonId]) -> Vec<NamedPerson> {
         let environment = &self.change.manifest.environment;
         let may = |account: &Account, lent: Option<&[Role]>| {
             let actor = account.actor("candidate".to_owned());
@@ -174,8 +173,7 @@ impl Asking<'_> {
         let mut could: Vec<NamedPerson> = people
             .filter(|account| {
                 let lent = self.delegations.iter().filter(|delegation| {
-                    !signed
-                        && delegation.to_person == account.person
+                    delegation.to_person == account.person
                         && delegation.is_in_force(self.now)
                         && !self.change.is_of(&delegation.from_person)
                         // The two count as one.

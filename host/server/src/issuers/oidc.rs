@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use interlock_domain::{IdTokenAsked, IdTokenRefusal, IdTokenRule, Timestamp};
+use interlock_domain::{IdTokenAsked, IdTokenRefusal, IdTokenRule, Timestamp, in_address};
 use reqwest::{StatusCode, Url};
 use serde::Deserialize;
 use tokio::sync::Mutex;
@@ -233,7 +233,7 @@ impl Provider {
         match &self.secret {
             Some(secret) if !found.by_post => {
                 // Each is encoded as in a form before they are put together (RFC 6749, 2.3.1).
-                let both = format!("{}:{}", encoded(&self.config.client_id), encoded(secret));
+                let both = format!("{}:{}", in_address(&self.config.client_id), in_address(secret));
                 authorization = Some(format!("Basic {}", STANDARD.encode(both)));
             }
             Some(secret) => {
@@ -342,12 +342,8 @@ impl Provider {
 
 /// A body of a form.
 fn form(fields: &[(&str, &str)]) -> String {
-    let pairs = fields.iter().map(|(name, value)| format!("{name}={}", encoded(value)));
+    let pairs = fields.iter().map(|(name, value)| format!("{name}={}", in_address(value)));
     pairs.collect::<Vec<_>>().join("&")
-}
-
-fn encoded(text: &str) -> String {
-    crate::outside::encoded(text)
 }
 
 /// What somebody else wrote, as it may be shown.
