@@ -140,7 +140,6 @@ impl App {
         let issuers = Issuers::open(&config.identity.jwt)?;
         let providers = Providers::open(&config)?;
         let limits = Limits::new(&config.http.limits);
-        let witnesses = Witnesses::open(&config.ledger)?;
         let true_time = TrueTime::new(&config.login.time_server);
         let witnesses = Witnesses::open(&config.ledger)?;
         let evaluations = Semaphore::new(config.policies.parallel_max.min(Semaphore::MAX_PERMITS));

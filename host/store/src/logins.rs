@@ -30,6 +30,10 @@ pub enum Ceremony {
     Enrolment,
     /// Signing.
     Signing,
+    /// Logging in at an identity provider: anybody may begin.
+    Provider,
+    /// A login there that waits for the program it was for.
+    Handed,
 }
 
 impl Ceremony {
@@ -38,6 +42,8 @@ impl Ceremony {
             Ceremony::Login => "login",
             Ceremony::Enrolment => "enrolment",
             Ceremony::Signing => "signing",
+            Ceremony::Provider => "provider",
+            Ceremony::Handed => "handed",
         }
     }
 }

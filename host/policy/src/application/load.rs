@@ -215,8 +215,7 @@ fn claims(
 ) {
     for (kind, attributes) in claims {
         let at = text.find(kind.as_str()).unwrap_or(0);
-        let shape = kind.parse().ok().and_then(|kind: EntityTypeName| declared.of_type(&kind));
-        let Some(shape) = shape else {
+        let Some(shape) = declared.named(kind) else {
             let detail = format!("`claims` names the type `{kind}`, which the schema does not declare");
             faults.push(fault(HEADER, text, at, detail));
             continue;

@@ -76,6 +76,11 @@ impl Declared {
         declared
     }
 
+    /// The attributes of a type, by the text of its full name.
+    pub(super) fn named(&self, kind: &str) -> Option<&Shape> {
+        self.of_type(&kind.parse().ok()?)
+    }
+
     /// The attributes of a type.
     pub(super) fn of_type(&self, kind: &EntityTypeName) -> Option<&Shape> {
         self.entities.get(kind)

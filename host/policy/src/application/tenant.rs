@@ -23,7 +23,7 @@ pub(super) fn types(
     declared: &Declared,
     faults: &mut Vec<Fault>,
 ) -> BTreeSet<String> {
-    for unknown in listed.iter().filter(|kind| !declared.entities.contains_key(*kind)) {
+    for unknown in listed.iter().filter(|kind| declared.named(kind).is_none()) {
         let detail = format!("`tenants` names the type `{unknown}`, which the schema does not declare");
         faults.push(fault(HEADER, text, text.find(unknown.as_str()).unwrap_or(0), detail));
     }

@@ -74,7 +74,7 @@ pub(super) async fn with_passkey(
 }
 
 /// Nor does one account log in without end: what is above its own limit stays counted by address.
-fn logged_in_once_more(app: &App, peer: Peer, logged_in: &LoggedIn, taken: u32) {
+pub(super) fn logged_in_once_more(app: &App, peer: Peer, logged_in: &LoggedIn, taken: u32) {
     if app.limits.account(Class::Logins, logged_in.account.id.as_str(), app.clock.now()).is_ok() {
         led_to_something(app, peer, taken);
     }

@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use super::{
     auth::session,
-    login::{admit, welcome},
+    login::{admit, logged_in_once_more, welcome},
     payload::Payload,
     wire,
 };
@@ -77,6 +77,8 @@ pub(super) async fn back(
     let finished = oidc::finish(&app, &provider, back, secret.as_deref(), &peer.to_string()).await?;
     let mut response = match finished {
         Finished::Page { logged_in, next } => {
+            // It was counted when it began, too.
+            logged_in_once_more(&app, peer, &logged_in, 2);
             let cookie = session::cookie(&app, &logged_in.token);
             let mut response = page(&goes_on(&next));
             response.headers_mut().append(header::SET_COOKIE, cookie);
@@ -99,7 +101,10 @@ pub(super) async fn handed(
     Payload(request): Payload<HandedCode>,
 ) -> Result<impl IntoResponse, Problem> {
     admit(&app, peer)?;
-    Ok(welcome(&app, oidc::take_over(&app, request, &peer.to_string()).await?))
+    let logged_in = oidc::take_over(&app, request, &peer.to_string()).await?;
+    // It was counted when it began and when the browser came back, too.
+    logged_in_once_more(&app, peer, &logged_in, 3);
+    Ok(welcome(&app, logged_in))
 }
 
 async fn query<T: serde::de::DeserializeOwned + 'static>(request: Request) -> Result<T, Problem> {

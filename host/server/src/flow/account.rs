@@ -12,8 +12,9 @@ use interlock_store::{Page, StoreError, Write};
 use serde::{Deserialize, Serialize};
 
 use super::{
+    anew::TRIES,
     ask::{may_read, permit},
-    change::{TRIES, tenant},
+    change::tenant,
     login::end_all,
 };
 use crate::{App, FlowError, bus::Note};

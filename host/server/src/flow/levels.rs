@@ -138,7 +138,7 @@ impl Asking<'_> {
         let escalated = tally.escalates_at.filter(|from| *from <= self.now && !tally.complete);
         let mut roles = level.roles.clone();
         roles.extend(escalated.iter().flat_map(|_| level.escalate_to.iter().copied()));
-        let could = if tally.complete { Vec::new() } else { self.could(&roles, level.signature, counted) };
+        let could = if tally.complete { Vec::new() } else { self.could(&roles, counted) };
         LevelShown {
             name: level.name.clone(),
             roles,

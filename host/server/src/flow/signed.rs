@@ -7,7 +7,7 @@ use aws_lc_rs::signature::{
     VerificationAlgorithm,
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use interlock_domain::{Account, Actor, Credential, KeyId, PublicKey, Scope, SigningAlgorithm, Timestamp};
+use interlock_domain::{Actor, KeyId, PublicKey, Scope, SigningAlgorithm, Timestamp};
 
 use super::key::{self, KeyRefusal};
 use crate::{App, FlowError, keys::KnownKey, message::Signed};
@@ -30,7 +30,7 @@ pub(crate) enum SignedRefusal {
 }
 
 /// A key, and whose it is.
-pub(crate) type Held = Arc<(Credential, Account)>;
+pub(crate) type Held = Arc<KnownKey>;
 
 /// The key that signed this text. Nothing is used up yet: the body may still be another.
 pub(crate) async fn holder(
@@ -64,7 +64,7 @@ pub(crate) async fn once(
     signed: &Signed,
     held: &Held,
 ) -> Result<Result<(Actor, Vec<Scope>), SignedRefusal>, FlowError> {
-    let (credential, account) = held.as_ref();
+    let KnownKey { credential, account, .. } = held.as_ref();
     let now = app.clock.now();
     let skew = i64::try_from(app.config.identity.signature_skew_ms).unwrap_or(i64::MAX);
     let until = Timestamp::from_millis(signed.expires.saturating_mul(1_000)).plus_millis(skew);

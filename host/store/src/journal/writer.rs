@@ -183,10 +183,3 @@ impl Open {
         Ok(())
     }
 }
-
-/// The file, once it is locked. `None` when its name is gone: before there was a lock, another process that started on the
-/// same folder took it for one that was left behind, and what is appended to it now would be lost.
-pub(super) fn locked(file: File, path: PathBuf) -> io::Result<Option<Open>> {
-    file.lock()?;
-    Ok(path.try_exists()?.then_some(Open { file, path, bytes: 0 }))
-}

@@ -5,7 +5,7 @@
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use interlock_domain::{Account, AccountId, Subject, TenantId, Timestamp};
-use interlock_store::{StoreError, Write};
+use interlock_store::{Ceremony, StoreError, Write};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
@@ -106,7 +106,7 @@ pub(crate) async fn begin(app: &App, provider: &str, wanted: For) -> Result<Begu
     let location = provider.ask(&app.evidence, &request, now).await?;
     let waiting =
         Waiting { provider: provider.config.name.clone(), secret_sha256: token_hash(&secret), wanted };
-    keep(app, &token_hash(&state), &waiting, expires(app, now), now).await?;
+    keep(app, Ceremony::Provider, &token_hash(&state), &waiting, expires(app, now), now).await?;
     Ok(Begun { location: location.to_string(), secret })
 }
 
@@ -121,7 +121,7 @@ pub(crate) async fn finish(
     let now = app.clock.now();
     let provider = named(app, provider)?;
     let state = token_hash(&within(back.state).unwrap_or_default());
-    let waiting: Option<Waiting> = app.store.ceremony(&state, now).await.ok().flatten();
+    let waiting: Option<Waiting> = app.store.ceremony(Ceremony::Provider, &state, now).await?;
     let fits = |waiting: &Waiting| {
         let kept = secret.map(token_hash).unwrap_or_default();
         waiting.provider == provider.config.name
@@ -158,7 +158,7 @@ pub(crate) async fn finish(
                 challenge,
             };
             app.commit_as_host(&account.tenant, now, None, vec![used]).await.map_err(replayed)?;
-            keep(app, &token_hash(&code), &handed, expires(app, now), now).await?;
+            keep(app, Ceremony::Handed, &token_hash(&code), &handed, expires(app, now), now).await?;
             Ok(Finished::Program { port, code, name: account.name, word })
         }
     }
@@ -169,7 +169,7 @@ pub(crate) async fn take_over(app: &App, given: HandedCode, peer: &str) -> Resul
     let now = app.clock.now();
     let over = || again("this code is over, was used, or is another program's");
     let id = token_hash(&given.code);
-    let handed: Option<Handed> = app.store.ceremony(&id, now).await.ok().flatten();
+    let handed: Option<Handed> = app.store.ceremony(Ceremony::Handed, &id, now).await?;
     let theirs = digest(&given.verifier);
     let handed = handed
         .filter(|handed| bool::from(theirs.as_bytes().ct_eq(handed.challenge.as_bytes())))
@@ -196,7 +196,8 @@ async fn admit(
     let (token, session) = begin_session(app, &account, how, peer, now)?;
     let note = began(&session);
     let actor = account.actor(format!("session:{}", session.id));
-    let writes = vec![Write::Session(Box::new(session.clone())), note, used];
+    let stands = Write::Unaltered(Box::new(account.clone()));
+    let writes = vec![Write::Session(Box::new(session.clone())), note, used, stands];
     app.commit(&actor, now, writes).await.map_err(replayed)?;
     counted(&account.tenant, "passed");
     Ok(LoggedIn { token, session, account })
