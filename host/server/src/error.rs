@@ -33,7 +33,9 @@ pub enum FlowError {
         decision: DecisionId,
     },
     /// Who asks to approve is the author of the change, or does so on the author's behalf.
-    #[error("cannot approve `{change}`: you proposed it, or whose roles you use did; ask somebody else")]
+    #[error(
+        "cannot approve `{change}`: you proposed it or signed what it brings, or whose roles you use did; ask somebody else"
+    )]
     SelfApproval {
         /// The change.
         change: String,

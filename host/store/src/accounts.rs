@@ -1,6 +1,6 @@
 //! Tables `accounts`, `credentials` and `key_uses`.
 
-use interlock_domain::{Account, AccountId, Credential, KeyId, Login, TenantId, Timestamp};
+use interlock_domain::{Account, AccountId, AccountKind, Credential, KeyId, Login, TenantId, Timestamp};
 
 use crate::{
     Page, Store, StoreError,
@@ -68,7 +68,9 @@ async fn hold_name(tx: &mut Tx, account: &Account) -> Result<(), StoreError> {
         account.tenant.as_str()
     )?;
     let others: Vec<Account> = row::bodies("account", rows)?;
-    let taken = |other: &Account| other.name == account.name && other.kind == account.kind;
+    // A program that has ended, such as a gate's, leaves its name to the next one.
+    let has_name = |other: &Account| other.active || other.kind == AccountKind::User;
+    let taken = |other: &Account| other.name == account.name && other.kind == account.kind && has_name(other);
     if others.iter().any(taken) { Err(StoreError::exists("account", &account.name)) } else { Ok(()) }
 }
 

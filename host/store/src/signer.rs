@@ -75,6 +75,8 @@ pub(crate) struct Signer {
     epochs: Turn<BTreeMap<String, i64>>,
     /// Logs with entries that are not signed yet.
     waiting: Mutex<BTreeSet<String>>,
+    /// Held while all that waits is signed, so that whoever closes the store waits for a round that is under way.
+    round: Turn<()>,
     woken: Notify,
     refused: Mutex<BTreeMap<String, String>>,
     broken: watch::Sender<Option<String>>,
@@ -101,6 +103,7 @@ impl Signer {
             wait: Duration::from_millis(options.sign_every_ms),
             epochs: Turn::default(),
             waiting: Mutex::default(),
+            round: Turn::default(),
             woken: Notify::new(),
             refused: Mutex::default(),
             broken: watch::Sender::new(None),
@@ -127,6 +130,7 @@ impl Signer {
 
     /// Signs all that waits.
     pub(crate) async fn sign_waiting(&self) {
+        let _round = self.round.lock().await;
         let waiting = std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
         for log in waiting {
             if let Err(error) = self.sign(&log).await {

@@ -211,7 +211,7 @@ async fn whoever_signed_it_in_git_does_not_approve_it() {
     house.look().await;
     house.app.reconcile().await;
     let change = house.changes().await[0].clone();
-    let told = approve(&ana, &change).await.problem("own-change").to_string();
+    let told = approve(&ana, &change).await.problem("self-approval").to_string();
     assert!(told.contains("signed what it brings"), "{told}");
     approve(&ben, &change).await.ok();
 }
