@@ -2,8 +2,9 @@
 
 use std::{
     fs, io,
+    net::{TcpListener, TcpStream},
     path::{Path, PathBuf},
-    process::{Command, Output},
+    process::{Child, Command, Output, Stdio},
 };
 
 use tempfile::TempDir;
@@ -91,6 +92,38 @@ impl Repository {
         command.current_dir(self.folder()).args(["-c", "user.name=a", "-c", "user.email=a@example.org"]);
         command.env("GIT_CONFIG_GLOBAL", "/dev/null").env("GIT_CONFIG_NOSYSTEM", "1").args(arguments);
         Ok(String::from_utf8_lossy(&run(&mut command)?.stdout).trim().to_owned())
+    }
+}
+
+/// A server program on a port of this machine. It ends with whoever holds it.
+#[derive(Debug)]
+pub struct Server {
+    child: Child,
+    /// Its port.
+    pub port: u16,
+}
+
+impl Server {
+    /// A port that nobody has just now.
+    pub fn free_port() -> Done<u16> {
+        Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+    }
+
+    /// Starts the program, and comes back once it can be reached at its port.
+    pub fn start(command: &mut Command, port: u16) -> Done<Self> {
+        let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
+        let server = Self { child, port };
+        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+            std::thread::yield_now();
+        }
+        Ok(server)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ended = self.child.kill();
+        let _gone = self.child.wait();
     }
 }
 

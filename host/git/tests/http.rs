@@ -2,32 +2,16 @@
 
 #![expect(clippy::unwrap_used, reason = "clippy allows it in test functions only, not in what they share")]
 
-use std::{
-    fs,
-    net::{TcpListener, TcpStream},
-    process::{Child, Command, Stdio},
-    time::Duration,
-};
+use std::{fs, net::TcpListener, process::Command, time::Duration};
 
 use interlock_git::{
-    AllowedSigners, GitError, Limits, Login, Revision, Rules, Source, Token, fetch, testing::Repository,
+    AllowedSigners, GitError, Limits, Login, Revision, Rules, Source, Token, fetch,
+    testing::{Repository, Server},
 };
-
-struct Server {
-    child: Child,
-    port: u16,
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ended = self.child.kill();
-        let _gone = self.child.wait();
-    }
-}
 
 /// Serves, with Debian's `lighttpd`, what is beside the repository; below `/closed/` only to who shows the token.
 fn serve(repository: &Repository) -> Server {
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = Server::free_port().unwrap();
     let root = repository.beside("served");
     fs::create_dir_all(&root).unwrap();
     fs::write(repository.beside("people"), "interlock:open-sesame\n").unwrap();
@@ -50,12 +34,7 @@ cgi.assign = ("" => "")
     );
     let file = repository.beside("lighttpd.conf");
     fs::write(&file, config).unwrap();
-    let child = Command::new("lighttpd").arg("-D").arg("-f").arg(&file).stderr(Stdio::null()).spawn();
-    let server = Server { child: child.unwrap(), port };
-    while TcpStream::connect(("127.0.0.1", port)).is_err() {
-        std::thread::yield_now();
-    }
-    server
+    Server::start(Command::new("lighttpd").arg("-D").arg("-f").arg(&file), port).unwrap()
 }
 
 #[test]

@@ -2,32 +2,16 @@
 
 #![expect(clippy::unwrap_used, reason = "clippy allows it in test functions only, not in what they share")]
 
-use std::{
-    fs,
-    net::{TcpListener, TcpStream},
-    process::{Child, Command, Stdio},
-    time::Duration,
-};
+use std::{fs, process::Command, time::Duration};
 
 use interlock_git::{
-    AllowedSigners, GitError, Limits, Login, Revision, Rules, Source, fetch, testing::Repository,
+    AllowedSigners, GitError, Limits, Login, Revision, Rules, Source, fetch,
+    testing::{Repository, Server},
 };
-
-struct Server {
-    child: Child,
-    port: u16,
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ended = self.child.kill();
-        let _gone = self.child.wait();
-    }
-}
 
 /// Serves whoever has the key `guest`; its own is `host`.
 fn serve(repository: &Repository) -> Server {
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = Server::free_port().unwrap();
     for name in ["host", "guest", "stranger"] {
         repository.signer(name, "ed25519").unwrap();
     }
@@ -46,13 +30,8 @@ fn serve(repository: &Repository) -> Server {
     fs::write(repository.beside("sshd.conf"), config).unwrap();
     // The folder that it separates privileges in is made by Debian's service, which tests do not run.
     let _there = fs::create_dir_all("/run/sshd");
-    let mut command = Command::new("/usr/sbin/sshd");
-    command.args(["-D", "-e", "-f", &beside("sshd.conf")]).stdout(Stdio::null()).stderr(Stdio::null());
-    let server = Server { child: command.spawn().unwrap(), port };
-    while TcpStream::connect(("127.0.0.1", port)).is_err() {
-        std::thread::yield_now();
-    }
-    server
+    let config = beside("sshd.conf");
+    Server::start(Command::new("/usr/sbin/sshd").args(["-D", "-e", "-f", &config]), port).unwrap()
 }
 
 #[test]
