@@ -236,6 +236,8 @@ async fn over_echo(bare: &Shot, tenant: &Tenant) -> anyhow::Result<()> {
     figure("access_a_second", ours.per_second(), "answers", None);
     figure("echo_a_second", echo.per_second(), "answers", None);
     at_least("access_of_echo", ours.per_second() / echo.per_second(), "ratio", 0.6);
+    // First, what the flood left for the database comes there: it is of another load than the one that is measured.
+    shot.paced(CONNECTIONS, WARMING * 2, ours.per_second() / 2.0).await?;
     let half = shot.paced(CONNECTIONS, LASTING, ours.per_second() / 2.0).await?;
     ensure!(half.bad == 0, "{} were not answered at half the load", half.bad);
     figure("access_p99_at_half_load", half.p99_ms(), "ms", Some(10.0));
