@@ -39,7 +39,7 @@ pub(crate) async fn draft(app: &Arc<App>, who: &Actor, proposal: Proposal) -> Re
     let wish = only_policies(&proposal)?;
     let files: Files =
         wish.files.iter().map(|(path, text)| (path.clone(), text.clone().into_bytes())).collect();
-    let bundle = bundle::tried_within(&files, &(&app.config.policies.limits).into())?;
+    let bundle = bundle::tried(&files, &(&app.config.policies.limits).into())?;
     let before = app.policies.bundle();
     let plan = PolicyPlan { source: wish.source.clone(), ..plan(app, &before, &bundle, &files).await? };
     if let Some(fault) = plan.fault() {

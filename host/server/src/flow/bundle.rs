@@ -115,16 +115,11 @@ pub fn load(policies: &Policies) -> Result<(Bundle, Files), BundleRefusal> {
         true => default_files(),
         false => Bundle::read_dir_within(dir, &limits)?,
     };
-    Ok((tried_within(&files, &limits)?, files))
+    Ok((tried(&files, &limits)?, files))
 }
 
 /// A bundle that answers as its own cases expect.
-pub(crate) fn tried(files: &Files) -> Result<Bundle, BundleRefusal> {
-    tried_within(files, &Limits::default())
-}
-
-/// The same, within other limits.
-pub(crate) fn tried_within(files: &Files, limits: &Limits) -> Result<Bundle, BundleRefusal> {
+pub(crate) fn tried(files: &Files, limits: &Limits) -> Result<Bundle, BundleRefusal> {
     let bundle = Bundle::from_files_within(files, limits)?;
     let failed: Vec<CaseResult> = run_cases(&bundle).into_iter().filter(|case| !case.holds()).collect();
     if failed.is_empty() { Ok(bundle) } else { Err(BundleRefusal::CasesFail { failed }) }

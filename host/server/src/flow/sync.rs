@@ -170,7 +170,8 @@ async fn good(app: &Arc<App>, git: &Git) -> Result<Good, Failed> {
     let taken = taken(app, git).await?;
     let fetched = fetch(app, git, taken.as_ref()).await?;
     let refused = |error: String| Failed::of(error, Some(&fetched));
-    let bundle = bundle::tried(&fetched.files).map_err(|error| refused(error.to_string()))?;
+    let bundle = bundle::tried(&fetched.files, &(&app.config.policies.limits).into())
+        .map_err(|error| refused(error.to_string()))?;
     if bundle.denies_all() && !git.allow_empty {
         let reason = "the bundle in git has no policy, which would deny everything; set `policies.git.allow_empty` if \
                       that is meant";
