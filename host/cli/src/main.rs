@@ -1,5 +1,11 @@
 //! The `interlock` program: the server, and everything that a person or a script does with one.
 
+#![warn(clippy::print_stdout)]
+
+// First, since its macros are what everybody prints with.
+#[macro_use]
+mod output;
+
 mod browser;
 mod client;
 mod cmd;
@@ -7,7 +13,6 @@ mod confirm;
 mod failure;
 mod local;
 mod login;
-mod output;
 mod signer;
 
 use std::process::ExitCode;
@@ -171,12 +176,15 @@ async fn run(cli: Cli) -> Result<Outcome, client::Failure> {
         Command::Plugin(plugin) => plugin.run(&connection, output).await,
         Command::Policy(policy) => policy.run(&connection, output).await,
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "interlock", &mut std::io::stdout());
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "interlock", &mut script);
+            output::bytes(&script);
             Ok(Outcome::Done)
         }
         Command::Man => {
-            let page = clap_mangen::Man::new(Cli::command());
-            page.render(&mut std::io::stdout()).map_err(client::Failure::local)?;
+            let mut page = Vec::new();
+            clap_mangen::Man::new(Cli::command()).render(&mut page).map_err(client::Failure::local)?;
+            output::bytes(&page);
             Ok(Outcome::Done)
         }
     }

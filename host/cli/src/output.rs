@@ -1,9 +1,25 @@
 //! Printing: a table for people, JSON or YAML for programs. What was asked for goes to stdout, everything else to stderr.
 
+use std::{
+    fmt,
+    io::{self, Write as _},
+};
+
 use comfy_table::{ContentArrangement, Table, presets};
 use serde_json::Value;
 
 use crate::failure::{Exit, Failure};
+
+/// Prints on stdout, like `print!`, for readers who may leave early.
+macro_rules! say {
+    ($($text:tt)+) => { $crate::output::say(format_args!($($text)+)) };
+}
+
+/// Prints a line on stdout, like `println!`, for readers who may leave early.
+macro_rules! sayln {
+    () => { $crate::output::say(format_args!("\n")) };
+    ($($text:tt)+) => { $crate::output::say(format_args!("{}\n", format_args!($($text)+))) };
+}
 
 /// How to print.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -43,10 +59,31 @@ impl Outcome {
 /// A column: its heading, and the JSON pointer of its value.
 pub(crate) type Column = (&'static str, &'static str);
 
+/// Prints what was asked for.
+///
+/// `interlock change list | head -1` closes the pipe after one line. What is left has no reader, and is dropped; the
+/// command goes on, since its exit code says what it found and not who read it.
+pub(crate) fn say(text: fmt::Arguments<'_>) {
+    bytes(text.to_string().as_bytes());
+}
+
+/// Prints bytes as they are.
+pub(crate) fn bytes(bytes: &[u8]) {
+    let mut stdout = io::stdout().lock();
+    let written = stdout.write_all(bytes).and_then(|()| stdout.flush());
+    match written {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            eprintln!("interlock: cannot write to stdout: {error}");
+            std::process::exit(Exit::Failed as i32);
+        }
+        _ => {}
+    }
+}
+
 /// Prints a list.
 pub(crate) fn list(items: &[Value], columns: &[Column], format: Format) -> Result<(), Failure> {
     match format {
-        Format::Table => print!("{}", rows(items, columns)),
+        Format::Table => say!("{}", rows(items, columns)),
         Format::Json | Format::Yaml => value(&Value::Array(items.to_vec()), format)?,
     }
     Ok(())
@@ -55,7 +92,7 @@ pub(crate) fn list(items: &[Value], columns: &[Column], format: Format) -> Resul
 /// Prints one thing: its fields below each other.
 pub(crate) fn record(item: &Value, fields: &[Column], format: Format) -> Result<(), Failure> {
     match format {
-        Format::Table => print!("{}", lines(item, fields)),
+        Format::Table => say!("{}", lines(item, fields)),
         Format::Json | Format::Yaml => value(item, format)?,
     }
     Ok(())
@@ -84,9 +121,9 @@ pub(crate) fn lines(item: &Value, fields: &[Column]) -> String {
 /// Prints a value as it is.
 pub(crate) fn value(value: &Value, format: Format) -> Result<(), Failure> {
     match format {
-        Format::Yaml => print!("{}", serde_yaml_ng::to_string(value).map_err(Failure::local)?),
+        Format::Yaml => say!("{}", serde_yaml_ng::to_string(value).map_err(Failure::local)?),
         Format::Json | Format::Table => {
-            println!("{}", serde_json::to_string_pretty(value).map_err(Failure::local)?);
+            sayln!("{}", serde_json::to_string_pretty(value).map_err(Failure::local)?);
         }
     }
     Ok(())

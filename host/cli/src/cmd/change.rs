@@ -205,7 +205,7 @@ impl Change {
             Change::Show { id } => {
                 let change = client.get(&format!("/changes/{id}")).await?.body;
                 match format {
-                    Format::Table => print!("{}", sheet::sheet(&change)),
+                    Format::Table => say!("{}", sheet::sheet(&change)),
                     Format::Json | Format::Yaml => output::value(&change, format)?,
                 }
             }
@@ -331,23 +331,23 @@ fn explain(body: &Value, format: Format) -> Result<(), Failure> {
         return output::value(body, format);
     }
     let summary = output::at(body, "/summary");
-    println!("{}: {summary}", output::at(body, "/change"));
+    sayln!("{}: {summary}", output::at(body, "/change"));
     let rows = |pointer: &str| body.pointer(pointer).and_then(Value::as_array).cloned().unwrap_or_default();
     if let Some(age_ms) = body.pointer("/policies/age_ms").and_then(Value::as_u64) {
         let (name, revision) = (output::at(body, "/policies/name"), output::at(body, "/policies/revision"));
-        println!(
+        sayln!(
             "  policies: {name}, revision {revision}, known to be the newest {} ago",
             output::span(age_ms)
         );
     }
     for reason in rows("/next/reasons").iter().filter_map(Value::as_str) {
         if !summary.contains(reason) {
-            println!("  because: {reason}");
+            sayln!("  because: {reason}");
         }
     }
     for gate in rows("/findings") {
         for finding in gate.pointer("/findings").and_then(Value::as_array).into_iter().flatten() {
-            println!(
+            sayln!(
                 "  gate {}: {} ({})",
                 output::at(&gate, "/gate"),
                 output::at(finding, "/message"),
@@ -356,15 +356,15 @@ fn explain(body: &Value, format: Format) -> Result<(), Failure> {
         }
         let decision = output::at(&gate, "/decision");
         if !decision.is_empty() {
-            println!("    what it saw: interlock decision show {decision}");
-            println!("    once more, here: interlock plugin replay {decision}");
+            sayln!("    what it saw: interlock decision show {decision}");
+            sayln!("    once more, here: interlock plugin replay {decision}");
         }
     }
     for group in rows("/groups") {
-        println!("  {}", sheet::group(&group));
+        sayln!("  {}", sheet::group(&group));
     }
     for place in rows("/full") {
-        println!(
+        sayln!(
             "  at most {} of {} at once; on their way, or failed: {}",
             output::at(&place, "/targets"),
             output::at(&place, "/name"),
@@ -372,7 +372,7 @@ fn explain(body: &Value, format: Format) -> Result<(), Failure> {
         );
     }
     for line in levels::levels(body.pointer("/approvals").unwrap_or(&Value::Null)).lines() {
-        println!("  {line}");
+        sayln!("  {line}");
     }
     for (index, need) in rows("/missing/needed").iter().enumerate() {
         let persons: Vec<String> = need
@@ -382,12 +382,7 @@ fn explain(body: &Value, format: Format) -> Result<(), Failure> {
             .flatten()
             .map(|person| output::at(person, "/name"))
             .collect();
-        println!(
-            "  missing approval {}: {} ({})",
-            index + 1,
-            persons.join(" or "),
-            output::at(need, "/roles")
-        );
+        sayln!("  missing approval {}: {} ({})", index + 1, persons.join(" or "), output::at(need, "/roles"));
     }
     Ok(())
 }

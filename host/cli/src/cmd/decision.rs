@@ -125,7 +125,7 @@ impl Decision {
                     Format::Table => {
                         let explanation: Explanation =
                             serde_json::from_value(body).map_err(Failure::local)?;
-                        print!("{}", explanation.tree());
+                        say!("{}", explanation.tree());
                     }
                     Format::Json | Format::Yaml => output::value(&body, format)?,
                 }

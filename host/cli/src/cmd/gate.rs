@@ -1,6 +1,6 @@
 //! `interlock gate`
 
-use std::{io::Write as _, path::PathBuf};
+use std::path::PathBuf;
 
 use clap::{Subcommand, ValueEnum};
 use interlock_domain::{Engine, GateName, GateQuestion, PersonId, object_content};
@@ -129,7 +129,7 @@ impl Gate {
             Gate::Try { name, path, file } => attempt(connection, &name, &path, &read(&file)?, format).await,
             Gate::Content { file } => {
                 let content = object_content(&read(&file)?).map_err(Failure::Local)?;
-                std::io::stdout().write_all(&content).map_err(Failure::local)?;
+                output::bytes(&content);
                 Ok(Outcome::Done)
             }
         }

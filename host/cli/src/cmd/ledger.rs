@@ -66,7 +66,7 @@ impl Ledger {
             Ledger::Verify(verify) => verify.run(connection, format).await,
             Ledger::Checkpoint => {
                 let body = connection.client()?.get("/ledger/checkpoint").await?.body;
-                print!("{}", body.as_str().unwrap_or_default());
+                say!("{}", body.as_str().unwrap_or_default());
                 Ok(Outcome::Done)
             }
             Ledger::Keys => {
@@ -162,7 +162,7 @@ fn report(body: &Value, format: Format) -> Result<(), Failure> {
     for finding in findings {
         let index = output::at(finding, "/index");
         let place = if index.is_empty() { "log".to_owned() } else { format!("entry {index}") };
-        println!(
+        sayln!(
             "{place}: {}; expected {}, found {}",
             output::at(finding, "/what"),
             output::at(finding, "/expected"),
@@ -171,7 +171,7 @@ fn report(body: &Value, format: Format) -> Result<(), Failure> {
     }
     let total = body.get("findings_total").and_then(Value::as_u64).unwrap_or_default();
     if total > findings.len() as u64 {
-        println!("and {} more", total - findings.len() as u64);
+        sayln!("and {} more", total - findings.len() as u64);
     }
     Ok(())
 }

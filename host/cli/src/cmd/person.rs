@@ -219,7 +219,7 @@ fn show(done: &Value, format: Format) -> Result<(), Failure> {
         return output::value(done, format);
     }
     for code in done["recovery_codes"].as_array().into_iter().flatten() {
-        println!("{}", code.as_str().unwrap_or_default());
+        sayln!("{}", code.as_str().unwrap_or_default());
     }
     Ok(())
 }

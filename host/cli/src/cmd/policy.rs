@@ -108,7 +108,7 @@ fn loaded(files: &Files, place: impl std::fmt::Display) -> Result<Bundle, Failur
 
 fn new(dir: &Path) -> Result<Outcome, Failure> {
     scaffold::create(dir).map_err(|error| Failure::Usage(error.to_string()))?;
-    println!("made `{0}`; next: interlock policy test {0}", dir.display());
+    sayln!("made `{0}`; next: interlock policy test {0}", dir.display());
     Ok(Outcome::Done)
 }
 
@@ -125,7 +125,7 @@ fn fmt(dir: &Path, check: bool, format: Format) -> Result<Outcome, Failure> {
     }
     if check {
         if format == Format::Table {
-            differing.iter().for_each(|each| print!("{}", each.diff()));
+            differing.iter().for_each(|each| say!("{}", each.diff()));
         }
         return Ok(if differing.is_empty() { Outcome::Done } else { Outcome::Refused });
     }
@@ -133,7 +133,7 @@ fn fmt(dir: &Path, check: bool, format: Format) -> Result<Outcome, Failure> {
         replace(&dir.join(&each.file), &each.after)?;
     }
     if format == Format::Table {
-        names.iter().for_each(|name| println!("{name}"));
+        names.iter().for_each(|name| sayln!("{name}"));
     }
     Ok(Outcome::Done)
 }
@@ -155,7 +155,7 @@ fn checked(place: &Place, format: Format) -> Result<Outcome, Failure> {
     }
     tell(&files, &checked, format);
     if let (Format::Table, true, Some(bundle)) = (format, checked.findings.is_empty(), &checked.bundle) {
-        println!("good: {} policies, {}", bundle.policy_count(), bundle.digest);
+        sayln!("good: {} policies, {}", bundle.policy_count(), bundle.digest);
     }
     Ok(if checked.findings.is_empty() { Outcome::Done } else { Outcome::Refused })
 }
@@ -219,7 +219,7 @@ fn compare(old: &Path, new: &Path, repository: &Repository, format: Format) -> R
     };
     let difference = diff(&files(old)?, &files(new)?).map_err(|error| Failure::Refused(error.to_string()))?;
     match format {
-        Format::Table => print!("{}", difference.lines()),
+        Format::Table => say!("{}", difference.lines()),
         Format::Json | Format::Yaml => {
             output::value(&serde_json::to_value(&difference).map_err(Failure::local)?, format)?;
         }

@@ -33,7 +33,7 @@ impl Serve {
     pub(crate) async fn run(self) -> Result<Outcome, Failure> {
         let config = self.config()?;
         if self.check {
-            println!("{}", config.shown());
+            sayln!("{}", config.shown());
             return Ok(Outcome::Done);
         }
         interlock_server::serve::log_to_stdout();

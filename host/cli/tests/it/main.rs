@@ -18,6 +18,8 @@ mod scaffold;
 mod signing;
 mod status;
 
+use std::{fs::OpenOptions, io::pipe, process::Command};
+
 use fake::{Body, FakeServer, run};
 use serde_json::{Value, json};
 
@@ -50,6 +52,22 @@ async fn what_the_server_answers_decides_between_refused_and_failed() {
         assert_eq!(run.code, code, "{status}: {run:?}");
         assert_eq!(run.stderr.is_empty(), code == 0, "{status}: {run:?}");
     }
+}
+
+#[test]
+fn a_reader_who_leaves_early_is_no_failure() {
+    let (reader, writer) = pipe().unwrap();
+    drop(reader);
+    let run = Command::new(env!("CARGO_BIN_EXE_interlock")).arg("man").stdout(writer).output().unwrap();
+    assert_eq!((run.status.code(), String::from_utf8(run.stderr).unwrap()), (Some(0), String::new()));
+}
+
+#[test]
+fn an_answer_that_cannot_be_written_is_a_failure() {
+    let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let run = Command::new(env!("CARGO_BIN_EXE_interlock")).arg("man").stdout(full).output().unwrap();
+    let said = String::from_utf8(run.stderr).unwrap();
+    assert!(run.status.code() == Some(3) && said.contains("cannot write to stdout"), "{said}");
 }
 
 #[tokio::test]

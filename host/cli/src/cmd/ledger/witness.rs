@@ -50,7 +50,7 @@ impl Serve {
             Failure::Local(format!("cannot listen on {}: {error}; is another server there?", self.listen))
         })?;
         // What logs and verifiers have to be given.
-        println!("{}", witness.vkey().map_err(Failure::local)?);
+        sayln!("{}", witness.vkey().map_err(Failure::local)?);
         let stop = CancellationToken::new();
         tokio::spawn(stop_on_signal(stop.clone()));
         let served = interlock_witness::serve(Arc::new(witness), listener, stop.cancelled_owned()).await;

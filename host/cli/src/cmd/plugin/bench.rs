@@ -44,13 +44,13 @@ impl Bench {
         if format != Format::Table {
             output::value(&json(&measured)?, format)?;
         } else {
-            println!("case    {}", case.name);
-            println!("runs    {}", measured.runs);
-            println!("p50     {}", time(measured.p50_us));
-            println!("p99     {}", time(measured.p99_us));
-            println!("max     {}", time(measured.max_us));
-            println!("fuel    {}", measured.fuel);
-            println!("memory  {}", size(measured.memory_bytes_peak));
+            sayln!("case    {}", case.name);
+            sayln!("runs    {}", measured.runs);
+            sayln!("p50     {}", time(measured.p50_us));
+            sayln!("p99     {}", time(measured.p99_us));
+            sayln!("max     {}", time(measured.max_us));
+            sayln!("fuel    {}", measured.fuel);
+            sayln!("memory  {}", size(measured.memory_bytes_peak));
         }
         if measured.fuel_constant {
             return Ok(Outcome::Done);

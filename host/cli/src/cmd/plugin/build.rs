@@ -108,7 +108,7 @@ fn print(out: &Path, checked: &Checked, format: Format) -> Result<(), Failure> {
     output::record(&body, &fields, format)?;
     if format == Format::Table {
         for advice in &checked.advice {
-            println!("advice: {advice}");
+            sayln!("advice: {advice}");
         }
     }
     Ok(())

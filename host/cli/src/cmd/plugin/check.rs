@@ -38,22 +38,22 @@ impl Check {
             ("bytes", "/size_bytes"),
             ("at most", "/size_bytes_max"),
         ];
-        print!("{}", output::lines(&body, &fields));
+        say!("{}", output::lines(&body, &fields));
         if let Some(parts) = body.get("parts").and_then(Value::as_array).filter(|parts| !parts.is_empty()) {
-            println!("\n{}", output::rows(parts, &[("PART", "/name"), ("IS", "/why")]).trim_end());
+            sayln!("\n{}", output::rows(parts, &[("PART", "/name"), ("IS", "/why")]).trim_end());
         }
         if let Some(settings) = body.pointer("/plugin/settings").and_then(Value::as_array) {
-            println!("\nsettings: {}", settings.len());
+            sayln!("\nsettings: {}", settings.len());
         }
-        println!();
+        sayln!();
         if let Some(refused) = &checked.refused {
-            println!("refused: {refused}");
+            sayln!("refused: {refused}");
         }
         for advice in &checked.advice {
-            println!("advice: {advice}");
+            sayln!("advice: {advice}");
         }
         if outcome == Outcome::Done {
-            println!("good: a server would install it");
+            sayln!("good: a server would install it");
         }
         Ok(outcome)
     }

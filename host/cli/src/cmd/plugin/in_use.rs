@@ -146,7 +146,7 @@ impl Roster {
             ("configured", "/configured"),
             ("faults", "/faults"),
         ];
-        println!("{}", output::lines(&roster, &fields));
+        sayln!("{}", output::lines(&roster, &fields));
         let plugins = [
             ("PLUGIN", "/name"),
             ("VERSION", "/version"),
@@ -156,7 +156,7 @@ impl Roster {
             ("SIGNED BY", "/signed_by"),
             ("DIGEST", "/digest"),
         ];
-        println!("{}", output::rows(&active(&roster), &plugins));
+        sayln!("{}", output::rows(&active(&roster), &plugins));
         let bindings = [
             ("BINDING", "/name"),
             ("ROLE", "/role"),
@@ -166,11 +166,11 @@ impl Roster {
             ("GROUP", "/group"),
             ("SETTINGS", "/shown"),
         ];
-        println!("{}", output::rows(&named(&roster, "bindings"), &bindings));
+        sayln!("{}", output::rows(&named(&roster, "bindings"), &bindings));
         let groups = named(&roster, "groups");
         if !groups.is_empty() {
             let columns = [("GATE GROUP", "/name"), ("MODE", "/mode"), ("EXPRESSION", "/expression")];
-            println!("{}", output::rows(&groups, &columns));
+            sayln!("{}", output::rows(&groups, &columns));
         }
         Ok(Outcome::Done)
     }

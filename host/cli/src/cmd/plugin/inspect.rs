@@ -123,12 +123,12 @@ async fn installed(connection: &Connection, name: &str) -> Result<Value, Failure
 }
 
 fn print(body: &Value) {
-    print!("{}", identity(body));
+    say!("{}", identity(body));
     if body["signatures"].as_array().is_some_and(|signatures| !signatures.is_empty()) {
-        println!("\nWhether these signatures count, `interlock plugin verify` says.");
+        sayln!("\nWhether these signatures count, `interlock plugin verify` says.");
     }
     for part in [imports(body), settings_table(body)] {
-        println!("\n{}", part.trim_end());
+        sayln!("\n{}", part.trim_end());
     }
 }
 

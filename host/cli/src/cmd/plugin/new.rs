@@ -64,10 +64,10 @@ impl New {
             output::value(&body, format)?;
             return Ok(Outcome::Done);
         }
-        println!("made {}", dir.display());
-        println!("its README.md says what to install; then, in that folder:");
-        println!("  interlock plugin build");
-        println!("  interlock plugin test {}.wasm cases.yaml", self.name);
+        sayln!("made {}", dir.display());
+        sayln!("its README.md says what to install; then, in that folder:");
+        sayln!("  interlock plugin build");
+        sayln!("  interlock plugin test {}.wasm cases.yaml", self.name);
         Ok(Outcome::Done)
     }
 }

@@ -166,25 +166,25 @@ fn print_verdict(body: &Value, vouched: &Vouched, trusted: &Signers, signers_min
         ("plugin digest", "/digest"),
         ("manifest digest", "/manifest_digest"),
     ];
-    print!("{}", output::lines(body, &fields));
+    say!("{}", output::lines(body, &fields));
     for (id, name) in &vouched.signers {
-        println!("signed by `{name}` ({id})");
+        sayln!("signed by `{name}` ({id})");
     }
     for (id, name) in trusted.keys().filter(|(id, _)| !vouched.signers.contains_key(*id)) {
-        println!("not signed by `{name}` ({id})");
+        sayln!("not signed by `{name}` ({id})");
     }
     for reason in &vouched.refused {
-        println!("does not count: {reason}");
+        sayln!("does not count: {reason}");
     }
     let found = vouched.signers.len();
     if holds {
-        println!("verified: {found} of the trusted keys signed, {signers_min} needed");
+        sayln!("verified: {found} of the trusted keys signed, {signers_min} needed");
     } else if found < signers_min {
-        println!(
+        sayln!(
             "refused: {found} of the trusted keys signed, {signers_min} needed; have it signed with `interlock plugin sign`"
         );
     } else {
-        println!("refused: what was signed is not what the component says of itself");
+        sayln!("refused: what was signed is not what the component says of itself");
     }
 }
 

@@ -203,35 +203,36 @@ fn show(replayed: &Replayed, plugin: &Plugin, format: Format) -> Result<(), Fail
         ("now", "/now"),
         ("outcome", "/outcome"),
     ];
-    print!("{}", output::lines(&body, &fields));
+    say!("{}", output::lines(&body, &fields));
     differences(replayed)?;
     for lookup in &replayed.not_held {
-        println!(
+        sayln!(
             "\nnot in the record: `{}` of `{}`; it was not asked for then. Give it with --evidence.",
-            lookup.key, lookup.source
+            lookup.key,
+            lookup.source
         );
     }
     if let Some(reason) = &replayed.impossible {
-        println!("\nnot asked: {reason}");
+        sayln!("\nnot asked: {reason}");
         return Ok(());
     }
     let (before, after) = (replayed.cost.before, replayed.cost.after);
-    println!("\nfuel    {}", then_now(before.fuel, after.fuel, |fuel| fuel.to_string()));
-    println!("memory  {}", then_now(before.memory_bytes_peak, after.memory_bytes_peak, size));
-    println!("time    {} -> {}", time(before.elapsed_us), time(after.elapsed_us));
+    sayln!("\nfuel    {}", then_now(before.fuel, after.fuel, |fuel| fuel.to_string()));
+    sayln!("memory  {}", then_now(before.memory_bytes_peak, after.memory_bytes_peak, size));
+    sayln!("time    {} -> {}", time(before.elapsed_us), time(after.elapsed_us));
     for note in &replayed.notes {
-        println!("note: {note}");
+        sayln!("note: {note}");
     }
     match replayed.not_reproduced.as_deref() {
-        Some([]) => println!("\nidentical: answer, fuel, look-ups and logs are as recorded"),
+        Some([]) => sayln!("\nidentical: answer, fuel, look-ups and logs are as recorded"),
         Some(differences) => {
-            println!("\nnot as recorded:");
+            sayln!("\nnot as recorded:");
             for difference in differences {
-                println!("  {difference}");
+                sayln!("  {difference}");
             }
         }
-        None if replayed.is_changed() => println!("\nthe answer is another"),
-        None => println!("\nthe answer is the same"),
+        None if replayed.is_changed() => sayln!("\nthe answer is another"),
+        None => sayln!("\nthe answer is the same"),
     }
     Ok(())
 }
@@ -256,7 +257,7 @@ fn differences(replayed: &Replayed) -> Result<(), Failure> {
         ("BEFORE", "/before"),
         ("NOW", "/after"),
     ];
-    println!("\n{}", output::rows(&rows, &columns).trim_end());
+    sayln!("\n{}", output::rows(&rows, &columns).trim_end());
     Ok(())
 }
 
@@ -294,7 +295,7 @@ fn show_all(
         return output::value(&body, format);
     }
     for group in &groups {
-        println!("{} times: {}", group.decisions.len(), group.what.join(", "));
+        sayln!("{} times: {}", group.decisions.len(), group.what.join(", "));
         let rows: Vec<Value> = replays
             .iter()
             .filter(|replayed| group.decisions.contains(&replayed.decision))
@@ -310,29 +311,29 @@ fn show_all(
             ("FUNCTION", "/function"),
             ("OUTCOME", "/outcome"),
         ];
-        println!("{}\n", output::rows(&rows, &columns).trim_end());
+        sayln!("{}\n", output::rows(&rows, &columns).trim_end());
     }
     if replays.is_empty() {
-        println!(
+        sayln!(
             "`{name}` decided nothing since {since}: `interlock decision list --plugin {name}` shows what it did before"
         );
         return Ok(());
     }
     let same = replays.len() - changed - not_asked;
-    println!(
+    sayln!(
         "{} decisions of {name} since {since}: {same} the same, {changed} changed, {not_asked} not asked",
         replays.len()
     );
     if not_reproduced > 0 {
-        println!("{not_reproduced} did not come out as recorded, although nothing else was asked");
+        sayln!("{not_reproduced} did not come out as recorded, although nothing else was asked");
     }
     if not_held > 0 {
-        println!(
+        sayln!(
             "{not_held} asked for evidence that their record does not hold: replay one alone to see which"
         );
     }
     if cut {
-        println!("there may be more: --limit stopped here");
+        sayln!("there may be more: --limit stopped here");
     }
     Ok(())
 }

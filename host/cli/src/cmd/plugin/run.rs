@@ -95,22 +95,22 @@ fn body(asked: &Asked) -> Result<Value, Failure> {
 
 fn print(asked: &Asked) {
     for SettingsProblem { path, message } in &asked.settings {
-        println!("settings refused at `{path}`: {message}");
+        sayln!("settings refused at `{path}`: {message}");
     }
     if let Some(error) = &asked.error {
-        println!("error {}: {error}; the host would deny", error.code());
+        sayln!("error {}: {error}; the host would deny", error.code());
         if error.code() == "fault-evidence" {
-            println!(
+            sayln!(
                 "what it asked for stands below; give it with --evidence DIR: a folder for each source, in it a file for each key"
             );
         }
     }
     if let Some(directive) = &asked.directive {
-        println!("directive: {}", said(directive));
+        sayln!("directive: {}", said(directive));
     }
     let mut tables = Vec::new();
     if let Some(verdict) = &asked.verdict {
-        println!("outcome: {}", output::at(&json!(verdict), "/outcome"));
+        sayln!("outcome: {}", output::at(&json!(verdict), "/outcome"));
         let columns =
             [("SEVERITY", "/severity"), ("CODE", "/code"), ("SUBJECT", "/subject"), ("MESSAGE", "/message")];
         tables.push((json!(verdict.findings), columns.to_vec()));
@@ -129,20 +129,20 @@ fn print(asked: &Asked) {
     }
     for (items, columns) in tables {
         if let Some(items) = items.as_array().filter(|items| !items.is_empty()) {
-            println!("\n{}", output::rows(items, &columns).trim_end());
+            sayln!("\n{}", output::rows(items, &columns).trim_end());
         }
     }
-    println!();
+    sayln!();
     for call in &asked.calls {
         for lookup in &call.transcript.evidence {
-            println!("asked `{}` for `{}`: {}", lookup.source, lookup.key, answer(&lookup.answer));
+            sayln!("asked `{}` for `{}`: {}", lookup.source, lookup.key, answer(&lookup.answer));
         }
         for line in &call.transcript.logs {
-            println!("said {:?}: {}", line.level, line.message);
+            sayln!("said {:?}: {}", line.level, line.message);
         }
     }
     let Cost { fuel, memory_bytes_peak, elapsed_us } = Cost::of(&asked.calls);
-    println!("fuel {fuel}, memory {}, time {}", size(memory_bytes_peak), time(elapsed_us));
+    sayln!("fuel {fuel}, memory {}, time {}", size(memory_bytes_peak), time(elapsed_us));
 }
 
 fn answer(answer: &EvidenceAnswer) -> String {

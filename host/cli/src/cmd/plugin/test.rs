@@ -140,21 +140,21 @@ fn print(reports: &[Report], format: Format) -> Result<(), Failure> {
         return output::value(&body, format);
     }
     for report in reports {
-        println!("{} with {}", report.plugin, report.file);
+        sayln!("{} with {}", report.plugin, report.file);
         let rows: Vec<Value> = report.cases.iter().map(row).collect();
         let columns = [("CASE", "/case"), ("RESULT", "/result"), ("FUEL", "/fuel"), ("TIME", "/time")];
-        println!("{}", output::rows(&rows, &columns).trim_end());
+        sayln!("{}", output::rows(&rows, &columns).trim_end());
         for case in &report.cases {
             for line in lines(case) {
-                println!("  {}: {line}", case.name);
+                sayln!("  {}: {line}", case.name);
             }
         }
         if report.passed() == 0 && report.failed() == 0 {
-            println!("  every case is skipped, so nothing was tested");
+            sayln!("  every case is skipped, so nothing was tested");
         }
-        println!();
+        sayln!();
     }
-    println!("{passed} passed, {failed} failed, {skipped} skipped");
+    sayln!("{passed} passed, {failed} failed, {skipped} skipped");
     Ok(())
 }
 

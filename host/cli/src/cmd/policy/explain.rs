@@ -53,7 +53,7 @@ impl Explain {
         let (_, bundle) = load(&self.place)?;
         let explanation = explain(&bundle, &self.question(connection).await?);
         match format {
-            Format::Table => print!("{}", explanation.tree()),
+            Format::Table => say!("{}", explanation.tree()),
             Format::Json | Format::Yaml => {
                 output::value(&serde_json::to_value(&explanation).map_err(Failure::local)?, format)?;
             }

@@ -72,7 +72,7 @@ impl Fetch {
         }
         match format {
             Format::Table => {
-                println!("wrote {} files of {digest} into `{}`", files.len(), self.into.display())
+                sayln!("wrote {} files of {digest} into `{}`", files.len(), self.into.display())
             }
             Format::Json | Format::Yaml => {
                 let paths: Vec<Value> = files.iter().map(|(path, _)| json!(path)).collect();
@@ -97,7 +97,7 @@ impl Fetch {
         }
         let unsigned = fetched.range.iter().filter(|signed| signed.fault.is_some()).count();
         match format {
-            Format::Table => print!("{}", report(&fetched, &self.into, signers.is_some())),
+            Format::Table => say!("{}", report(&fetched, &self.into, signers.is_some())),
             Format::Json | Format::Yaml => output::value(&shown(&fetched), format)?,
         }
         if unsigned > 0 {

@@ -46,7 +46,7 @@ impl Impact {
         }
         let impact = impact(&bundle, &decisions);
         match format {
-            Format::Table => print!("{}", impact.lines()),
+            Format::Table => say!("{}", impact.lines()),
             Format::Json | Format::Yaml => {
                 output::value(&serde_json::to_value(&impact).map_err(Failure::local)?, format)?;
             }

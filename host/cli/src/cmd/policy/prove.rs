@@ -81,7 +81,7 @@ impl Prove {
             }
         };
         match format {
-            Format::Table => print!("{}", report.lines()),
+            Format::Table => say!("{}", report.lines()),
             Format::Json | Format::Yaml => {
                 output::value(&serde_json::to_value(&report).map_err(Failure::local)?, format)?;
             }

@@ -67,25 +67,27 @@ fn print(report: &Report, format: Format) -> Result<(), Failure> {
         })
         .collect();
     if !rows.is_empty() {
-        println!(
+        sayln!(
             "{}",
             output::rows(&rows, &[("FILE", "/file"), ("CASE", "/case"), ("RESULT", "/result")]).trim_end()
         );
     }
     for case in report.cases.iter().filter(|case| !case.holds()) {
         for difference in &case.differences {
-            println!("  {}: {difference}", case.name);
+            sayln!("  {}: {difference}", case.name);
         }
     }
     for id in &report.coverage.never {
-        println!("  never decides: {id}");
+        sayln!("  never decides: {id}");
     }
     if report.cases.is_empty() {
-        println!("there are no cases, so nothing was tested; write one into `cases/`");
+        sayln!("there are no cases, so nothing was tested; write one into `cases/`");
     }
-    println!(
+    sayln!(
         "{} passed, {} failed; {} % of the policies covered",
-        report.passed, report.failed, report.coverage.percent
+        report.passed,
+        report.failed,
+        report.coverage.percent
     );
     Ok(())
 }
