@@ -50,6 +50,16 @@ pub(crate) const FOR_TESTS: &[Program] = &[
         package: "prometheus",
         needed_for: "the tests of evidence from a real Prometheus",
     },
+    Program {
+        name: "/usr/sbin/rsyslogd",
+        package: "rsyslog",
+        needed_for: "the tests of what a SIEM is told, over TCP",
+    },
+    Program {
+        name: "/var/lib/dpkg/info/rsyslog-openssl.list",
+        package: "rsyslog-openssl",
+        needed_for: "the tests of what a SIEM is told, over TLS",
+    },
     Program { name: "cvc5", package: "cvc5", needed_for: "the proofs about policy bundles" },
     Program {
         name: "faketime",

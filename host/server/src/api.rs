@@ -17,6 +17,7 @@ mod delegations;
 mod devices;
 mod docs;
 mod document;
+mod events;
 mod gates;
 mod groups;
 mod idempotency;
@@ -154,6 +155,7 @@ fn v1() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(access_requests::revoke))
         .routes(routes!(gates::create, gates::list))
         .routes(routes!(gates::revoke))
+        .routes(routes!(events::follow))
         .routes(routes!(ledger::checkpoint))
         .routes(routes!(ledger::entries))
         .routes(routes!(ledger::receipt))

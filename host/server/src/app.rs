@@ -21,6 +21,7 @@ use crate::{
     bus::{Bus, Note},
     config::Plugins,
     flow::{application, bundle, fresh, poll::Proof, roster},
+    following::Following,
     hashing::Hashing,
     installed::{Installed, install_all},
     issuers::{Issuers, oidc::Providers},
@@ -29,6 +30,7 @@ use crate::{
     outside::Sources,
     rosters::Rosters,
     seen::Seen,
+    sinks::Sinks,
     synced::{KnownAt, Sync},
     true_time::TrueTime,
     trust::TrustedKeys,
@@ -91,6 +93,10 @@ pub struct App {
     pub(crate) seen: Seen,
     /// Who cosigns the ledger's checkpoints.
     pub(crate) witnesses: Witnesses,
+    /// How far the logs are, and who follows them.
+    pub(crate) following: Following,
+    /// How it is with the systems outside that are told what happens.
+    pub(crate) sinks: Sinks,
     /// Whether the policies in git should be looked at.
     pub(crate) sync: Sync,
     /// How fresh the policies are.
@@ -142,6 +148,8 @@ impl App {
         let limits = Limits::new(&config.http.limits);
         let true_time = TrueTime::new(&config.login.time_server);
         let witnesses = Witnesses::open(&config.ledger)?;
+        let following = Following::new(&config.events);
+        let sinks = Sinks::open(&config.sinks)?;
         let evaluations = Semaphore::new(config.policies.parallel_max.min(Semaphore::MAX_PERMITS));
         let app = Arc::new(App {
             evaluations,
@@ -170,6 +178,8 @@ impl App {
             providers,
             limits,
             witnesses,
+            following,
+            sinks,
             seen: Seen::default(),
             sync: Sync::default(),
             known_at: KnownAt::default(),

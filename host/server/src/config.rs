@@ -8,6 +8,7 @@ mod bundles;
 mod decisions;
 mod devices;
 mod engines;
+mod events;
 mod evidence;
 mod git;
 mod http;
@@ -34,6 +35,8 @@ pub use self::bundles::BundleLimits;
 pub use self::decisions::Decisions;
 pub use self::devices::Devices;
 pub use self::engines::Engines;
+pub(crate) use self::events::Address;
+pub use self::events::{Begin, Confirm, Events, Sink};
 pub(crate) use self::evidence::{Bound, is_outside};
 pub use self::evidence::{CalendarEntry, Connector, Evidence, HeaderValue, Prometheus, SourceLimits};
 pub use self::git::Git;
@@ -99,6 +102,10 @@ pub struct Config {
     pub approvals: Approvals,
     /// How answers to other programs' questions are recorded.
     pub decisions: Decisions,
+    /// Who follows what happens.
+    pub events: Events,
+    /// Systems outside that are told what happens.
+    pub sinks: Vec<Sink>,
     /// Rollouts.
     pub rollout: Rollout,
     /// How persons log in and sign.
@@ -131,6 +138,8 @@ impl Default for Config {
             engines: Engines::default(),
             approvals: Approvals::default(),
             decisions: Decisions::default(),
+            events: Events::default(),
+            sinks: Vec::new(),
             rollout: Rollout::default(),
             login: Login::default(),
             devices: Devices::default(),
@@ -251,6 +260,8 @@ impl Config {
         }
         self.check_bindings()?;
         self.evidence.check()?;
+        self.events.check()?;
+        Sink::check(&self.sinks)?;
         self.policies.git.check(self.policies.home.is_some())?;
         self.http.check()?;
         self.login.check(self.server.listen.ip().is_loopback(), &self.server.public_url)?;

@@ -42,6 +42,7 @@ mod ask;
 mod back;
 mod convert;
 pub(crate) mod engine;
+pub(crate) mod events;
 pub(crate) mod evidence;
 pub(crate) mod fresh;
 mod health;

@@ -14,6 +14,7 @@ pub mod config;
 pub mod device;
 mod error;
 pub mod flow;
+mod following;
 mod gates;
 mod hashing;
 mod hook;
@@ -31,6 +32,7 @@ pub mod reconcile;
 mod rosters;
 mod seen;
 pub mod serve;
+mod sinks;
 mod synced;
 #[cfg(feature = "testing")]
 pub mod testing;

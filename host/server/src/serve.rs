@@ -12,8 +12,8 @@ use tracing::{info, warn};
 use tracing_subscriber::{EnvFilter, layer::SubscriberExt as _, util::SubscriberInitExt as _};
 
 use crate::{
-    App, StartError, api, authzen, bus, device, flow::record, gates, hook, ops, problem,
-    reconcile::Reconciler, tlog, witnesses,
+    App, StartError, api, authzen, bus, device, flow::record, following, gates, hook, ops, problem,
+    reconcile::Reconciler, sinks, tlog, witnesses,
 };
 
 /// How long requests that are under way may take once the server is told to stop.
@@ -39,11 +39,14 @@ pub fn router(app: Arc<App>) -> Router {
 pub async fn serve(app: Arc<App>, listener: TcpListener, stop: CancellationToken) -> Result<(), StartError> {
     let address = listener.local_addr().map_err(|error| listening(&app, error))?;
     let holder = format!("replica-{}", app.clock.uuid().simple());
+    let holder_of_sinks = holder.clone();
     let reconciler = tokio::spawn(Reconciler::new(app.clone(), holder).run(stop.clone()));
     let upkeep = tokio::spawn(ops::upkeep(stop.clone()));
     let bus = tokio::spawn(bus::run(app.clone(), stop.clone()));
     let shipping = tokio::spawn(record::run(app.clone(), stop.clone()));
     let witnessing = tokio::spawn(witnesses::run(app.clone(), stop.clone()));
+    let following = tokio::spawn(following::run(app.clone(), stop.clone()));
+    let telling = tokio::spawn(sinks::run(app.clone(), holder_of_sinks, stop.clone()));
     let seen = device::spawn_seen_flush(app.clone(), stop.clone());
     let listener = listener.tap_io(|stream| {
         // Answers are small and waited for: there is nothing to be gained by holding them back.
@@ -73,7 +76,7 @@ pub async fn serve(app: Arc<App>, listener: TcpListener, stop: CancellationToken
         }
     };
     stop.cancel();
-    for task in [reconciler, upkeep, bus, seen, shipping, witnessing] {
+    for task in [reconciler, upkeep, bus, seen, shipping, witnessing, following, telling] {
         if let Err(error) = task.await {
             warn!(%error, "a task did not end as it should");
         }

@@ -26,7 +26,7 @@ use axum::{
     Router,
     body::{Body, to_bytes},
     extract::ConnectInfo,
-    http::{HeaderMap, Method, Request, StatusCode, header},
+    http::{HeaderMap, Method, Request, Response, StatusCode, header},
 };
 use base64::{
     Engine as _,
@@ -35,6 +35,7 @@ use base64::{
 use interlock_domain::{AccountKind, Digest, Role, RoleGrant, Scope, SignedStatement, TenantId, Timestamp};
 use serde_json::Value;
 use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
 use crate::{
@@ -43,8 +44,9 @@ use crate::{
         key::{self, KeyRequest},
         roster, sync,
     },
+    following,
     reconcile::Reconciler,
-    serve, witnesses,
+    serve, sinks, witnesses,
 };
 
 /// The tenant of a [`TestApp`] unless a test says otherwise.
@@ -97,6 +99,8 @@ impl TestApp {
         // A clock that stands still gives nothing back. What is about limits and keys sets its own.
         config.http.limits.enabled = false;
         config.identity.keys_live_max = 100;
+        // Whoever reads an answer to its end waits for the end of a stream. What is about streams sets its own.
+        config.events.stream_ms_max = 1;
         // A test's `main` is not ours, so it cannot be started again as a compiler.
         config.plugins.compile_in_process = true;
         alter(&mut config);
@@ -111,6 +115,23 @@ impl TestApp {
     /// The folder that everything is kept in.
     pub fn dir(&self) -> &Path {
         self.dir.path()
+    }
+
+    /// Tells all systems outside what happened.
+    pub async fn tell_sinks(&self) {
+        sinks::once(&self.app, "test").await;
+    }
+
+    /// Wakes whoever follows a log that grew.
+    pub async fn look_at_logs(&self) {
+        self.app.following.look(&self.app.store).await.unwrap();
+    }
+
+    /// Ends all streams, as a server that stops does.
+    pub async fn end_streams(&self) {
+        let stop = CancellationToken::new();
+        stop.cancel();
+        following::run(self.app.clone(), stop).await;
     }
 
     /// The router itself.
@@ -269,6 +290,19 @@ impl Client {
 
     /// Sends anything below the tenant as it is; a path that begins with `//` is taken from the root of the server.
     pub async fn send(&self, method: Method, path: &str, headers: &[(&str, &str)], body: Body) -> Answer {
+        let (parts, body) = self.begin(method, path, headers, body).await.into_parts();
+        let body = to_bytes(body, 64 << 20).await.unwrap().to_vec();
+        Answer { status: parts.status, headers: parts.headers, body }
+    }
+
+    /// The same; what is answered is not read yet, since it may have no end.
+    pub async fn begin(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Body,
+    ) -> Response<Body> {
         let uri = match path.strip_prefix("//") {
             Some(rooted) => format!("/{rooted}"),
             None => format!("{}{path}", self.base),
@@ -282,10 +316,7 @@ impl Client {
         }
         let connected = ConnectInfo(SocketAddr::from((self.address, 40_000)));
         let request = request.extension(connected).body(body).unwrap();
-        let response = self.router.clone().oneshot(request).await.unwrap();
-        let (parts, body) = response.into_parts();
-        let body = to_bytes(body, 64 << 20).await.unwrap().to_vec();
-        Answer { status: parts.status, headers: parts.headers, body }
+        self.router.clone().oneshot(request).await.unwrap()
     }
 }
 

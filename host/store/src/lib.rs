@@ -52,6 +52,7 @@ mod row;
 mod segments;
 mod signatures;
 mod signer;
+mod sinks;
 mod store;
 mod subjects;
 mod sync;

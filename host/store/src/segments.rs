@@ -166,6 +166,20 @@ impl Store {
         Ok(None)
     }
 
+    /// The decisions of one segment, in their order; none when there is no such segment.
+    pub async fn segment_decisions(&self, tenant: &TenantId, id: &str) -> Result<Vec<Decision>, StoreError> {
+        let packed = fetch_optional!(
+            self.db().reader(),
+            (Vec<u8>,),
+            "SELECT packed FROM decision_segments WHERE tenant = $1 AND id = $2",
+            tenant.as_str(),
+            id
+        )?;
+        let Some((packed,)) = packed else { return Ok(Vec::new()) };
+        let text = unpack(id, &packed)?;
+        lines(id, &text)?.map(|line| row::body("decision", id, line)).collect()
+    }
+
     /// At most `limit` decisions in segments that fit the filter, newest first and below an id. Once `segments_max` segments were
     /// looked at, whatever is not in the others is there, and nothing that is older than what may be in them counts.
     pub(crate) async fn packed_decisions(

@@ -1,8 +1,8 @@
 //! How many questions about access a server answers, each on record before it is answered; over a bare server that sends the
 //! same JSON back, and over other engines with an equivalent policy. One run, one client, the same processors for all.
 //!
-//! Prints one JSON object a line. `interlock-access-bench PROGRAM PLUGINS REGO`, where `REGO` is the server of `tests/rego`;
-//! with `echo` it is the bare server.
+//! Prints one JSON object a line. `interlock-access-bench PROGRAM PLUGINS REGO [PART]`, where `REGO` is the server of `tests/rego`
+//! and `PART` one of the parts alone: `one`, `rego`, `batch`, `reload`, `million`; with `echo` it is the bare server.
 
 use std::{
     net::SocketAddr,
@@ -37,13 +37,21 @@ const DECISIONS: u64 = 1_000_000;
 /// machine with two processors: where no `opa` can be had, its figure is what it would be by this ratio.
 const OPA_OF_ECHO: f64 = 19_000.0 / 98_000.0;
 
+/// What is measured, in this order.
+const PARTS: [&str; 5] = ["one", "rego", "batch", "reload", "million"];
+
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["echo"] => echo().await,
-        [program, plugins, rego] => compare(program.into(), plugins.into(), rego.into()).await,
-        _ => anyhow::bail!("usage: interlock-access-bench PROGRAM PLUGINS REGO"),
+        [program, plugins, rego] => compare(program.into(), plugins.into(), rego.into(), &PARTS).await,
+        [program, plugins, rego, part] if PARTS.contains(&part) => {
+            compare(program.into(), plugins.into(), rego.into(), &[part]).await
+        }
+        _ => anyhow::bail!(
+            "usage: interlock-access-bench PROGRAM PLUGINS REGO [one|rego|batch|reload|million]"
+        ),
     }
 }
 
@@ -163,7 +171,7 @@ impl Policies {
 const SIX: Policies = Policies { number: 6, actions: 2 };
 const THOUSAND: Policies = Policies { number: 1_000, actions: 50 };
 
-async fn compare(program: PathBuf, plugins: PathBuf, rego: PathBuf) -> anyhow::Result<()> {
+async fn compare(program: PathBuf, plugins: PathBuf, rego: PathBuf, parts: &[&str]) -> anyhow::Result<()> {
     let files = tempfile::tempdir()?;
     let applications = files.path().join("applications");
     for (tenant, policies) in [("six", &SIX), ("thousand", &THOUSAND)] {
@@ -190,13 +198,20 @@ async fn compare(program: PathBuf, plugins: PathBuf, rego: PathBuf) -> anyhow::R
 
     let echo = Other::start(Command::new(std::env::current_exe()?).arg("echo")).await?;
     let bare = Shot::post(echo.address, "/", None, &SIX.question().to_string());
-    over_echo(&bare, six).await?;
-    for tenant in [six, thousand] {
-        over_rego(&bare, tenant, &rego, &files.path().join(format!("{}.rego", tenant.name))).await?;
+    for part in parts {
+        match *part {
+            "one" => over_echo(&bare, six).await?,
+            "rego" => {
+                for tenant in [six, thousand] {
+                    let file = files.path().join(format!("{}.rego", tenant.name));
+                    over_rego(&bare, tenant, &rego, &file).await?;
+                }
+            }
+            "batch" => batches(six).await?,
+            "reload" => reload(&server, thousand, &applications).await?,
+            _ => a_million(&server, six).await?,
+        }
     }
-    batches(six).await?;
-    reload(&server, thousand, &applications).await?;
-    a_million(&server, six).await?;
     server.stop().await
 }
 

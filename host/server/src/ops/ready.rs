@@ -48,6 +48,8 @@ struct Checks {
     #[serde(skip_serializing_if = "Option::is_none")]
     witnesses: Option<WitnessesFound>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    sinks: Option<SinksFound>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     decisions: Option<Check>,
     #[serde(skip_serializing_if = "Option::is_none")]
     bus: Option<Check>,
@@ -68,6 +70,25 @@ struct WitnessFound {
     /// How long ago it was asked last.
     #[serde(skip_serializing_if = "Option::is_none")]
     asked_ms_ago: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct SinksFound {
+    status: Status,
+    each: Vec<SinkFound>,
+}
+
+#[derive(Debug, Serialize)]
+struct SinkFound {
+    name: String,
+    status: Status,
+    /// How many entries it was not told of yet.
+    behind: u64,
+    /// How long ago this replica told it something last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    told_ms_ago: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<String>,
 }
@@ -189,6 +210,7 @@ pub(super) async fn look(app: &App) -> Readiness {
         trusted_keys: trusted_keys(app),
         trusted_signers: trusted_signers(app),
         witnesses: witnesses(app),
+        sinks: sinks(app),
         decisions: app.journal.as_ref().map(|journal| decisions(app, journal)),
         bus: app.bus.connected().map(bus),
     };
@@ -204,6 +226,7 @@ pub(super) async fn look(app: &App) -> Readiness {
         checks.trusted_keys.status,
         checks.trusted_signers.status,
         checks.witnesses.as_ref().map_or(Status::Ok, |witnesses| witnesses.status),
+        checks.sinks.as_ref().map_or(Status::Ok, |sinks| sinks.status),
         checks.decisions.as_ref().map_or(Status::Ok, |decisions| decisions.status),
         checks.bus.as_ref().map_or(Status::Ok, |bus| bus.status),
     ];
@@ -252,6 +275,25 @@ fn witnesses(app: &App) -> Option<WitnessesFound> {
     let well = each.iter().filter(|witness| witness.status == Status::Ok).count();
     let status = if well < quorum { Status::Degraded } else { Status::Ok };
     (!each.is_empty()).then_some(WitnessesFound { status, quorum, each })
+}
+
+/// How it is with the systems outside that are told what happens. Nothing is lost while one is away: it is told later.
+fn sinks(app: &App) -> Option<SinksFound> {
+    let now = app.clock.now();
+    let each: Vec<SinkFound> = app
+        .sinks
+        .how()
+        .map(|(name, how)| SinkFound {
+            name: name.to_owned(),
+            status: if how.failure.is_some() { Status::Degraded } else { Status::Ok },
+            behind: how.behind,
+            told_ms_ago: how.told_at.map(|at| now.millis_since(at)),
+            detail: how.failure,
+        })
+        .collect();
+    let well = each.iter().all(|sink| sink.status == Status::Ok);
+    let status = if well { Status::Ok } else { Status::Degraded };
+    (!each.is_empty()).then_some(SinksFound { status, each })
 }
 
 /// Whether the signer still signs every log. Where it refuses one, the rest goes on.
