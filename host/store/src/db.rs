@@ -111,6 +111,9 @@ macro_rules! fetch_optional {
 
 pub(crate) use {execute, execute_rows, fetch_all, fetch_optional, fetch_rows};
 
+/// Statements that each connection keeps prepared: those of all tables in all lengths of [`pieces`].
+const STATEMENTS: usize = 512;
+
 impl Db {
     /// Connects and brings the tables up to date. A SQLite file is made when there is none.
     pub(crate) async fn open(options: &Options) -> Result<Self, StoreError> {
@@ -130,6 +133,7 @@ impl Db {
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
             .busy_timeout(Duration::from_secs(10))
+            .statement_cache_capacity(STATEMENTS)
             .pragma("temp_store", "memory");
         // No pings of a file: a connection in this process does not go away.
         let pool = |max| {
@@ -188,7 +192,8 @@ impl Db {
     async fn open_postgres(options: &Options) -> Result<Self, StoreError> {
         // A replica that is stopped in the middle of a transaction holds a log's head; the server lets go of it, and
         // the replica's commit then fails.
-        let connect = PgConnectOptions::from_str(&options.url)?.application_name("interlock").options([
+        let connect = PgConnectOptions::from_str(&options.url)?;
+        let connect = connect.statement_cache_capacity(STATEMENTS).application_name("interlock").options([
             ("idle_in_transaction_session_timeout", "30s"),
             ("lock_timeout", "30s"),
             ("statement_timeout", "60s"),
@@ -308,9 +313,10 @@ pub(crate) fn values(rows: usize, columns: usize, first: usize) -> String {
     text
 }
 
-/// Cuts rows into pieces of a few fixed lengths, so that the statements over them are few enough to stay prepared.
+/// Cuts rows into pieces of a few fixed lengths, so that the statements over them stay prepared; each half of the one before, so
+/// that there are few pieces: each is a journey to the database.
 pub(crate) fn pieces<T>(mut rows: &[T]) -> impl Iterator<Item = &[T]> {
-    const LENGTHS: [usize; 4] = [128, 32, 8, 1];
+    const LENGTHS: [usize; 8] = [128, 64, 32, 16, 8, 4, 2, 1];
     std::iter::from_fn(move || {
         let length = LENGTHS.into_iter().find(|length| *length <= rows.len())?;
         let (piece, rest) = rows.split_at(length);

@@ -29,6 +29,9 @@ use tempfile::TempDir;
 
 use crate::{LedgerKeys, Options, Store};
 
+/// What makes a server quick that has nothing to lose.
+const CARELESS: &str = "-c fsync=off -c synchronous_commit=off -c full_page_writes=off";
+
 /// The server's address: everything up to the database's name, and what follows it.
 static SERVER: LazyLock<(String, String)> = LazyLock::new(server);
 
@@ -64,6 +67,14 @@ impl TestDatabase {
             made.expect("a database of its own");
         }
         Self { url: address(&name), _folder: None }
+    }
+
+    /// A database on a PostgreSQL server of this process that syncs what it commits, as one in use does.
+    pub async fn durable_postgres() -> Self {
+        let folder = std::env::temp_dir().join(format!("interlock-pg-durable-{}", std::process::id()));
+        fs::create_dir_all(&folder).expect("a folder for PostgreSQL");
+        let port = start(&folder, std::process::id(), "");
+        Self { url: format!("postgres://postgres@127.0.0.1:{port}/postgres"), _folder: None }
     }
 
     /// Options that open it and write at once, without waiting for more commits.
@@ -105,7 +116,7 @@ fn server() -> (String, String) {
     lock.lock().expect("the lock on the server");
     let note = folder.join("port");
     let port = fs::read_to_string(&note).unwrap_or_else(|_| {
-        let port = start(&folder, lives_with).to_string();
+        let port = start(&folder, lives_with, CARELESS).to_string();
         fs::write(&note, &port).expect("a note of the port");
         port
     });
@@ -123,7 +134,7 @@ fn given(url: &str) -> (String, String) {
 }
 
 /// Makes a server in this folder that lives as long as the process with this id, and says its port.
-fn start(folder: &Path, lives_with: u32) -> u16 {
+fn start(folder: &Path, lives_with: u32, careless: &str) -> u16 {
     let programs = programs();
     let data = folder.join("data");
     if am_root() {
@@ -144,8 +155,7 @@ fn start(folder: &Path, lives_with: u32) -> u16 {
     for _ in 0..10 {
         let port = free_port();
         let settings = format!(
-            "-c listen_addresses=127.0.0.1 -p {port} -k {} -c fsync=off -c synchronous_commit=off \
-             -c full_page_writes=off -c max_connections=200",
+            "-c listen_addresses=127.0.0.1 -p {port} -k {} {careless} -c max_connections=200",
             folder.display()
         );
         let started = as_postgres(&programs.join("pg_ctl"))
