@@ -9,7 +9,7 @@ use std::{
     str::FromStr as _,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -21,7 +21,6 @@ use sqlx::{
     Connection as _, PgConnection, SqliteConnection,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
 };
-use tokio::sync::watch;
 use uuid::Uuid;
 
 type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
@@ -143,48 +142,58 @@ impl Bench {
         Ok(begun.elapsed().as_secs_f64())
     }
 
-    /// The time from asking for a commit until a signed checkpoint covers its entry that 99 of 100 do not exceed, in milliseconds.
+    /// The time from when a commit was due until a signed checkpoint covers its entry that 99 of 100 do not exceed, in milliseconds.
     async fn paced(&self, per_second: f64) -> Result<f64> {
-        let (signed, seen) = watch::channel(0);
-        let looking = tokio::spawn({
-            let store = self.store.clone();
-            async move {
-                loop {
-                    if let Ok(Some(checkpoint)) = store.signed("mercy").await {
-                        signed.send_replace(checkpoint.size);
-                    }
-                    tokio::time::sleep(Duration::from_millis(1)).await;
-                }
-            }
-        });
+        let stop = Arc::new(AtomicBool::new(false));
+        let looking = tokio::spawn(look(self.store.clone(), stop.clone()));
         let every = Duration::from_secs_f64(WRITERS as f64 / per_second);
         let begun = Instant::now();
         let tasks = (0..WRITERS).map(|number| {
-            let (store, ids, mut seen) = (self.store.clone(), Arc::clone(&self.ids), seen.clone());
+            let (store, ids) = (self.store.clone(), Arc::clone(&self.ids));
             tokio::spawn(async move {
                 let mut due = begun + every.mul_f64(number as f64 / WRITERS as f64);
-                let mut took = Vec::new();
+                let mut written = Vec::new();
                 while begun.elapsed() < LASTING {
                     tokio::time::sleep_until(due.into()).await;
                     let committed = store.commit(note(&ids)).await?;
-                    let last = committed.entries.last().copied().unwrap_or_default();
-                    if seen.wait_for(|size| *size > last).await.is_err() {
-                        break;
-                    }
-                    took.push(due.elapsed());
+                    written.push((due, committed.entries.last().copied().unwrap_or_default()));
                     due += every;
                 }
-                Ok::<_, StoreError>(took)
+                Ok::<_, StoreError>(written)
             })
         });
-        let mut all = Vec::new();
+        let mut written = Vec::new();
         for task in tasks.collect::<Vec<_>>() {
-            all.extend(task.await??);
+            written.extend(task.await??);
         }
-        looking.abort();
+        self.caught_up().await?;
+        stop.store(true, Ordering::Relaxed);
+        let seen = looking.await?;
+        let took = |(due, idx): (Instant, u64)| {
+            let at = seen.partition_point(|(_, size)| *size <= idx);
+            seen.get(at).map(|(at, _)| at.saturating_duration_since(due))
+        };
+        let mut all: Vec<Duration> = written.into_iter().filter_map(took).collect();
         all.sort();
         let at = all.len() * 99 / 100;
         Ok(all.get(at).ok_or("nothing was measured")?.as_secs_f64() * 1e3)
+    }
+}
+
+/// When it was seen that so much is signed, each time that it was more.
+async fn look(store: Store, stop: Arc<AtomicBool>) -> Vec<(Instant, u64)> {
+    let mut seen: Vec<(Instant, u64)> = Vec::new();
+    loop {
+        let over = stop.load(Ordering::Relaxed);
+        if let Ok(Some(checkpoint)) = store.signed("mercy").await
+            && seen.last().is_none_or(|(_, size)| *size < checkpoint.size)
+        {
+            seen.push((Instant::now(), checkpoint.size));
+        }
+        if over {
+            return seen;
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
     }
 }
 
