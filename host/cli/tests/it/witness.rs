@@ -181,10 +181,12 @@ async fn a_server_whose_signer_cannot_sync_once_ends_and_signs_when_it_is_starte
     let mut again = Command::new(env!("CARGO_BIN_EXE_interlock"));
     again.args(["serve", "--listen", &address, "--data-dir"]).arg(&data);
     let mut again = again.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    while !data.join("signer/system.signed").exists() {
+    // Only once it answers does it listen to being told to stop.
+    while reqwest::get(format!("http://{address}/health")).await.is_err() {
         assert!(again.try_wait().unwrap().is_none(), "it ended");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     Command::new("kill").args(["-TERM", &again.id().to_string()]).status().unwrap();
     assert!(again.wait().unwrap().success());
+    assert!(data.join("signer/system.signed").exists());
 }
