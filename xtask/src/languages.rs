@@ -14,6 +14,12 @@ const ORAS: &str = "0.2.43";
 /// npm's `oidc-provider`; `host/server/tests/api/oidc/real.rs` names the same version.
 const OIDC_PROVIDER: &str = "9.13.3";
 
+/// PyPI's `localstack-core`; `host/server/tests/api/copies/storage.rs` names the same version.
+const LOCALSTACK: &str = "4.14.0";
+
+/// PyPI's `stellar-sdk`; `host/server/tests/api/anchors/outside.rs` names the same version.
+const STELLAR_SDK: &str = "16.1.1";
+
 const NPM: Program = Program {
     name: "npm",
     package: "npm",
@@ -56,6 +62,43 @@ pub(crate) fn oidc_provider() -> Result<PathBuf> {
     let dir = programs::tools_dir().join(format!("oidc-provider-{OIDC_PROVIDER}"));
     let package = format!("oidc-provider@{OIDC_PROVIDER}");
     installed(&dir, "node_modules/oidc-provider/lib", "index.js", &package, |dir| npm(dir, &package))
+}
+
+/// A real S3 server with Object Lock, to which the server's tests copy the ledger. They find it beside the build output.
+pub(crate) fn localstack() -> Result<PathBuf> {
+    let dir = programs::tools_dir().join(format!("localstack-{LOCALSTACK}"));
+    let package = format!("localstack-core[base-runtime]=={LOCALSTACK}");
+    // Later ones of these do not go with it.
+    let pins = ["cbor2<5.7", "pyopenssl<25", "cryptography<45", "service_identity<25"];
+    let python = python_3_13();
+    installed(&dir, "bin", "python", &package, |dir| {
+        let mut venv = Command::new(&python);
+        venv.args(["-m", "venv"]).arg(dir);
+        let mut pip = Command::new(dir.join("bin/pip"));
+        pip.args(["install", "--quiet", "--disable-pip-version-check", &package]).args(pins);
+        vec![venv, pip]
+    })
+}
+
+/// Stellar's own library, with which the server's tests read the transactions that anchor the ledger. They find it beside the build
+/// output.
+pub(crate) fn stellar_sdk() -> Result<PathBuf> {
+    programs::ensure_installed(&[PYTHON])?;
+    let dir = programs::tools_dir().join(format!("stellar-sdk-{STELLAR_SDK}"));
+    let package = format!("stellar-sdk=={STELLAR_SDK}");
+    installed(&dir, "bin", "python3", &package, |dir| pip(dir, &package))
+}
+
+/// LocalStack needs a Python that Debian 12 has not: pyenv's, when that is there.
+fn python_3_13() -> PathBuf {
+    let root = std::env::var_os("PYENV_ROOT").map(PathBuf::from);
+    let root = root.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".pyenv")));
+    let versions = root.and_then(|root| std::fs::read_dir(root.join("versions")).ok()).into_iter().flatten();
+    let found = versions
+        .flatten()
+        .map(|version| version.path())
+        .find(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("3.13.")));
+    found.map_or_else(|| PathBuf::from("python3.13"), |path| path.join("bin/python3.13"))
 }
 
 fn pip(dir: &Path, package: &str) -> Vec<Command> {

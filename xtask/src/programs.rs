@@ -66,8 +66,13 @@ pub(crate) const FOR_TESTS: &[Program] = &[
         package: "faketime",
         needed_for: "the tests that a plugin is the same on another day",
     },
+    Program { name: "strace", package: "strace", needed_for: "the tests of disks that fail" },
     Program { name: "cpio", package: "cpio", needed_for: "making an update image for SWUpdate" },
-    Program { name: "openssl", package: "openssl", needed_for: "signing an update image for SWUpdate" },
+    Program {
+        name: "openssl",
+        package: "openssl",
+        needed_for: "signing an update image for SWUpdate, and the tests of timestamps",
+    },
 ];
 
 /// Makes sure that these programs are there: by Debian's packages when this is root, by asking otherwise.

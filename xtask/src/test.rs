@@ -30,6 +30,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     programs::ensure_installed(programs::FOR_TESTS)?;
     languages::oras()?;
     languages::oidc_provider()?;
+    languages::localstack()?;
+    languages::stellar_sdk()?;
     if !arguments.only_tests {
         for dir in WORKSPACES {
             step(

@@ -162,6 +162,7 @@ fn v1() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(ledger::receipts))
         .routes(routes!(ledger::consistency))
         .routes(routes!(ledger::keys))
+        .routes(routes!(ledger::anchors))
         .routes(routes!(ledger::verify))
         .routes(routes!(plugins::list, plugins::push))
         .routes(routes!(plugins::component))

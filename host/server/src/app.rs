@@ -16,10 +16,12 @@ use tokio::sync::{Mutex, Notify, Semaphore, SemaphorePermit};
 
 use crate::{
     Clock, Config, FlowError, StartError,
+    anchors::Anchors,
     applications::Applications,
     asking::Asking,
     bus::{Bus, Note},
     config::Plugins,
+    copies::Copies,
     flow::{application, bundle, fresh, poll::Proof, roster},
     following::Following,
     hashing::Hashing,
@@ -97,6 +99,10 @@ pub struct App {
     pub(crate) following: Following,
     /// How it is with the systems outside that are told what happens.
     pub(crate) sinks: Sinks,
+    /// Where the ledger is copied to.
+    pub(crate) copies: Copies,
+    /// Who comes to know of the ledger's checkpoints.
+    pub(crate) anchors: Anchors,
     /// Whether the policies in git should be looked at.
     pub(crate) sync: Sync,
     /// How fresh the policies are.
@@ -150,6 +156,8 @@ impl App {
         let witnesses = Witnesses::open(&config.ledger)?;
         let following = Following::new(&config.events);
         let sinks = Sinks::open(&config.sinks)?;
+        let copies = Copies::open(&config.ledger)?;
+        let anchors = Anchors::open(&config.ledger)?;
         let evaluations = Semaphore::new(config.policies.parallel_max.min(Semaphore::MAX_PERMITS));
         let app = Arc::new(App {
             evaluations,
@@ -180,6 +188,8 @@ impl App {
             witnesses,
             following,
             sinks,
+            copies,
+            anchors,
             seen: Seen::default(),
             sync: Sync::default(),
             known_at: KnownAt::default(),
@@ -373,6 +383,8 @@ pub(crate) fn store_options(config: &Config) -> Options {
         queue_max: config.store.queue_max,
         signer_dir: Some(config.ledger.signer_dir.clone()),
         sign_every_ms: config.ledger.sign_every_ms,
+        unsigned_max: config.ledger.unsigned_max,
+        unsigned_ms_max: config.ledger.unsigned_ms_max,
         origin_prefix: config.ledger.origin.clone(),
     }
 }

@@ -2,9 +2,11 @@
 
 mod access;
 mod advisories;
+mod anchors;
 mod approvals;
 mod bindings;
 mod bundles;
+mod copies;
 mod decisions;
 mod devices;
 mod engines;
@@ -29,9 +31,11 @@ use serde::{Deserialize, Serialize};
 
 pub use self::access::Access;
 pub use self::advisories::Advisories;
+pub use self::anchors::{AnchorKind, LedgerAnchor};
 pub use self::approvals::Approvals;
 pub use self::bindings::{Gate, Group, Health};
 pub use self::bundles::BundleLimits;
+pub use self::copies::LedgerCopy;
 pub use self::decisions::Decisions;
 pub use self::devices::Devices;
 pub use self::engines::Engines;

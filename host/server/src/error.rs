@@ -243,6 +243,9 @@ pub enum StartError {
     /// The ledger's witnesses cannot be asked.
     #[error("the ledger's witnesses cannot be asked: {0}")]
     Witness(String),
+    /// A copy of the ledger cannot be made, or an anchor not be reached.
+    #[error("{0}")]
+    Copy(String),
     /// The ledger's key cannot be used.
     #[error(transparent)]
     LedgerKey(#[from] interlock_ledger::KeyError),

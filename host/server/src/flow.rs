@@ -65,6 +65,8 @@ pub(crate) use ask::may_read;
 pub(crate) use change::tenant;
 pub(crate) use device::token_text;
 pub(crate) use lead::{Led, lead};
+pub use provable::Reached;
+pub(crate) use status::Elsewhere;
 
 use crate::FlowError;
 

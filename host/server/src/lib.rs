@@ -3,6 +3,7 @@
 //! A change crosses five rooms: edge → flow → (policy | sandbox) → domain → store. **Invariant:** edges decode, call
 //! one flow and encode; flows load, ask, decide and commit; nothing but `store.commit` writes a change.
 
+mod anchors;
 pub mod api;
 mod app;
 mod applications;
@@ -11,12 +12,14 @@ mod authzen;
 mod bus;
 mod clock;
 pub mod config;
+mod copies;
 pub mod device;
 mod error;
 pub mod flow;
 mod following;
 mod gates;
 mod hashing;
+mod heartbeat;
 mod hook;
 mod installed;
 mod issuers;

@@ -12,8 +12,8 @@ use tracing::{info, warn};
 use tracing_subscriber::{EnvFilter, layer::SubscriberExt as _, util::SubscriberInitExt as _};
 
 use crate::{
-    App, StartError, api, authzen, bus, device, flow::record, following, gates, hook, ops, problem,
-    reconcile::Reconciler, sinks, tlog, witnesses,
+    App, StartError, anchors, api, authzen, bus, copies, device, flow::record, following, gates, heartbeat,
+    hook, ops, problem, reconcile::Reconciler, sinks, tlog, witnesses,
 };
 
 /// How long requests that are under way may take once the server is told to stop.
@@ -40,6 +40,9 @@ pub async fn serve(app: Arc<App>, listener: TcpListener, stop: CancellationToken
     let address = listener.local_addr().map_err(|error| listening(&app, error))?;
     let holder = format!("replica-{}", app.clock.uuid().simple());
     let holder_of_sinks = holder.clone();
+    let anchoring = tokio::spawn(anchors::run(app.clone(), holder.clone(), stop.clone()));
+    let copying = tokio::spawn(copies::run(app.clone(), holder.clone(), stop.clone()));
+    let beating = tokio::spawn(heartbeat::run(app.clone(), holder.clone(), stop.clone()));
     let reconciler = tokio::spawn(Reconciler::new(app.clone(), holder).run(stop.clone()));
     let upkeep = tokio::spawn(ops::upkeep(stop.clone()));
     let bus = tokio::spawn(bus::run(app.clone(), stop.clone()));
@@ -76,7 +79,9 @@ pub async fn serve(app: Arc<App>, listener: TcpListener, stop: CancellationToken
         }
     };
     stop.cancel();
-    for task in [reconciler, upkeep, bus, seen, shipping, witnessing, following, telling] {
+    for task in
+        [reconciler, upkeep, bus, seen, shipping, witnessing, following, telling, beating, copying, anchoring]
+    {
         if let Err(error) = task.await {
             warn!(%error, "a task did not end as it should");
         }

@@ -39,12 +39,12 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
 use crate::{
-    App, Config, ManualClock,
+    App, Config, ManualClock, anchors, copies,
     flow::{
         key::{self, KeyRequest},
         roster, sync,
     },
-    following,
+    following, heartbeat,
     reconcile::Reconciler,
     serve, sinks, witnesses,
 };
@@ -149,6 +149,21 @@ impl TestApp {
     /// Has the newest checkpoints cosigned.
     pub async fn have_witnessed(&self) {
         witnesses::round(&self.app).await.unwrap();
+    }
+
+    /// Has the logs copied, where it is time.
+    pub async fn have_copied(&self) {
+        copies::round(&self.app, "test").await;
+    }
+
+    /// Has the checkpoints anchored, where it is time.
+    pub async fn have_anchored(&self) {
+        anchors::round(&self.app, "test").await;
+    }
+
+    /// Has quiet logs kept alive.
+    pub async fn beat(&self) {
+        heartbeat::round(&self.app, "test").await.unwrap();
     }
 
     /// Has the server look at the policies in git, when it is time.

@@ -13,7 +13,8 @@
 //!
 //! Memory does not grow with the log. Hashing and signatures keep off the threads that answer requests.
 //!
-//! Not compared: assignments. They are altered by the thousand, and their entries hold counts and digests of ids.
+//! Not compared: assignments. They are altered by the thousand, and their entries hold counts and digests of ids. Nor what only says
+//! where the log itself is: checkpoints beside the newest, copies and anchors outside, which are compared with the log by whoever has them.
 
 mod advisories;
 mod end;

@@ -34,13 +34,11 @@ pub(crate) async fn write(writer: &Writer, jobs: &[Job]) -> Result<Vec<Done>, St
     }
     write_measurements(&mut tx, jobs).await?;
     let mut grown = Vec::new();
-    for (log, open) in logs {
-        if open.append(&mut tx).await? {
-            grown.push(log);
-        }
+    for (_, open) in logs {
+        grown.extend(open.append(&mut tx).await?);
     }
     tx.commit().await.map_err(|error| StoreError::Unknown(Arc::new(error)))?;
-    writer.signer.wake(grown);
+    writer.signer.grown(&grown);
     Ok(done)
 }
 

@@ -10,6 +10,19 @@ pub enum StoreError {
     /// Too many commits wait. Ask again after a moment.
     #[error("the store has too many commits waiting; try again in a moment")]
     Busy,
+    /// Too much of a log is not signed yet. Ask again after a moment.
+    #[error(
+        "{entries} entries of the ledger are not signed yet, the oldest for {age_ms} ms, and no more are taken until they are; \
+         try again in a moment"
+    )]
+    Behind {
+        /// Of which log.
+        log: String,
+        /// How many.
+        entries: u64,
+        /// How long ago the oldest of them was written.
+        age_ms: i64,
+    },
     /// The store was closed.
     #[error("the store is closed; the server is stopping")]
     Closed,
@@ -133,6 +146,7 @@ impl StoreError {
             | StoreError::Canonical(_)
             | StoreError::Json(_) => true,
             StoreError::Busy
+            | StoreError::Behind { .. }
             | StoreError::Closed
             | StoreError::Key(_)
             | StoreError::Checkpoint(_)

@@ -1,6 +1,6 @@
 //! The ledger's tables: entries, which are only ever added, and one head for each log.
 
-use interlock_domain::{ChangeId, Event, TenantId};
+use interlock_domain::{ChangeId, Event, TenantId, Timestamp};
 use interlock_ledger::{Frontier, Hash, Projection, StoredRow, entry::NO_PREDECESSOR, tree::EMPTY_ROOT};
 
 use crate::{
@@ -51,6 +51,16 @@ pub(crate) struct OpenLog {
     frontier: Frontier,
     rows: Vec<Row>,
     nodes: Vec<nodes::Node>,
+}
+
+/// What became of a log in a transaction.
+#[derive(Debug)]
+pub(crate) struct Grown {
+    pub(crate) log: String,
+    pub(crate) before: u64,
+    pub(crate) after: u64,
+    /// When the oldest of its new entries was made.
+    pub(crate) at: Timestamp,
 }
 
 struct Row {
@@ -125,11 +135,13 @@ impl OpenLog {
         Ok(idx)
     }
 
-    /// Appends the entries; false when there are none. Nothing is signed here: whoever signs reads again what was committed.
-    pub(crate) async fn append(self, tx: &mut Tx) -> Result<bool, StoreError> {
+    /// Appends the entries, and says from which size to which the log grows; `None` when there are none. Nothing is signed here:
+    /// whoever signs reads again what was committed.
+    pub(crate) async fn append(self, tx: &mut Tx) -> Result<Option<Grown>, StoreError> {
         if self.rows.is_empty() {
-            return Ok(false);
+            return Ok(None);
         }
+        let oldest = self.rows.iter().map(|row| row.at_ms).min().unwrap_or_default();
         for piece in pieces(&self.rows) {
             let sql = format!(
                 "INSERT INTO ledger_entries
@@ -163,7 +175,8 @@ impl OpenLog {
         if moved == 0 {
             return Err(StoreError::corrupt("log", &self.log, "its head moved while it was locked"));
         }
-        Ok(true)
+        let at = Timestamp::from_millis(oldest);
+        Ok(Some(Grown { log: self.log, before: self.size_before, after: size, at }))
     }
 }
 
@@ -186,6 +199,17 @@ impl Store {
         let root = Hash::try_from(root)
             .map_err(|_| StoreError::corrupt("log", log, "its root has another length than 32"))?;
         Ok(Some(Head { log: log.to_owned(), size: as_u64(size), root }))
+    }
+
+    /// When the newest entry of each log was made.
+    pub async fn newest_entries(&self) -> Result<Vec<(String, Timestamp)>, StoreError> {
+        let rows = fetch_all!(
+            self.db().reader(),
+            (String, i64),
+            "SELECT h.log, e.at_ms FROM ledger_heads h
+             JOIN ledger_entries e ON e.log = h.log AND e.idx = h.size - 1 ORDER BY h.log"
+        )?;
+        Ok(rows.into_iter().map(|(log, at_ms)| (log, Timestamp::from_millis(at_ms))).collect())
     }
 
     /// The rows of a log from an index on, oldest first, as a verifier wants them.

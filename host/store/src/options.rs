@@ -25,6 +25,10 @@ pub struct Options {
     pub signer_dir: Option<PathBuf>,
     /// The shortest time between two signatures of what is written meanwhile, in milliseconds.
     pub sign_every_ms: u64,
+    /// Most entries of a log that wait to be signed; beyond it a caller is told to come back later.
+    pub unsigned_max: u64,
+    /// How long an entry may wait to be signed before more are taken, in milliseconds.
+    pub unsigned_ms_max: u64,
     /// What every log's origin begins with: the log of tenant `mercy` is `<origin_prefix>/mercy`.
     pub origin_prefix: String,
 }
@@ -41,6 +45,8 @@ impl Default for Options {
             queue_max: 4096,
             signer_dir: None,
             sign_every_ms: 20,
+            unsigned_max: 65_536,
+            unsigned_ms_max: 60_000,
             origin_prefix: "interlock.local/ledger".to_owned(),
         }
     }

@@ -9,6 +9,7 @@
 //!
 //! **Fatal.** When what it remembers cannot be made durable, it signs nothing more until the process begins anew.
 
+mod lag;
 mod state;
 
 use std::{
@@ -17,20 +18,28 @@ use std::{
     time::Duration,
 };
 
+use interlock_domain::Timestamp;
 use interlock_ledger::{Checkpoint, Frontier, Hash, tree::leaf_hash};
 use tokio::sync::{Mutex as Turn, Notify, watch};
 
-use self::state::{State, States};
+pub use self::lag::Behind;
+use self::{
+    lag::Lag,
+    state::{State, States},
+};
 use crate::{
     LedgerKeys, Options, StoreError,
     checkpoints::{self, Ends, Signed},
     db::{Db, fetch_all},
+    ledger::Grown,
 };
 
 /// Entries read at a time.
 const ENTRIES: i64 = 1_000;
 /// How often somebody else may be faster before it is given up until the next time.
 const TRIES: usize = 5;
+/// How long a writer waits for the signer to catch up, before it is told that it does not.
+const CATCHING_UP: Duration = Duration::from_millis(250);
 
 /// Why nothing is signed.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -79,14 +88,17 @@ pub(crate) struct Signer {
     round: Turn<()>,
     woken: Notify,
     refused: Mutex<BTreeMap<String, String>>,
+    lag: Lag,
+    entries_max: u64,
+    age_ms_max: u64,
     broken: watch::Sender<Option<String>>,
 }
 
 /// What a round came to.
 #[derive(Debug)]
 enum Round {
-    /// The newest state is published already.
-    Idle,
+    /// The newest state is published already, at this size.
+    Idle(u64),
     /// Signed, and not published yet.
     Made(Signed),
     /// Another process that shares the folder was faster.
@@ -106,6 +118,9 @@ impl Signer {
             round: Turn::default(),
             woken: Notify::new(),
             refused: Mutex::default(),
+            lag: Lag::default(),
+            entries_max: options.unsigned_max,
+            age_ms_max: options.unsigned_ms_max,
             broken: watch::Sender::new(None),
         }
     }
@@ -116,6 +131,50 @@ impl Signer {
         waiting.extend(logs.into_iter().map(str::to_owned));
         drop(waiting);
         self.woken.notify_one();
+    }
+
+    /// These logs grew.
+    pub(crate) fn grown(&self, logs: &[Grown]) {
+        for Grown { log, before, after, at } in logs {
+            self.lag.committed(log, *before, *after, *at);
+        }
+        self.wake(logs.iter().map(|grown| grown.log.as_str()));
+    }
+
+    /// Whether more may be written to a log. When too much of it is not signed yet, whoever writes waits a little for that, so that
+    /// nothing piles up faster than it is signed. A log that is refused is no matter of time: what is written to it goes on.
+    pub(crate) async fn keeps_up(&self, log: &str, now: Timestamp) -> Result<(), StoreError> {
+        if self.too_far(log, now).is_none() || self.refusals().contains_key(log) {
+            return Ok(());
+        }
+        // Rare, and no part of how large every commit is.
+        let _ = tokio::time::timeout(CATCHING_UP, Box::pin(self.sign(log))).await;
+        match self.too_far(log, now) {
+            Some(behind) if !self.refusals().contains_key(log) => Err(StoreError::Behind {
+                log: log.to_owned(),
+                entries: behind.entries,
+                age_ms: now.millis_since(behind.since),
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    fn too_far(&self, log: &str, now: Timestamp) -> Option<Behind> {
+        let old = |behind: &Behind| {
+            u64::try_from(now.millis_since(behind.since)).unwrap_or_default() > self.age_ms_max
+        };
+        self.lag.of(log).filter(|behind| behind.entries >= self.entries_max || old(behind))
+    }
+
+    /// How far each log is behind that is.
+    pub(crate) fn behind(&self) -> BTreeMap<String, Behind> {
+        self.lag.all()
+    }
+
+    /// Nobody signs as long as this is held.
+    #[cfg(feature = "testing")]
+    pub(crate) async fn hold(&self) -> impl Sized + '_ {
+        self.epochs.lock().await
     }
 
     /// Signs what was written, as long as somebody holds the store.
@@ -149,7 +208,10 @@ impl Signer {
             };
             self.refused.lock().unwrap_or_else(PoisonError::into_inner).remove(log);
             let signed = match made {
-                Round::Idle => return Ok(()),
+                Round::Idle(size) => {
+                    self.lag.signed(log, size);
+                    return Ok(());
+                }
                 Round::Overtaken => continue,
                 Round::Made(signed) => signed,
             };
@@ -163,6 +225,7 @@ impl Signer {
                 }
             };
             if checkpoints::publish(&self.db, log, epoch, &signed).await? {
+                self.lag.signed(log, signed.size);
                 return Ok(());
             }
             // Its time is over: somebody else signs by now.
@@ -213,7 +276,7 @@ impl Signer {
             return Ok(Round::Overtaken);
         }
         if next.size() == 0 || published.is_some_and(|published| published.size == next.size()) {
-            return Ok(Round::Idle);
+            return Ok(Round::Idle(next.size()));
         }
         let checkpoint = Checkpoint { origin: origin.clone(), size: next.size(), root: next.root() };
         let key = self.keys.log_key(&origin).map_err(StoreError::from)?;
@@ -224,7 +287,7 @@ impl Signer {
     /// A log without a head is one that nobody wrote to, or one that was wiped.
     async fn absent(&self, log: &str, origin: &str) -> Result<Round, Unsigned> {
         match self.load(log, origin).await?.filter(|last| last.size() > 0) {
-            None => Ok(Round::Idle),
+            None => Ok(Round::Idle(0)),
             Some(last) => Err(Unsigned::Refused(format!(
                 "the log has no head, and {} entries were signed",
                 last.size()

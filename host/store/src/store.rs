@@ -9,7 +9,7 @@ use crate::{
     Commit, Committed, LedgerKeys, Options, StoreError, Write,
     db::{Db, fetch_optional},
     draft::Prepared,
-    signer::Signer,
+    signer::{Behind, Signer},
     writer::{Queue, Work},
 };
 
@@ -64,6 +64,8 @@ impl Store {
     /// The one write path: all of the commit is written durably with its ledger entries, or none of it and an error.
     /// Only [`StoreError::Unknown`] leaves open which.
     pub async fn commit(&self, commit: Commit) -> Result<Committed, StoreError> {
+        // Nothing is dropped later, so nothing more is taken now.
+        self.0.signer.keeps_up(commit.tenant.as_str(), commit.now).await?;
         let befores = self.befores(&commit).await?;
         let prepared = Prepared::new(commit, &befores, &self.0.options, &self.0.keys)?;
         let committed = self.0.queue.done(Work::Commit(Box::new(prepared))).await?;
@@ -120,6 +122,17 @@ impl Store {
     /// The logs that the signer refuses, and why: what is stored does not continue what it signed.
     pub fn refusals(&self) -> BTreeMap<String, String> {
         self.0.signer.refusals()
+    }
+
+    /// The logs with entries that this process wrote and that are not signed yet.
+    pub fn behind(&self) -> BTreeMap<String, Behind> {
+        self.0.signer.behind()
+    }
+
+    /// Nothing is signed as long as this is held, as if the signer's disk hung.
+    #[cfg(feature = "testing")]
+    pub async fn hold_signing(&self) -> impl Sized + '_ {
+        self.0.signer.hold().await
     }
 
     /// Waits until the signer cannot go on, and says why. It is no use to go on without it.

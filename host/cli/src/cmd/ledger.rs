@@ -1,5 +1,6 @@
 //! `interlock ledger`
 
+mod anchors;
 mod consistency;
 mod receipt;
 mod remember;
@@ -46,6 +47,8 @@ pub(crate) enum Ledger {
     VerifyReceipt(receipt::Check),
     /// Prove that the log continues a checkpoint that was kept, with a few hashes. Exit codes as of verify-receipt.
     Consistency(consistency::Consistency),
+    /// Show who outside knows of the log's checkpoints, and fetch what shows it.
+    Anchors(anchors::Anchors),
     /// Run a witness: a small server that cosigns checkpoints of logs which continue what it cosigned before.
     Witness(witness::Serve),
 }
@@ -78,6 +81,7 @@ impl Ledger {
             Ledger::Receipt(fetch) => fetch.run(connection, format).await,
             Ledger::VerifyReceipt(check) => check.run(format),
             Ledger::Consistency(consistency) => consistency.run(connection, format).await,
+            Ledger::Anchors(anchors) => anchors.run(connection, format).await,
             Ledger::Witness(witness) => witness.run().await,
         }
     }

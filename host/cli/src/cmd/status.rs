@@ -22,6 +22,8 @@ const FIELDS: &[output::Column] = &[
     ("policies in git", "/policies_in_git/standing"),
     ("head in git", "/policies_in_git/head"),
     ("not taken", "/policies_in_git/not_taken"),
+    ("copies of the ledger", "/ledger/copies"),
+    ("anchors of the ledger", "/ledger/anchors"),
 ];
 
 impl Status {

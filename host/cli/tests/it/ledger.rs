@@ -205,3 +205,38 @@ async fn a_log_must_continue_what_was_remembered_of_it() {
     assert!(run.code == 0 && run.stdout.contains("sound"), "{run:?}");
     assert!(std::fs::read_to_string(&memory).unwrap().contains("\n20\n"));
 }
+
+#[tokio::test]
+async fn anchors_are_kept_with_what_shows_them_and_nothing_is_written_elsewhere() {
+    let (server, folder) = (FakeServer::start().await, tempfile::tempdir().unwrap());
+    let anchor = |name: &str, kind: &str| {
+        json!({
+            "anchor": name, "kind": kind, "size": 5, "at": "2026-11-20T18:00:00.000Z", "sha256": "ab", "reference": "number 1",
+            "checkpoint": "origin\n5\nroot\n", "proof": STANDARD.encode(kind),
+        })
+    };
+    let items = [anchor("tsa", "timestamp"), anchor("../../evil", "git"), anchor("chain", "stellar")];
+    server.answers([(200, Body::Json(json!({ "items": items })))]);
+    let to = folder.path().join("kept");
+    let run = server.run(&["ledger", "anchors", "--to", to.to_str().unwrap()], "").await;
+    assert_eq!(run.code, 0, "{run:?}");
+    for shown in ["tsa", "timestamp", "number 1", "2026-11-20T18:00:00.000Z"] {
+        assert!(run.stdout.contains(shown), "{shown}: {run:?}");
+    }
+    let mut kept: Vec<String> = std::fs::read_dir(&to)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    kept.sort();
+    let expected = [
+        ".._.._evil-5.checkpoint",
+        ".._.._evil-5.commit",
+        "chain-5.checkpoint",
+        "chain-5.xdr",
+        "tsa-5.checkpoint",
+        "tsa-5.tsr",
+    ];
+    assert_eq!(kept, expected);
+    assert_eq!(std::fs::read(to.join("tsa-5.tsr")).unwrap(), b"timestamp");
+    assert_eq!(std::fs::read_to_string(to.join("tsa-5.checkpoint")).unwrap(), "origin\n5\nroot\n");
+}

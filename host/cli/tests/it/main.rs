@@ -17,6 +17,7 @@ mod replay;
 mod scaffold;
 mod signing;
 mod status;
+mod witness;
 
 use std::{fs::OpenOptions, io::pipe, process::Command};
 

@@ -7,6 +7,7 @@ use axum::{
     extract::{Request, State},
 };
 use interlock_domain::ChangeId;
+use interlock_store::Anchored;
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
@@ -118,6 +119,18 @@ pub(super) async fn keys(
 ) -> Result<Json<wire::LedgerKeys>, Problem> {
     let keys = tlog::keys(&app, &caller.actor).await?;
     Ok(Json(wire::LedgerKeys::new(tlog::origin(&app, &caller.actor), &keys)))
+}
+
+/// List who outside knows of the log's checkpoints, newest first, with what shows it
+#[utoipa::path(get, path = "/ledger/anchors", tag = "ledger", security(("key" = ["read"])), params(Paging),
+    responses((status = 200, description = "A part of the list", body = Items<wire::Anchor>)))]
+pub(super) async fn anchors(
+    State(app): State<Arc<App>>,
+    caller: Caller<Read>,
+    listing: Listing<Everything>,
+) -> Result<Json<Items<wire::Anchor>>, Problem> {
+    let found = tlog::anchors(&app, &caller.actor, &listing.page()).await?;
+    Ok(listing.answer(found, Anchored::place))
 }
 
 /// A place in the log, in a path.

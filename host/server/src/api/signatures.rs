@@ -47,7 +47,8 @@ pub(super) async fn intend(
 /// Sign what was shown, and approve or reject the change with it
 ///
 /// The first signature of a session takes two components; so does one after a pause of 15 minutes, from another address, or after
-/// four hours. Three failures in a row lock the login.
+/// four hours. Three failures in a row lock the login. `ledger` says how far it has come: where it does not say what it waits for,
+/// the signature is on record, and counts as soon as that is so.
 #[utoipa::path(post, path = "/changes/{id}/signatures", tag = "signatures", security(("session" = [])),
     request_body = SignRequest, params(("id" = String, Path, description = "The change")),
     responses((status = 201, description = "It is signed", body = wire::login::Signature)))]
@@ -60,9 +61,10 @@ pub(super) async fn sign(
 ) -> Result<impl IntoResponse, Problem> {
     let from = peer.to_string();
     let place = Place { session: &person.session, peer: &from };
-    let signature = esign::sign(&app, &person.actor, place, &id, request).await?;
+    let (signature, reached) = esign::sign(&app, &person.actor, place, &id, request).await?;
     let location = format!("/v1/tenants/{}/signatures/{}", signature.tenant, signature.id);
-    let shown = wire::login::Signature::new(signature, false);
+    let mut shown = wire::login::Signature::new(signature, false);
+    shown.ledger = Some(reached);
     Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(shown)))
 }
 

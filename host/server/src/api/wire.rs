@@ -24,7 +24,7 @@ mod described;
 
 pub(crate) use access::{AccessApproval, AccessRequest, GateEndpoint, NewGate};
 pub(crate) use advisory::{Advisories, AdvisoriesImported};
-pub(crate) use proof::{Consistency, LedgerKeys, Receipt};
+pub(crate) use proof::{Anchor, Consistency, LedgerKeys, Receipt};
 pub(crate) use registry::{Account, Device, Key, ListedKey, NewKey, Registered, ShownDevice};
 pub(crate) use roster::{ShownActive, ShownRoster};
 pub(crate) use sent::{

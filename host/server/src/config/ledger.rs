@@ -6,7 +6,7 @@ use interlock_ledger::{KeyKind, VerifyingKey};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::ConfigError;
+use super::{ConfigError, LedgerAnchor, LedgerCopy, anchors, copies};
 
 /// The ledger.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -21,10 +21,21 @@ pub struct Ledger {
     pub signer_dir: PathBuf,
     /// The shortest time between two signatures of a busy log, in milliseconds.
     pub sign_every_ms: u64,
-    /// For what admission and each stage wait, so that what they were decided on can be proved: `nothing`, `signed`, or
-    /// `witnessed`. Without it a change does not go on; ordinary events do.
+    /// Most entries of a log that wait to be signed. Beyond it a write is answered with 503 and `Retry-After`.
+    pub unsigned_max: u64,
+    /// How long an entry may wait to be signed before writes are answered with 503, in milliseconds.
+    pub unsigned_ms_max: u64,
+    /// After how long a silence an entry is written that says only that the log lives, in milliseconds; never when 0.
+    pub heartbeat_ms: u64,
+    /// For what admission and each stage wait, so that what they were decided on can be proved: `committed`, `integrated` (it is
+    /// under a checkpoint of the log), or `witnessed` (enough witnesses cosigned one). Without it a change does not go on;
+    /// ordinary events do.
     #[schemars(with = "String")]
     pub admission_waits_for: Provable,
+    /// For what electronic signatures wait before they count, and for what the answer to whoever signs waits as long as it may
+    /// take: `committed`, `integrated`, or `witnessed`.
+    #[schemars(with = "String")]
+    pub signatures_wait_for: Provable,
     /// Who cosigns checkpoints: servers that speak C2SP tlog-witness, such as `interlock ledger witness`. Best run by others.
     pub witnesses: Vec<LedgerWitness>,
     /// How many of them must cosign before a checkpoint counts as witnessed; all of them when 0.
@@ -33,17 +44,23 @@ pub struct Ledger {
     pub witness_timeout_ms: u64,
     /// How often it is looked whether something is to be cosigned, in milliseconds.
     pub witness_every_ms: u64,
+    /// Copies of every log that nobody overwrites. Best on other machines, run by others.
+    pub copies: Vec<LedgerCopy>,
+    /// Who comes to know of each log's checkpoint from time to time.
+    pub anchors: Vec<LedgerAnchor>,
 }
 
-/// What a change goes on by must be provable how.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+/// How far an entry of the ledger has come: the later, the more it proves.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema, utoipa::ToSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Provable {
-    /// Not yet: what was committed is enough.
-    Nothing,
-    /// By a checkpoint of the log.
-    Signed,
-    /// By a checkpoint that enough witnesses cosigned.
+    /// It is durable, with what it records.
+    Committed,
+    /// It is under a signed checkpoint of the log.
+    Integrated,
+    /// It is under a checkpoint that enough witnesses cosigned.
     Witnessed,
 }
 
@@ -64,11 +81,17 @@ impl Default for Ledger {
             key_file: PathBuf::new(),
             signer_dir: PathBuf::new(),
             sign_every_ms: 20,
-            admission_waits_for: Provable::Signed,
+            unsigned_max: 65_536,
+            unsigned_ms_max: 60_000,
+            heartbeat_ms: 60_000,
+            admission_waits_for: Provable::Integrated,
+            signatures_wait_for: Provable::Integrated,
             witnesses: Vec::new(),
             witness_quorum: 0,
             witness_timeout_ms: 1_000,
             witness_every_ms: 1_000,
+            copies: Vec::new(),
+            anchors: Vec::new(),
         }
     }
 }
@@ -106,9 +129,20 @@ impl Ledger {
                 );
             }
         }
-        if self.admission_waits_for == Provable::Witnessed && self.witnesses.is_empty() {
-            let detail = "there are no witnesses to wait for; name some in `ledger.witnesses`".to_owned();
-            return senseless("ledger.admission_waits_for", detail);
+        let waits = [
+            ("ledger.admission_waits_for", self.admission_waits_for),
+            ("ledger.signatures_wait_for", self.signatures_wait_for),
+        ];
+        for (key, waits_for) in waits {
+            if waits_for == Provable::Witnessed && self.witnesses.is_empty() {
+                let detail = "there are no witnesses to wait for; name some in `ledger.witnesses`".to_owned();
+                return senseless(key, detail);
+            }
+        }
+        if self.unsigned_max == 0 || self.unsigned_ms_max == 0 {
+            let detail =
+                "it and `unsigned_ms_max` must be at least 1, or nothing could be written".to_owned();
+            return senseless("ledger.unsigned_max", detail);
         }
         if self.witness_quorum > self.witnesses.len() {
             let detail = format!("there are {} witnesses; ask for at most as many", self.witnesses.len());
@@ -120,7 +154,8 @@ impl Ledger {
                 "it and `witness_every_ms` must be at least 1".to_owned(),
             );
         }
-        Ok(())
+        copies::check(&self.copies)?;
+        anchors::check(&self.anchors)
     }
 }
 
@@ -155,6 +190,11 @@ mod tests {
             said(|ledger| ledger.admission_waits_for = Provable::Witnessed)
                 .contains("no witnesses to wait for")
         );
+        assert!(
+            said(|ledger| ledger.signatures_wait_for = Provable::Witnessed)
+                .contains("ledger.signatures_wait_for")
+        );
+        assert!(said(|ledger| ledger.unsigned_max = 0).contains("ledger.unsigned_max"));
         assert!(said(|ledger| ledger.witness_quorum = 1).contains("ledger.witness_quorum"));
     }
 }

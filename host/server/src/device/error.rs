@@ -174,7 +174,7 @@ impl From<FlowError> for DdiError {
             FlowError::Refused(Refusal::ActionClosed { .. }) => Self::new(Kind::Closed, error.to_string()),
             FlowError::Invalid { .. } | FlowError::Refused(_) => Self::new(Kind::BadValue, error.to_string()),
             // Both clients try again after 429; rauc-hawkbit-updater does so at once.
-            FlowError::Store(StoreError::Busy | StoreError::Conflict { .. }) => {
+            FlowError::Store(StoreError::Busy | StoreError::Behind { .. } | StoreError::Conflict { .. }) => {
                 Self::new(Kind::Busy, "the server is busy; try again in a moment")
             }
             FlowError::Store(StoreError::Closed) => {

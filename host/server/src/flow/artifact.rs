@@ -122,7 +122,7 @@ where
 
 /// True when nothing was written, for sure.
 fn is_refused(error: &FlowError) -> bool {
-    matches!(error, FlowError::Store(error) if error.is_refusal() || matches!(error, StoreError::Busy))
+    matches!(error, FlowError::Store(error) if error.is_refusal() || matches!(error, StoreError::Busy | StoreError::Behind { .. }))
 }
 
 fn exists(description: &Description) -> FlowError {

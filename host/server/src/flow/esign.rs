@@ -25,8 +25,9 @@ use super::{
     ask::may_read,
     change::load,
     login::{expires, keep},
+    provable::{self, Reached},
 };
-use crate::{App, FlowError};
+use crate::{App, FlowError, config::Provable};
 
 /// Longest reason, in characters.
 const REASON_MAX: usize = 2_000;
@@ -171,14 +172,15 @@ pub async fn intend(
     })
 }
 
-/// Signs what was shown, and approves or rejects the change with it.
+/// Signs what was shown, and approves or rejects the change with it. Says how far it has come in the ledger: it counts once that
+/// is as far as `ledger.signatures_wait_for` says.
 pub async fn sign(
     app: &App,
     who: &Actor,
     place: Place<'_>,
     id: &ChangeId,
     request: SignRequest,
-) -> Result<Signature, FlowError> {
+) -> Result<(Signature, Reached), FlowError> {
     let now = app.clock.now();
     let waiting: Option<Waiting> =
         app.store.ceremony(Ceremony::Signing, request.sig_id.as_str(), now).await?;
@@ -238,7 +240,7 @@ async fn commit(
     who: &Actor,
     attempt: Attempt<'_>,
     now: Timestamp,
-) -> Result<Signature, FlowError> {
+) -> Result<(Signature, Reached), FlowError> {
     let Attempt { place, id, waiting, given, proved, complete, offset_ms } = attempt;
     let intent = &waiting.intent;
     let change = load(app, &who.tenant, id).await?;
@@ -265,16 +267,24 @@ async fn commit(
     let session = place.session.signed(place.peer, complete, now);
     let mut writes = vec![Write::Decision(Box::new(decision))];
     writes.extend(transition.map(|transition| Write::Change(Box::new(transition))));
+    let before: usize = writes.iter().map(Write::entries).sum();
     writes.extend([
         Write::Signature(Box::new(signature.clone())),
         Write::Login { login: Box::new(proved), event: "login.signed" },
         Write::Session(Box::new(session)),
         Write::CeremonyUsed(intent.sig_id.to_string()),
     ]);
-    app.commit(who, now, writes).await?;
+    let committed = app.commit(who, now, writes).await?;
     metrics::counter!("signatures_total", "tenant" => who.tenant.to_string()).increment(1);
+    // Whatever becomes of it now, it is signed: a witness that is away is no reason to say that it is not.
+    let index = committed.entries.get(before).copied().unwrap_or(u64::MAX);
+    let waits_for = app.config.ledger.signatures_wait_for;
+    let reached = provable::reach(app, &committed.log, index, waits_for).await.unwrap_or_else(|error| {
+        tracing::warn!(%error, "how far a signature has come in the ledger cannot be told");
+        Reached { index, level: Provable::Committed, waits_for }
+    });
     app.wake();
-    Ok(signature)
+    Ok((signature, reached))
 }
 
 /// The signatures of a change, oldest first, each with whether the change was revised since.

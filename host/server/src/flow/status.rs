@@ -2,10 +2,23 @@
 
 use std::collections::BTreeMap;
 
-use interlock_domain::{Action, Actor, BundleRef};
+use interlock_domain::{Action, Actor, BundleRef, Timestamp};
 
 use super::{ask::may_read, bundle, change::tenant, fresh};
 use crate::{App, FlowError, rosters::Unloaded};
+
+/// Something of the tenant's log that is elsewhere.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Elsewhere {
+    /// What it is called.
+    pub(crate) name: String,
+    /// How many entries it covers.
+    pub(crate) entries: u64,
+    /// Since when.
+    pub(crate) at: Option<Timestamp>,
+    /// Why the last try came to nothing.
+    pub(crate) failure: Option<String>,
+}
 
 /// How it is with a tenant, on this replica.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +35,10 @@ pub(crate) struct Status {
     pub(crate) policies: BundleRef,
     /// How long ago they were last known to be the newest.
     pub(crate) policies_age_ms: Option<u64>,
+    /// Copies of its log.
+    pub(crate) copies: Vec<Elsewhere>,
+    /// Who knows of its log.
+    pub(crate) anchors: Vec<Elsewhere>,
 }
 
 /// Shows how it is with the tenant.
@@ -33,6 +50,8 @@ pub(crate) async fn show(app: &App, who: &Actor) -> Result<Status, FlowError> {
     Ok(Status {
         policies: bundle::named(&app.policies.bundle()),
         policies_age_ms: fresh::age_ms(app),
+        copies: app.copies.of_log(app, who.tenant.as_str()).await?,
+        anchors: app.anchors.of_log(app, who.tenant.as_str()).await?,
         policies_in_git: if decides { fresh::standing(app).await? } else { None },
         application_refused: refused.get(who.tenant.as_str()).cloned(),
         evidence_failing: app.evidence.failures(&who.tenant, app.clock.now()),

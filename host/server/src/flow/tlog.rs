@@ -7,7 +7,7 @@ use interlock_domain::{Action, Actor, ChangeId, Resource, SignatureId};
 use interlock_ledger::{
     Hash, KeyKind, ProofPlan, Receipt, SignedNote, StoredRow, Tile, TileKind, TreeError, VerifyingKey,
 };
-use interlock_store::{Page, Signed, StoreError};
+use interlock_store::{Anchored, Page, Signed, StoreError};
 
 use super::ask::may_read;
 use crate::{App, FlowError};
@@ -143,6 +143,12 @@ pub async fn keys(app: &App, who: &Actor) -> Result<Vec<VerifyingKey>, FlowError
     let log = keys.log_key(&origin(app, who)).map_err(StoreError::from)?;
     let own = [log.verifying_key().clone(), keys.emitter().verifying_key().clone()];
     Ok(own.into_iter().chain(app.witnesses.keys().cloned()).collect())
+}
+
+/// Who outside knows of the log's checkpoints, newest first, with what shows it.
+pub async fn anchors(app: &App, who: &Actor, page: &Page) -> Result<Vec<Anchored>, FlowError> {
+    may_read(app, who, Action::ReadLedger, ledger(who)).await?;
+    Ok(app.store.anchored(who.tenant.as_str(), page).await?)
 }
 
 /// What a key is for, in a word.

@@ -96,6 +96,39 @@ pub(super) async fn render(app: &App) -> String {
         gauge!("decision_journal_backlog_bytes").set(journal.backlog_bytes() as f64);
     }
     gauge!("ledger_signer_refused").set(app.store.refusals().len() as f64);
+    match app.copies.standing(app).await {
+        Ok(copies) => {
+            for copy in copies {
+                gauge!("ledger_copy_lag_entries", "copy" => copy.name.clone())
+                    .set(copy.behind_entries as f64);
+                gauge!("ledger_copy_lag_seconds", "copy" => copy.name).set(copy.behind_ms as f64 / 1e3);
+            }
+        }
+        Err(error) => warn!(%error, "how far the copies of the ledger are could not be read for a scrape"),
+    }
+    match app.anchors.standing(app).await {
+        Ok(anchors) => {
+            for anchor in anchors {
+                // One that never knew of anything is as old as can be.
+                let age = anchor.age_ms.map_or(f64::INFINITY, |age| age as f64 / 1e3);
+                gauge!("ledger_anchor_age_seconds", "anchor" => anchor.name).set(age);
+            }
+        }
+        Err(error) => warn!(%error, "how old the anchors of the ledger are could not be read for a scrape"),
+    }
+    let behind = app.store.behind();
+    let now = app.clock.now();
+    let oldest = behind.values().map(|behind| now.millis_since(behind.since)).max().unwrap_or_default();
+    let most = behind.values().map(|behind| behind.entries).max().unwrap_or_default();
+    gauge!("ledger_unsigned_entries").set(most as f64);
+    gauge!("ledger_unsigned_age_seconds").set(oldest as f64 / 1e3);
+    match app.store.newest_entries().await {
+        Ok(newest) => {
+            let silence = newest.iter().map(|(_, at)| now.millis_since(*at)).max().unwrap_or_default();
+            gauge!("ledger_silence_seconds").set(silence as f64 / 1e3);
+        }
+        Err(error) => warn!(%error, "the newest entries could not be read for a scrape"),
+    }
     gauge!("policy_bundle_revision").set(bundle.revision as f64);
     gauge!("plugins_loaded").set(app.sandbox.shelf().all_bound().len() as f64);
     gauge!("plugins_refused").set(app.installed.refused.len() as f64);
@@ -111,6 +144,24 @@ fn describe() {
     describe_gauge!("devices_registered_total", "Devices in the registry, retired ones too");
     describe_gauge!("devices_critical_count", "Devices in service that last reported critical health");
     describe_gauge!("advisories_age_seconds", "How long ago the advisories of a tenant were complete");
+    describe_gauge!("ledger_signer_refused", "Logs that do not continue what was signed of them");
+    describe_gauge!(
+        "ledger_copy_lag_entries",
+        "Entries that a copy of the ledger lacks, of the log with most"
+    );
+    describe_gauge!("ledger_copy_lag_seconds", "For how long a copy of the ledger lacks some");
+    describe_counter!(
+        "ledger_copy_failures_total",
+        "Rounds in which a copy of the ledger could not be brought up to date"
+    );
+    describe_gauge!(
+        "ledger_anchor_age_seconds",
+        "How long ago an anchor came to know of a log, of the one that waits longest"
+    );
+    describe_counter!("ledger_anchor_failures_total", "Tries in which a checkpoint could not be anchored");
+    describe_gauge!("ledger_unsigned_entries", "Entries that wait to be signed, of the log with most");
+    describe_gauge!("ledger_unsigned_age_seconds", "How long the oldest of them has waited");
+    describe_gauge!("ledger_silence_seconds", "How long nothing was written to the log that is quietest");
     describe_counter!("http_requests_total", "Requests answered");
     describe_histogram!("http_request_duration_seconds", "Time until the head of the answer was ready");
     describe_counter!("policy_decisions_total", "Questions that the policies answered");

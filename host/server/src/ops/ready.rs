@@ -50,6 +50,10 @@ struct Checks {
     #[serde(skip_serializing_if = "Option::is_none")]
     sinks: Option<SinksFound>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    copies: Option<Outside>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    anchors: Option<Anchors>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     decisions: Option<Check>,
     #[serde(skip_serializing_if = "Option::is_none")]
     bus: Option<Check>,
@@ -72,6 +76,47 @@ struct WitnessFound {
     asked_ms_ago: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<String>,
+}
+
+/// Who knows of the ledger's checkpoints.
+#[derive(Debug, Serialize)]
+struct Anchors {
+    status: Status,
+    each: Vec<AnchorFound>,
+}
+
+#[derive(Debug, Serialize)]
+struct AnchorFound {
+    name: String,
+    kind: &'static str,
+    status: Status,
+    /// How long ago it came to know of a log, of the one that waits longest; absent when of one it never did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    anchored_ms_ago: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<&'static str>,
+}
+
+/// What of the ledger is elsewhere.
+#[derive(Debug, Serialize)]
+struct Outside {
+    status: Status,
+    each: Vec<OutsideFound>,
+}
+
+#[derive(Debug, Serialize)]
+struct OutsideFound {
+    name: String,
+    status: Status,
+    /// Entries that it lacks, of the log with most.
+    behind_entries: u64,
+    /// For how long it lacks some.
+    behind_ms: i64,
+    /// How long ago it was tried last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tried_ms_ago: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<&'static str>,
 }
 
 #[derive(Debug, Serialize)]
@@ -211,6 +256,8 @@ pub(super) async fn look(app: &App) -> Readiness {
         trusted_signers: trusted_signers(app),
         witnesses: witnesses(app),
         sinks: sinks(app),
+        copies: copies(app).await,
+        anchors: anchors(app).await,
         decisions: app.journal.as_ref().map(|journal| decisions(app, journal)),
         bus: app.bus.connected().map(bus),
     };
@@ -227,6 +274,8 @@ pub(super) async fn look(app: &App) -> Readiness {
         checks.trusted_signers.status,
         checks.witnesses.as_ref().map_or(Status::Ok, |witnesses| witnesses.status),
         checks.sinks.as_ref().map_or(Status::Ok, |sinks| sinks.status),
+        checks.copies.as_ref().map_or(Status::Ok, |copies| copies.status),
+        checks.anchors.as_ref().map_or(Status::Ok, |anchors| anchors.status),
         checks.decisions.as_ref().map_or(Status::Ok, |decisions| decisions.status),
         checks.bus.as_ref().map_or(Status::Ok, |bus| bus.status),
     ];
@@ -296,10 +345,59 @@ fn sinks(app: &App) -> Option<SinksFound> {
     (!each.is_empty()).then_some(SinksFound { status, each })
 }
 
+/// How far the copies are. The rest goes on without them.
+async fn copies(app: &App) -> Option<Outside> {
+    let standing = tokio::time::timeout(PATIENCE, app.copies.standing(app)).await;
+    // A database that does not answer is said where the database is.
+    let standing = standing.ok().and_then(Result::ok).unwrap_or_default();
+    let now = app.clock.now();
+    let each: Vec<OutsideFound> = standing
+        .into_iter()
+        .map(|copy| OutsideFound {
+            status: if copy.is_late || copy.failed { Status::Degraded } else { Status::Ok },
+            behind_entries: copy.behind_entries,
+            behind_ms: copy.behind_ms,
+            tried_ms_ago: copy.tried_at.map(|at| now.millis_since(at)),
+            // Why may speak of tenants.
+            detail: copy.failed.then_some("it could not be brought up to date; `interlock status` says why"),
+            name: copy.name,
+        })
+        .collect();
+    let well = each.iter().all(|copy| copy.status == Status::Ok);
+    (!each.is_empty()).then_some(Outside { status: if well { Status::Ok } else { Status::Degraded }, each })
+}
+
+/// Who knows of the checkpoints. The rest goes on without them.
+async fn anchors(app: &App) -> Option<Anchors> {
+    let standing = tokio::time::timeout(PATIENCE, app.anchors.standing(app)).await;
+    let standing = standing.ok().and_then(Result::ok).unwrap_or_default();
+    let each: Vec<AnchorFound> = standing
+        .into_iter()
+        .map(|anchor| AnchorFound {
+            status: if anchor.is_late || anchor.failed { Status::Degraded } else { Status::Ok },
+            kind: anchor.kind,
+            anchored_ms_ago: anchor.age_ms,
+            detail: anchor.failed.then_some("the last try failed; `interlock status` says why"),
+            name: anchor.name,
+        })
+        .collect();
+    let well = each.iter().all(|anchor| anchor.status == Status::Ok);
+    (!each.is_empty()).then_some(Anchors { status: if well { Status::Ok } else { Status::Degraded }, each })
+}
+
 /// Whether the signer still signs every log. Where it refuses one, the rest goes on.
 fn ledger(app: &App) -> Check {
     if app.store.refusals().is_empty() {
-        return Check { status: Status::Ok, detail: None };
+        // Half of what is too much: whoever looks has time left.
+        let (now, config) = (app.clock.now(), &app.config.ledger);
+        let is_far = app.store.behind().values().any(|behind| {
+            let age_ms = u64::try_from(now.millis_since(behind.since)).unwrap_or_default();
+            behind.entries > config.unsigned_max / 2 || age_ms > config.unsigned_ms_max / 2
+        });
+        let detail = "entries are not signed in time; beyond `ledger.unsigned_max` and `ledger.unsigned_ms_max` nothing more is \
+                      written; see to the disk of `ledger.signer_dir` and to the database";
+        let status = if is_far { Status::Degraded } else { Status::Ok };
+        return Check { status, detail: is_far.then_some(detail) };
     }
     let detail = "a log does not continue what was signed of it, and is signed no more; the log says why, and so does \
                   `interlock ledger verify`";

@@ -141,7 +141,7 @@ impl From<VaultError> for Problem {
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Busy => Problem::new(Kind::Busy, error.to_string()),
+            StoreError::Busy | StoreError::Behind { .. } => Problem::new(Kind::Busy, error.to_string()),
             StoreError::Closed => Problem::new(Kind::Stopping, error.to_string()),
             StoreError::Conflict { .. } => Problem::new(Kind::Conflict, error.to_string()),
             StoreError::Fenced { .. } => {

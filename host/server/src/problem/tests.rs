@@ -135,6 +135,7 @@ fn each_way_in_which_content_can_be_wrong_is_told_apart() {
 #[test]
 fn the_store_says_whether_to_come_again() {
     check(StoreError::Busy, "503 busy {}");
+    check(StoreError::Behind { log: "mercy".to_owned(), entries: 9, age_ms: 8 }, "503 busy {}");
     check(StoreError::Closed, "503 stopping {}");
     check(StoreError::Conflict { what: "change", id: "chg_1".into() }, "409 conflict {}");
     check(StoreError::Fenced { lease: "change/chg_1".into() }, "409 conflict {}");

@@ -6,6 +6,7 @@ use interlock_domain::{ArtifactStatement, ChangeId, Digest, Role, SignatureRecor
 use interlock_ledger::{Entry, Receipt};
 use interlock_server::{
     Config,
+    config::Provable,
     testing::{Answer, Client, TENANT, TestApp, built_plugins},
 };
 use interlock_vault::{
@@ -15,6 +16,7 @@ use interlock_vault::{
 use serde_json::{Value, json};
 
 use crate::people::{DAY_MS, PASSWORD, Person, account, cheap, enrol, follow};
+use crate::witness::Witnesses;
 
 const KEY: &str = include_str!("../../../vault/testkeys/test-only-rsa4096-a.pem");
 const MINUTE_MS: i64 = 60_000;
@@ -204,6 +206,54 @@ async fn a_firmware_change_waits_for_two_signatures_by_passkey_and_by_password_a
     let auditor = world.app.person("Ada", &[Role::Auditor]).await;
     let entries = auditor.get("/ledger/entries?limit=200").await.text();
     assert!(entries.contains("signature.made"));
+}
+
+/// Signed is signed, and counts once it can be proved as the operator asks.
+#[tokio::test]
+async fn a_signature_says_how_far_it_has_come_in_the_ledger_and_counts_only_as_far_as_it_must() {
+    for away in [false, true] {
+        let mut witnesses = Witnesses::start(1).await;
+        if away {
+            witnesses.hang().await;
+        }
+        let configure = witnesses.configure(0);
+        let mut world = hospital_with(|config| {
+            configure(config);
+            config.ledger.signatures_wait_for = Provable::Witnessed;
+        })
+        .await;
+        let change = world.approving("Pump firmware 2.0").await;
+        let offer = intent(&world.ana, &change).await;
+        let proof = touch(&mut world.ana, &offer);
+        let first = sign(&world.ana, &change, &offer, proof).await.ok();
+        let reached = if away { "integrated" } else { "witnessed" };
+        assert_eq!(
+            (&first["ledger"]["level"], &first["ledger"]["waits_for"]),
+            (&json!(reached), &json!("witnessed"))
+        );
+        let auditor = world.app.person("Ada", &[Role::Auditor]).await;
+        let receipt = format!("/ledger/entries/{}/receipt", first["ledger"]["index"]);
+        let entry = auditor.get(&receipt).await;
+        let entry = Receipt::parse(&entry.body).unwrap().extra.unwrap();
+        assert!(String::from_utf8(entry).unwrap().contains("signature.made"));
+        let offer = intent(&world.ben, &change).await;
+        let proof = both(&world.ben, &world.app);
+        let second = sign(&world.ben, &change, &offer, proof).await.ok();
+        assert_eq!(second["ledger"]["level"], reached);
+        for _ in 0..4 {
+            world.app.reconcile().await;
+        }
+        let why = world.manager.get(&path(&change, "/explain")).await.ok();
+        if away {
+            assert_eq!(why["state"], "approving", "{why:#}");
+            let said = why["summary"].as_str().unwrap();
+            assert!(said.contains("enough witnesses have cosigned the signatures of it"), "{said}");
+        } else {
+            assert_eq!(why["state"], "rolling_out", "{why:#}");
+        }
+        let listed = world.manager.get(&path(&change, "/signatures")).await.ok();
+        assert_eq!(listed["items"].as_array().unwrap().len(), 2, "both are on record");
+    }
 }
 
 /// Fault A10.

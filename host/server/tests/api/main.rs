@@ -4,6 +4,7 @@
 
 mod accounts;
 mod advisories;
+mod anchors;
 mod approvals;
 mod artifacts;
 mod auth;
@@ -12,6 +13,7 @@ mod bodies;
 mod break_glass;
 mod bundle;
 mod changes;
+mod copies;
 mod decisions;
 mod delegations;
 mod devices;
@@ -34,6 +36,7 @@ mod people;
 mod policies;
 mod problems;
 mod pulled;
+mod pulse;
 mod replicas;
 mod rosters;
 mod serving;

@@ -19,14 +19,14 @@ use crate::house::{House, LOOSENED, approve};
 const ORIGIN: &str = "interlock.local/ledger/mercy";
 
 /// Witnesses of a log whose key is known, and a folder for the log's key and their memories.
-struct Witnesses {
+pub(crate) struct Witnesses {
     folder: TempDir,
     each: Vec<LedgerWitness>,
     tasks: JoinSet<()>,
 }
 
 impl Witnesses {
-    async fn start(count: u8) -> Self {
+    pub(crate) async fn start(count: u8) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let key = SigningKey::generate(ORIGIN).unwrap();
         std::fs::write(folder.path().join("log-key"), key.to_pkcs8().unwrap()).unwrap();
@@ -56,7 +56,7 @@ impl Witnesses {
     }
 
     /// One more, which takes what it is sent and never answers.
-    async fn hang(&mut self) {
+    pub(crate) async fn hang(&mut self) {
         let own = SigningKey::from_seed("witness.example/hangs", &[99; 32]).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
@@ -69,7 +69,7 @@ impl Witnesses {
         self.each.push(LedgerWitness { key: own.cosigning_key().unwrap().to_string(), url });
     }
 
-    fn configure(&self, quorum: usize) -> impl FnOnce(&mut Config) {
+    pub(crate) fn configure(&self, quorum: usize) -> impl FnOnce(&mut Config) + use<> {
         let (key, each) = (self.folder.path().join("log-key"), self.each.clone());
         move |config| {
             config.ledger.key_file = key;

@@ -94,6 +94,8 @@ impl Sign {
             ("meaning", "/meaning"),
             ("binding", "/binding"),
             ("signed", "/signed_at"),
+            ("in the ledger", "/ledger/level"),
+            ("counts when", "/ledger/waits_for"),
         ];
         output::record(&signed, &fields, format)
     }

@@ -83,6 +83,9 @@ pub(crate) struct Signature {
     pub(crate) signed_at: String,
     /// Whether the change was revised since.
     pub(crate) superseded: bool,
+    /// How far it has come in the ledger, in the answer to whoever signs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) ledger: Option<crate::flow::Reached>,
     /// The DSSE envelope.
     #[schema(value_type = Object)]
     pub(crate) envelope: Value,
@@ -121,6 +124,7 @@ impl Signature {
             binding: signature.binding,
             signed_at: signature.signed_at.to_string(),
             superseded,
+            ledger: None,
             envelope: serde_json::from_str(&signature.envelope).unwrap_or_default(),
         }
     }

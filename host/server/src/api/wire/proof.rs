@@ -2,6 +2,7 @@
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use interlock_ledger::VerifyingKey;
+use interlock_store::Anchored;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -44,6 +45,44 @@ impl From<Continued> for Consistency {
     fn from(continued: Continued) -> Self {
         let Continued { from, to, proof, checkpoint } = continued;
         Self { from, to, proof: proof.iter().map(|hash| STANDARD.encode(hash)).collect(), checkpoint }
+    }
+}
+
+/// A checkpoint that somebody outside knows of.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Anchor {
+    /// Which anchor.
+    anchor: String,
+    /// `timestamp` (RFC 3161), `git`, `webhook` or `stellar`.
+    #[schema(example = "timestamp")]
+    kind: String,
+    /// How many entries the checkpoint is over.
+    size: u64,
+    /// When.
+    at: String,
+    /// SHA-256 of the checkpoint's text, hexadecimal: what the anchor knows.
+    sha256: String,
+    /// Where to look for it: time and number, commit, message, transaction.
+    reference: String,
+    /// The checkpoint.
+    checkpoint: String,
+    /// What shows it, base64: the authority's answer, the commit, the message, the signed transaction.
+    proof: String,
+}
+
+impl From<Anchored> for Anchor {
+    fn from(anchored: Anchored) -> Self {
+        let Anchored { log: _, anchor, kind, size, digest, note, reference, proof, at } = anchored;
+        Self {
+            anchor,
+            kind,
+            size,
+            at: at.to_string(),
+            sha256: digest.to_hex(),
+            reference,
+            checkpoint: note,
+            proof: STANDARD.encode(proof),
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::{
-    flow::{fresh::Shown, status::Status},
+    flow::{Elsewhere, fresh::Shown, status::Status},
     rosters::Unloaded,
 };
 
@@ -28,6 +28,30 @@ pub(crate) struct TenantStatus {
     policies: PoliciesInForce,
     /// How it is with the policies in git; null when they do not come from there, or this tenant does not decide on them.
     policies_in_git: Option<PoliciesInGit>,
+    /// What of the tenant's log is elsewhere.
+    ledger: LedgerElsewhere,
+}
+
+/// What of a log is elsewhere.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct LedgerElsewhere {
+    /// Its copies, which nobody overwrites.
+    copies: Vec<LedgerCopied>,
+    /// Who knows of its checkpoints.
+    anchors: Vec<LedgerCopied>,
+}
+
+/// A copy or an anchor of a log.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct LedgerCopied {
+    /// What it is called.
+    name: String,
+    /// How many entries are there, or are under the checkpoint that it knows of.
+    entries: u64,
+    /// Since when; null when there are none.
+    at: Option<String>,
+    /// Why it could not be brought up to date when that was tried last.
+    failure: Option<String>,
 }
 
 /// The policies in force.
@@ -75,14 +99,23 @@ pub(crate) struct UnloadedPlugin {
 
 impl From<Status> for TenantStatus {
     fn from(status: Status) -> Self {
-        let Status { application_refused, evidence_failing, plugins_unloaded, policies_in_git, .. } = status;
+        let Status {
+            application_refused,
+            evidence_failing,
+            plugins_unloaded,
+            policies_in_git,
+            copies,
+            anchors,
+            ..
+        } = status;
         let BundleRef { digest, name, revision } = status.policies;
         let policies = PoliciesInForce { digest, name, revision, age_ms: status.policies_age_ms };
         let git_well = policies_in_git.as_ref().is_none_or(|git| git.failure.is_none() && !git.is_old);
         let well = application_refused.is_none()
             && evidence_failing.is_empty()
             && plugins_unloaded.is_empty()
-            && git_well;
+            && git_well
+            && copies.iter().chain(&anchors).all(|one| one.failure.is_none());
         Self {
             status: if well { "ok" } else { "degraded" },
             application_refused,
@@ -90,7 +123,18 @@ impl From<Status> for TenantStatus {
             policies,
             policies_in_git: policies_in_git.map(PoliciesInGit::from),
             plugins_unloaded: plugins_unloaded.into_iter().map(UnloadedPlugin::from).collect(),
+            ledger: LedgerElsewhere {
+                copies: copies.into_iter().map(LedgerCopied::from).collect(),
+                anchors: anchors.into_iter().map(LedgerCopied::from).collect(),
+            },
         }
+    }
+}
+
+impl From<Elsewhere> for LedgerCopied {
+    fn from(found: Elsewhere) -> Self {
+        let Elsewhere { name, entries, at, failure } = found;
+        Self { name, entries, at: at.map(|at| at.to_string()), failure }
     }
 }
 
