@@ -13,18 +13,18 @@ use tempfile::TempDir;
 
 use crate::fake::{Body, FakeServer, Run, run};
 
-const ORIGIN: &str = "interlock.local/ledger/default";
+pub(crate) const ORIGIN: &str = "interlock.local/ledger/default";
 
 /// A log of 20 entries, and a folder to work in.
-struct World {
-    bodies: Vec<Vec<u8>>,
-    key: SigningKey,
+pub(crate) struct World {
+    pub(crate) bodies: Vec<Vec<u8>>,
+    pub(crate) key: SigningKey,
     folder: TempDir,
     server: FakeServer,
 }
 
 impl World {
-    async fn new(seed: u8) -> Self {
+    pub(crate) async fn new(seed: u8) -> Self {
         let key = SigningKey::from_seed(ORIGIN, &[seed; 32]).unwrap();
         let emitter = Emitter::new(SigningKey::from_seed("interlock", &[9; 32]).unwrap());
         let mut prev = NO_PREDECESSOR;
@@ -60,7 +60,7 @@ impl World {
         Checkpoint { origin: ORIGIN.to_owned(), size, root: root_at(size, &Leaves(&leaves)).unwrap() }
     }
 
-    fn receipt(&self, index: u64) -> Receipt {
+    pub(crate) fn receipt(&self, index: u64) -> Receipt {
         let leaves = self.leaves();
         Receipt {
             index,
@@ -78,11 +78,11 @@ impl World {
         Body::Json(json!({ "from": from, "to": 20, "proof": proof, "checkpoint": checkpoint }))
     }
 
-    fn path(&self, name: &str) -> String {
+    pub(crate) fn path(&self, name: &str) -> String {
         self.folder.path().join(name).display().to_string()
     }
 
-    fn file(&self, name: &str, text: impl AsRef<[u8]>) -> String {
+    pub(crate) fn file(&self, name: &str, text: impl AsRef<[u8]>) -> String {
         std::fs::write(self.path(name), text).unwrap();
         self.path(name)
     }
