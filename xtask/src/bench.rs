@@ -58,6 +58,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     figures.extend(measure(&mut crowd)?);
     figures.extend(measure(example("warm_start").arg(&gate))?);
     figures.extend(measure(&mut example("ask_cost"))?);
+    figures.extend(measure(&mut example("ledger_cost"))?);
     figures.extend(measure(&mut server)?);
     let mut access = Command::new(release.join("interlock-access-bench"));
     figures.extend(measure(access.arg(release.join("interlock")).arg(&plugins).arg(&rego))?);
@@ -127,13 +128,15 @@ fn value(figures: &[Value], name: &str) -> Result<f64> {
 fn build() -> Result<()> {
     let mut build = workspace::cargo(".");
     build.args(["build", "--release", "--quiet"]);
-    for package in ["interlock-cli", "interlock-tests", "interlock-sandbox", "interlock-policy"] {
+    for package in
+        ["interlock-cli", "interlock-tests", "interlock-sandbox", "interlock-policy", "interlock-ledger"]
+    {
         build.args(["-p", package]);
     }
     for bin in ["interlock", "interlock-bench", "interlock-access-bench"] {
         build.args(["--bin", bin]);
     }
-    for example in ["call_cost", "crowd_cost", "warm_start", "ask_cost"] {
+    for example in ["call_cost", "crowd_cost", "warm_start", "ask_cost", "ledger_cost"] {
         build.args(["--example", example]);
     }
     ensure!(build.status().context("cannot run cargo")?.success(), "the build failed");

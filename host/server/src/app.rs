@@ -34,6 +34,7 @@ use crate::{
     synced::{KnownAt, Sync},
     true_time::TrueTime,
     trust::TrustedKeys,
+    watch::Watch,
     witnesses::Witnesses,
 };
 
@@ -97,6 +98,8 @@ pub struct App {
     pub(crate) following: Following,
     /// How it is with the systems outside that are told what happens.
     pub(crate) sinks: Sinks,
+    /// What was verified of the ledger, and what was found to be altered.
+    pub(crate) watch: Watch,
     /// Whether the policies in git should be looked at.
     pub(crate) sync: Sync,
     /// How fresh the policies are.
@@ -180,6 +183,7 @@ impl App {
             witnesses,
             following,
             sinks,
+            watch: Watch::default(),
             seen: Seen::default(),
             sync: Sync::default(),
             known_at: KnownAt::default(),

@@ -13,7 +13,7 @@ use tracing_subscriber::{EnvFilter, layer::SubscriberExt as _, util::SubscriberI
 
 use crate::{
     App, StartError, api, authzen, bus, device, flow::record, following, gates, hook, ops, problem,
-    reconcile::Reconciler, sinks, tlog, witnesses,
+    reconcile::Reconciler, sinks, tlog, watch, witnesses,
 };
 
 /// How long requests that are under way may take once the server is told to stop.
@@ -47,6 +47,7 @@ pub async fn serve(app: Arc<App>, listener: TcpListener, stop: CancellationToken
     let witnessing = tokio::spawn(witnesses::run(app.clone(), stop.clone()));
     let following = tokio::spawn(following::run(app.clone(), stop.clone()));
     let telling = tokio::spawn(sinks::run(app.clone(), holder_of_sinks, stop.clone()));
+    let watching = tokio::spawn(watch::run(app.clone(), stop.clone()));
     let seen = device::spawn_seen_flush(app.clone(), stop.clone());
     let listener = listener.tap_io(|stream| {
         // Answers are small and waited for: there is nothing to be gained by holding them back.
@@ -76,7 +77,7 @@ pub async fn serve(app: Arc<App>, listener: TcpListener, stop: CancellationToken
         }
     };
     stop.cancel();
-    for task in [reconciler, upkeep, bus, seen, shipping, witnessing, following, telling] {
+    for task in [reconciler, upkeep, bus, seen, shipping, witnessing, following, telling, watching] {
         if let Err(error) = task.await {
             warn!(%error, "a task did not end as it should");
         }

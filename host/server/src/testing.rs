@@ -46,7 +46,7 @@ use crate::{
     },
     following,
     reconcile::Reconciler,
-    serve, sinks, witnesses,
+    serve, sinks, watch, witnesses,
 };
 
 /// The tenant of a [`TestApp`] unless a test says otherwise.
@@ -149,6 +149,11 @@ impl TestApp {
     /// Has the newest checkpoints cosigned.
     pub async fn have_witnessed(&self) {
         witnesses::round(&self.app).await.unwrap();
+    }
+
+    /// Has the tamper watch look at every log once.
+    pub async fn watch(&self) {
+        watch::round(&self.app).await.unwrap();
     }
 
     /// Has the server look at the policies in git, when it is time.

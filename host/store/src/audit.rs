@@ -18,6 +18,7 @@
 mod advisories;
 mod end;
 mod fold;
+mod newest;
 mod segments;
 mod table;
 
@@ -27,6 +28,7 @@ use interlock_ledger::{
     Checkpoint, Finding, Hash, Keyring, Remembered, Report, Verdict, Verifier, tree::leaf_hash,
 };
 
+pub use self::newest::Cursor;
 use self::table::TABLES;
 use crate::{Store, StoreError, ledger::End};
 

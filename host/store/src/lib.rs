@@ -64,7 +64,7 @@ mod writer;
 
 pub use access_requests::PendingLimits;
 pub use advisories::{AdvisoriesFound, AdvisoriesWritten, Advisory, AdvisoryImport, AdvisoryState};
-pub use audit::{Audit, AuditBy, AuditStep};
+pub use audit::{Audit, AuditBy, AuditStep, Cursor};
 pub use checkpoints::Signed;
 pub use commit::{By, Commit, Committed, Note, SYSTEM, Write};
 pub use devices::DeviceCount;

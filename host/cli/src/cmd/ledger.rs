@@ -5,6 +5,7 @@ mod consistency;
 mod offline;
 mod receipt;
 mod remember;
+mod replay;
 mod source;
 mod trust;
 mod witness;
@@ -44,6 +45,19 @@ pub(crate) enum Ledger {
     Fsck(Fsck),
     /// Compare a log with a copy of it: whether it continues the copy, or in which entry they differ first. Exit codes as of verify.
     Compare(compare::Compare),
+    /// Make every recorded decision again, by the plugin or policies of then on the evidence of then, and rebuild every change
+    /// from its entries. Exit codes as of verify.
+    Replay(replay::Replay),
+    /// Show the newest incident: what the server found altered in its ledger. Nothing is admitted until it is resolved.
+    Incident,
+    /// Say what you found when you looked at an incident. Changes go ahead again from then on.
+    Resolve {
+        /// The id of the incident that you looked at.
+        incident: String,
+        /// What you found and did.
+        #[arg(long)]
+        findings: String,
+    },
     /// Print the newest signed checkpoint.
     Checkpoint,
     /// Print the log's public keys. Whoever checks something must have the log's key from elsewhere: compare.
@@ -58,11 +72,21 @@ pub(crate) enum Ledger {
     Witness(witness::Serve),
 }
 
+const INCIDENT: &[output::Column] = &[
+    ("id", "/id"),
+    ("found", "/at"),
+    ("findings", "/findings"),
+    ("of", "/findings_total"),
+    ("resolved by", "/resolved/name"),
+    ("resolved", "/resolved/at"),
+    ("what they found", "/resolved/findings"),
+];
+
 #[derive(Debug, Args)]
 pub(crate) struct Verify {
     /// Where the log is: a folder with its files, a database (an SQLite file, `postgres://…`), an address such as
     /// https://…/ledger/mercy, or `server`. Without it, the server is asked to verify its own database.
-    #[arg(value_name = "SOURCE", conflicts_with_all = ["local", "config", "data_dir"])]
+    #[arg(value_name = "SOURCE", conflicts_with = "local")]
     source: Option<String>,
     #[command(flatten)]
     asked: Asked,
@@ -87,6 +111,18 @@ impl Ledger {
         match self {
             Ledger::Verify(verify) => verify.run(connection, format).await,
             Ledger::Fsck(fsck) => fsck.asked.verify(&fsck.source, true, None, connection, format).await,
+            Ledger::Replay(replay) => replay.run(connection, format).await,
+            Ledger::Incident => {
+                let body = connection.client()?.get("/ledger/incident").await?.body;
+                output::record(&body, INCIDENT, format)?;
+                Ok(Outcome::Done)
+            }
+            Ledger::Resolve { incident, findings } => {
+                let said = json!({ "incident": incident, "findings": findings });
+                let body = connection.client()?.post("/ledger/incident/resolve", &said).await?.body;
+                output::record(&body, INCIDENT, format)?;
+                Ok(Outcome::Done)
+            }
             Ledger::Compare(compare) => compare.run(connection, format).await,
             Ledger::Checkpoint => {
                 let body = connection.client()?.get("/ledger/checkpoint").await?.body;
@@ -189,9 +225,14 @@ fn report(body: &Value, format: Format) -> Result<(), Failure> {
         ("what to do", "/advice"),
     ];
     output::record(body, &fields, format)?;
-    if format != Format::Table {
-        return Ok(());
+    if format == Format::Table {
+        findings(body);
     }
+    Ok(())
+}
+
+/// Prints what is wrong, a line each.
+fn findings(body: &Value) {
     let findings = body.get("findings").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     for finding in findings {
         let index = output::at(finding, "/index");
@@ -207,7 +248,6 @@ fn report(body: &Value, format: Format) -> Result<(), Failure> {
     if total > findings.len() as u64 {
         sayln!("and {} more", total - findings.len() as u64);
     }
-    Ok(())
 }
 
 /// What a verification has done so far, for the bar.

@@ -205,3 +205,27 @@ async fn a_log_must_continue_what_was_remembered_of_it() {
     assert!(run.code == 0 && run.stdout.contains("sound"), "{run:?}");
     assert!(std::fs::read_to_string(&memory).unwrap().contains("\n20\n"));
 }
+
+#[tokio::test]
+async fn every_decision_is_made_again_and_what_differs_is_named() {
+    let world = World::new(1).await;
+    let list = json!({ "items": [{ "id": "dec_2" }, { "id": "dec_1" }], "next_cursor": null });
+    let same = Body::Json(json!({ "decision": "dec_2", "identical": true, "differences": [] }));
+    let other = Body::Json(
+        json!({ "decision": "dec_1", "identical": false, "differences": ["then pass, now fail"] }),
+    );
+    let verified = json!({ "outcome": "sound", "changes_rebuilt": 3, "findings": [] });
+    let altered = json!({ "outcome": "tampered", "changes_rebuilt": 2,
+        "findings": [{ "index": 7, "what": "change `chg_1` is not what its events say", "expected": "a", "found": "b" }] });
+    for (second, verified, code, said) in [
+        (same.clone(), &verified, 0, "sound"),
+        (other, &verified, 1, "dec_1: then pass, now fail"),
+        (same.clone(), &altered, 1, "entry 7: change `chg_1` is not what its events say"),
+    ] {
+        let answers = [Body::Json(list.clone()), same.clone(), second, Body::Json(verified.clone())];
+        world.server.answers(answers.map(|body| (200, body)));
+        let run = world.server.run(&["ledger", "replay", "--change", "chg_1"], "").await;
+        assert!(run.code == code && run.stdout.contains(said), "{said}: {run:?}");
+    }
+    assert!(world.server.asked()[1].0.ends_with("/decisions/dec_2/replay"), "{:?}", world.server.asked());
+}

@@ -33,6 +33,10 @@ pub struct Ledger {
     pub witness_timeout_ms: u64,
     /// How often it is looked whether something is to be cosigned, in milliseconds.
     pub witness_every_ms: u64,
+    /// How often what is new in each log is verified, in milliseconds.
+    pub watch_every_ms: u64,
+    /// How often all of each log, and the tables by it, are verified, in milliseconds; once at every start, too.
+    pub watch_all_every_ms: u64,
 }
 
 /// What a change goes on by must be provable how.
@@ -69,6 +73,8 @@ impl Default for Ledger {
             witness_quorum: 0,
             witness_timeout_ms: 1_000,
             witness_every_ms: 1_000,
+            watch_every_ms: 60_000,
+            watch_all_every_ms: 21_600_000,
         }
     }
 }
@@ -120,6 +126,12 @@ impl Ledger {
                 "it and `witness_every_ms` must be at least 1".to_owned(),
             );
         }
+        if self.watch_every_ms == 0 || self.watch_all_every_ms < self.watch_every_ms {
+            return senseless(
+                "ledger.watch_every_ms",
+                "it must be at least 1, and `watch_all_every_ms` no less than it".to_owned(),
+            );
+        }
         Ok(())
     }
 }
@@ -156,5 +168,9 @@ mod tests {
                 .contains("no witnesses to wait for")
         );
         assert!(said(|ledger| ledger.witness_quorum = 1).contains("ledger.witness_quorum"));
+        assert!(said(|ledger| ledger.watch_every_ms = 0).contains("ledger.watch_every_ms"));
+        let seldom = |ledger: &mut Ledger| ledger.watch_all_every_ms = ledger.watch_every_ms;
+        assert_eq!(said(seldom), "");
+        assert!(said(|ledger| ledger.watch_all_every_ms = 59_999).contains("watch_all_every_ms"));
     }
 }

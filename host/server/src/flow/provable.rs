@@ -7,12 +7,19 @@
 use interlock_domain::{Change, State};
 use interlock_store::Page;
 
+use super::tamper;
 use crate::{App, FlowError, config::Provable};
 
 /// Why a change must wait for the ledger; `None` when it need not.
 pub(crate) async fn missing(app: &App, change: &Change) -> Result<Option<String>, FlowError> {
     let wanted = app.config.ledger.admission_waits_for;
-    if wanted == Provable::Nothing || !matches!(change.state, State::Approving | State::RollingOut) {
+    if !matches!(change.state, State::Approving | State::RollingOut) {
+        return Ok(None);
+    }
+    if let Some(why) = tamper::holds(app, change.tenant()).await? {
+        return Ok(Some(why));
+    }
+    if wanted == Provable::Nothing {
         return Ok(None);
     }
     let log = change.tenant().as_str();

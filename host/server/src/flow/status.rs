@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use interlock_domain::{Action, Actor, BundleRef};
 
-use super::{ask::may_read, bundle, change::tenant, fresh};
+use super::{ask::may_read, bundle, change::tenant, fresh, tamper};
 use crate::{App, FlowError, rosters::Unloaded};
 
 /// How it is with a tenant, on this replica.
@@ -12,6 +12,8 @@ use crate::{App, FlowError, rosters::Unloaded};
 pub(crate) struct Status {
     /// Why its application was refused.
     pub(crate) application_refused: Option<String>,
+    /// What was found altered in its ledger and nobody has looked at yet.
+    pub(crate) ledger_altered: Option<String>,
     /// Sources that failed its plugins lately, with the reason.
     pub(crate) evidence_failing: BTreeMap<String, String>,
     /// Its active plugins that do not load.
@@ -34,6 +36,7 @@ pub(crate) async fn show(app: &App, who: &Actor) -> Result<Status, FlowError> {
         policies: bundle::named(&app.policies.bundle()),
         policies_age_ms: fresh::age_ms(app),
         policies_in_git: if decides { fresh::standing(app).await? } else { None },
+        ledger_altered: tamper::holds(app, &who.tenant).await?,
         application_refused: refused.get(who.tenant.as_str()).cloned(),
         evidence_failing: app.evidence.failures(&who.tenant, app.clock.now()),
         plugins_unloaded: app.rosters.unloaded_of(&who.tenant),
