@@ -83,7 +83,7 @@ fn signed(idx: u64, emitter: &Emitter) -> Result<SignedEntry, Failed> {
         id: format!("ent_{idx:032}"),
         kind: "change.approved".to_owned(),
         object: Object {
-            digest: Some(interlock_ledger::Digest::of(&idx.to_be_bytes())),
+            digest: Some(interlock_ledger::Digest::of(idx.to_be_bytes())),
             id: format!("chg_{:032}", idx / 10),
             kind: "change".to_owned(),
         },
