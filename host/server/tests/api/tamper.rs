@@ -1,7 +1,7 @@
 //! The tamper watch: what is altered behind the server's back is found, holds admission, and goes on when a person has looked.
 
 use axum::{body::Body, http::Method};
-use interlock_domain::{AccountKind, Role, Scope};
+use interlock_domain::Role;
 use interlock_server::testing::{TENANT, TestApp};
 use serde_json::{Value, json};
 
@@ -54,14 +54,14 @@ async fn what_was_altered_holds_admission_until_a_person_has_looked() {
 
     // No program, nobody without the right, nobody without words, nobody who looked at something else.
     let resolve = |findings: &str| json!({ "incident": incident["id"], "findings": findings });
-    let robot = house.app.with_key(
-        TENANT,
-        AccountKind::Service,
-        "Robot",
-        &[Role::Auditor],
-        &[Scope::Read, Scope::Write],
-    );
-    robot.await.post("/ledger/incident/resolve", resolve("all well")).await.problem("invalid");
+    let robot = json!({
+        "name": "Robot", "kind": "service", "owner": house.account("Ana").await["person"], "roles": [{ "role": "auditor" }],
+        "scopes": ["read", "write"], "expires_in_ms": 86_400_000,
+    });
+    let robot = house.admin.post("/keys", robot).await.ok();
+    let robot = house.app.client(TENANT, robot["key"].as_str());
+    let refused = robot.post("/ledger/incident/resolve", resolve("all well")).await.problem("invalid");
+    assert!(refused["detail"].as_str().unwrap().contains("a program cannot have looked"), "{refused}");
     house.ben.post("/ledger/incident/resolve", resolve("all well")).await.problem("denied");
     house.ana.post("/ledger/incident/resolve", resolve(" ")).await.problem("invalid");
     let other = json!({ "incident": "sha256:00", "findings": "all well" });
