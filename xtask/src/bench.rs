@@ -59,6 +59,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     figures.extend(measure(example("warm_start").arg(&gate))?);
     figures.extend(measure(&mut example("ask_cost"))?);
     figures.extend(measure(&mut example("append_rate"))?);
+    figures.extend(measure(&mut example("ledger_cost"))?);
     figures.extend(measure(&mut server)?);
     let mut access = Command::new(release.join("interlock-access-bench"));
     figures.extend(measure(access.arg(release.join("interlock")).arg(&plugins).arg(&rego))?);
@@ -128,9 +129,14 @@ fn value(figures: &[Value], name: &str) -> Result<f64> {
 fn build() -> Result<()> {
     let mut build = workspace::cargo(".");
     build.args(["build", "--release", "--quiet"]);
-    for package in
-        ["interlock-cli", "interlock-tests", "interlock-sandbox", "interlock-policy", "interlock-store"]
-    {
+    for package in [
+        "interlock-cli",
+        "interlock-tests",
+        "interlock-sandbox",
+        "interlock-policy",
+        "interlock-ledger",
+        "interlock-store",
+    ] {
         build.args(["-p", package]);
     }
     for bin in ["interlock", "interlock-bench", "interlock-access-bench"] {
@@ -138,7 +144,7 @@ fn build() -> Result<()> {
     }
     // What starts databases for measurements is what does for tests.
     build.args(["--features", "interlock-store/testing"]);
-    for example in ["call_cost", "crowd_cost", "warm_start", "ask_cost", "append_rate"] {
+    for example in ["call_cost", "crowd_cost", "warm_start", "ask_cost", "append_rate", "ledger_cost"] {
         build.args(["--example", example]);
     }
     ensure!(build.status().context("cannot run cargo")?.success(), "the build failed");

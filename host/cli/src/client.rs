@@ -4,7 +4,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use interlock_domain::TenantId;
 use reqwest::{
-    Method, RequestBuilder, Response,
+    Method, RequestBuilder, Response, StatusCode,
     header::{self, HeaderMap},
 };
 use serde_json::Value;
@@ -146,6 +146,35 @@ impl Client {
         }
         self.read(response).await?;
         Ok(Vec::new())
+    }
+
+    /// The same, of a server with another address.
+    pub(crate) fn at(self, server: &str) -> Self {
+        let server = server.trim_end_matches('/').to_owned();
+        Self { base: server.clone(), server, ..self }
+    }
+
+    /// A file outside any tenant's interface, of at most so many bytes; `None` when there is none.
+    pub(crate) async fn file(&self, path: &str, bytes_max: usize) -> Result<Option<Vec<u8>>, Failure> {
+        let request = self.proved(self.http.get(format!("{}{path}", self.server)));
+        let mut response = self.answered(request).await?;
+        if response.status() == StatusCode::NOT_FOUND {
+            return Ok(None);
+        }
+        if !response.status().is_success() {
+            return self.read(response).await.map(|_| None);
+        }
+        let mut bytes = Vec::new();
+        let broken = |error: reqwest::Error| Failure::Unreachable(root_cause(&error));
+        while let Some(chunk) = response.chunk().await.map_err(broken)? {
+            if bytes.len() + chunk.len() > bytes_max {
+                let said =
+                    format!("{}{path} is larger than the {bytes_max} bytes that it may have", self.server);
+                return Err(Failure::Unreachable(said));
+            }
+            bytes.extend_from_slice(&chunk);
+        }
+        Ok(Some(bytes))
     }
 
     /// All items of a paged list.

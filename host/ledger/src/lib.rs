@@ -9,6 +9,7 @@
 
 pub mod canonical;
 pub mod checkpoint;
+pub mod copy;
 mod digest;
 pub mod entry;
 pub mod keys;

@@ -119,6 +119,19 @@ impl Tile {
         Some(Self { kind, index, width: left.min(u64::from(TILE_WIDTH)) as u16 })
     }
 
+    /// The whole tile at this place; `None` where no tree reaches.
+    #[must_use]
+    pub fn whole_at(kind: TileKind, index: u64) -> Option<Self> {
+        index.checked_add(1)?.checked_mul(u64::from(TILE_WIDTH))?;
+        Some(Self { kind, index, width: TILE_WIDTH })
+    }
+
+    /// What this tile becomes once all of its places are taken.
+    #[must_use]
+    pub fn whole(self) -> Self {
+        Self { width: TILE_WIDTH, ..self }
+    }
+
     /// The first node of the tile among those of its level.
     #[must_use]
     pub fn first(self) -> u64 {

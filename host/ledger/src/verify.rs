@@ -233,6 +233,15 @@ impl Verifier {
         entry.filter(|_| sound)
     }
 
+    /// Goes on at a later place, because the entries up to there are not kept, which the caller has noted: no tree can be worked
+    /// out from here on.
+    pub(crate) fn skip_to(&mut self, next: u64) {
+        if next > self.next {
+            (self.next, self.last) = (next, None);
+            self.meet_expectations();
+        }
+    }
+
     /// Ends with the newest checkpoint, which the caller has opened with the log's key or remembers; without one, nothing shows
     /// whether the end was cut off.
     #[must_use]

@@ -164,6 +164,8 @@ fn v1() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(ledger::keys))
         .routes(routes!(ledger::anchors))
         .routes(routes!(ledger::verify))
+        .routes(routes!(ledger::incident))
+        .routes(routes!(ledger::resolve))
         .routes(routes!(plugins::list, plugins::push))
         .routes(routes!(plugins::component))
         .routes(routes!(plugins::roster))

@@ -36,6 +36,7 @@ use crate::{
     synced::{KnownAt, Sync},
     true_time::TrueTime,
     trust::TrustedKeys,
+    watch::Watch,
     witnesses::Witnesses,
 };
 
@@ -103,6 +104,8 @@ pub struct App {
     pub(crate) copies: Copies,
     /// Who comes to know of the ledger's checkpoints.
     pub(crate) anchors: Anchors,
+    /// What was verified of the ledger, and what was found to be altered.
+    pub(crate) watch: Watch,
     /// Whether the policies in git should be looked at.
     pub(crate) sync: Sync,
     /// How fresh the policies are.
@@ -190,6 +193,7 @@ impl App {
             sinks,
             copies,
             anchors,
+            watch: Watch::default(),
             seen: Seen::default(),
             sync: Sync::default(),
             known_at: KnownAt::default(),

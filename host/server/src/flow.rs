@@ -32,6 +32,7 @@ pub mod push_plugin;
 pub mod roster;
 pub(crate) mod signed;
 pub mod subject;
+pub mod tamper;
 pub mod tlog;
 
 mod acquire;

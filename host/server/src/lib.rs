@@ -43,6 +43,7 @@ mod tlog;
 pub mod trace;
 mod true_time;
 mod trust;
+mod watch;
 mod witnesses;
 
 pub use app::App;

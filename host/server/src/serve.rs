@@ -13,7 +13,7 @@ use tracing_subscriber::{EnvFilter, layer::SubscriberExt as _, util::SubscriberI
 
 use crate::{
     App, StartError, anchors, api, authzen, bus, copies, device, flow::record, following, gates, heartbeat,
-    hook, ops, problem, reconcile::Reconciler, sinks, tlog, witnesses,
+    hook, ops, problem, reconcile::Reconciler, sinks, tlog, watch, witnesses,
 };
 
 /// How long requests that are under way may take once the server is told to stop.
@@ -50,6 +50,7 @@ pub async fn serve(app: Arc<App>, listener: TcpListener, stop: CancellationToken
     let witnessing = tokio::spawn(witnesses::run(app.clone(), stop.clone()));
     let following = tokio::spawn(following::run(app.clone(), stop.clone()));
     let telling = tokio::spawn(sinks::run(app.clone(), holder_of_sinks, stop.clone()));
+    let watching = tokio::spawn(watch::run(app.clone(), stop.clone()));
     let seen = device::spawn_seen_flush(app.clone(), stop.clone());
     let listener = listener.tap_io(|stream| {
         // Answers are small and waited for: there is nothing to be gained by holding them back.
@@ -79,9 +80,10 @@ pub async fn serve(app: Arc<App>, listener: TcpListener, stop: CancellationToken
         }
     };
     stop.cancel();
-    for task in
-        [reconciler, upkeep, bus, seen, shipping, witnessing, following, telling, beating, copying, anchoring]
-    {
+    for task in [
+        reconciler, upkeep, bus, seen, shipping, witnessing, following, telling, beating, copying, anchoring,
+        watching,
+    ] {
         if let Err(error) = task.await {
             warn!(%error, "a task did not end as it should");
         }

@@ -46,7 +46,7 @@ use crate::{
     },
     following, heartbeat,
     reconcile::Reconciler,
-    serve, sinks, witnesses,
+    serve, sinks, watch, witnesses,
 };
 
 /// The tenant of a [`TestApp`] unless a test says otherwise.
@@ -164,6 +164,11 @@ impl TestApp {
     /// Has quiet logs kept alive.
     pub async fn beat(&self) {
         heartbeat::round(&self.app, "test").await.unwrap();
+    }
+
+    /// Has the tamper watch look at every log once.
+    pub async fn watch(&self) {
+        watch::round(&self.app).await.unwrap();
     }
 
     /// Has the server look at the policies in git, when it is time.

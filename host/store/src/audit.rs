@@ -19,13 +19,17 @@
 mod advisories;
 mod end;
 mod fold;
+mod newest;
 mod segments;
 mod table;
 
 use std::{num::NonZeroUsize, panic::resume_unwind, thread};
 
-use interlock_ledger::{Checkpoint, Finding, Hash, Remembered, Report, Verdict, Verifier, tree::leaf_hash};
+use interlock_ledger::{
+    Checkpoint, Finding, Hash, Keyring, Remembered, Report, Verdict, Verifier, tree::leaf_hash,
+};
 
+pub use self::newest::Cursor;
 use self::table::TABLES;
 use crate::{Store, StoreError, ledger::End};
 
@@ -49,6 +53,17 @@ pub enum AuditStep {
         /// So many.
         done: u64,
     },
+}
+
+/// Whom an audit believes.
+#[derive(Debug)]
+pub struct AuditBy<'a> {
+    /// The keys of the log, of its servers, and of its witnesses.
+    pub keys: Keyring,
+    /// What was kept elsewhere, all of which the log must continue.
+    pub kept: &'a [Remembered],
+    /// Whether the servers' signatures on entries are checked.
+    pub emitter_signatures: bool,
 }
 
 /// What came of an audit.
@@ -78,13 +93,25 @@ impl Store {
         &self,
         log: &str,
         remembered: Option<&Remembered>,
+        progress: impl FnMut(AuditStep) + Send,
+    ) -> Result<Audit, StoreError> {
+        let keys = self.keys().keyring(&self.options().origin(log))?;
+        let kept = remembered.map(std::slice::from_ref).unwrap_or_default();
+        self.audit_by(log, AuditBy { keys, kept, emitter_signatures: true }, progress).await
+    }
+
+    /// As [`Store::audit`], believing whom the caller believes and not whose keys this store has: for databases of others.
+    pub async fn audit_by(
+        &self,
+        log: &str,
+        by: AuditBy<'_>,
         mut progress: impl FnMut(AuditStep) + Send,
     ) -> Result<Audit, StoreError> {
-        let origin = self.options().origin(log);
-        let mut verifier = Verifier::new(&origin, self.keys().keyring(&origin)?);
-        if let Some(remembered) = remembered {
-            verifier.continues(remembered);
+        let mut verifier = Verifier::new(&self.options().origin(log), by.keys);
+        if !by.emitter_signatures {
+            verifier = verifier.without_emitter_signatures();
         }
+        by.kept.iter().for_each(|kept| verifier.continues(kept));
         // What is not signed yet is now, so that little is left that nothing but a server's signature guards.
         self.signed(log).await?;
         if let Some(witnessed) = self.witnessed(log).await? {

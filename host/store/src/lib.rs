@@ -67,7 +67,7 @@ mod writer;
 pub use access_requests::PendingLimits;
 pub use advisories::{AdvisoriesFound, AdvisoriesWritten, Advisory, AdvisoryImport, AdvisoryState};
 pub use anchors::Anchored;
-pub use audit::{Audit, AuditStep};
+pub use audit::{Audit, AuditBy, AuditStep, Cursor};
 pub use checkpoints::Signed;
 pub use commit::{By, Commit, Committed, Note, SYSTEM, Write};
 pub use copies::{Copied, Pin};

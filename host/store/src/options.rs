@@ -88,6 +88,13 @@ impl LedgerKeys {
         Self { emitter: Emitter::new(emitter), log: LogKey { pkcs8: log_pkcs8 } }
     }
 
+    /// Keys that nobody believes, for whoever only reads.
+    pub fn of_nobody() -> Result<Self, KeyError> {
+        let key = SigningKey::generate("nobody")?;
+        let pkcs8 = key.to_pkcs8()?;
+        Ok(Self::new(key, pkcs8))
+    }
+
     /// Who signs entries.
     pub fn emitter(&self) -> &Emitter {
         &self.emitter

@@ -38,6 +38,17 @@ static SERVER: LazyLock<(String, String)> = LazyLock::new(server);
 /// Numbers the databases of this process.
 static DATABASES: AtomicU32 = AtomicU32::new(0);
 
+/// What somebody does who holds the database. Says how many rows that altered.
+pub async fn alter(url: &str, sql: &str) -> u64 {
+    let sql = sqlx::AssertSqlSafe(sql.to_owned());
+    if url.starts_with("sqlite:") {
+        let mut database = sqlx::SqliteConnection::connect(url).await.expect("the database");
+        return sqlx::query(sql).execute(&mut database).await.expect("the statement").rows_affected();
+    }
+    let mut database = PgConnection::connect(url).await.expect("the database");
+    sqlx::query(sql).execute(&mut database).await.expect("the statement").rows_affected()
+}
+
 /// A fresh, empty database. A file goes with its folder when this is dropped, the rest with the server.
 #[derive(Debug)]
 pub struct TestDatabase {

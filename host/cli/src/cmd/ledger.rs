@@ -1,9 +1,13 @@
 //! `interlock ledger`
 
 mod anchors;
+mod compare;
 mod consistency;
+mod offline;
 mod receipt;
 mod remember;
+mod replay;
+mod source;
 mod trust;
 mod witness;
 
@@ -22,7 +26,7 @@ use interlock_server::flow::ledger;
 use interlock_store::AuditStep;
 use serde_json::{Value, json};
 
-use self::remember::Memory;
+use self::{offline::Asked, remember::Memory, trust::Found};
 use crate::{
     client::{Connection, Failure},
     local::Local,
@@ -34,9 +38,27 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Ledger {
-    /// Re-hash every entry, check chain, head and signatures, compare every row, rebuild every change. Exit code 3 when
-    /// something is wrong or there is nothing to verify. With --local nothing is made and nothing altered.
+    /// Re-hash every entry, check chain, head and signatures, compare every row, rebuild every change. Exit code 0 sound, 1
+    /// tampered, 2 not enough there to tell, 3 bad input. Nothing is made and nothing altered.
     Verify(Verify),
+    /// Verify a log where it is kept, file by file: also what does not belong there, and earlier partial tiles. Exit codes as of
+    /// verify.
+    Fsck(Fsck),
+    /// Compare a log with a copy of it: whether it continues the copy, or in which entry they differ first. Exit codes as of verify.
+    Compare(compare::Compare),
+    /// Make every recorded decision again, by the plugin or policies of then on the evidence of then, and rebuild every change
+    /// from its entries. Exit codes as of verify.
+    Replay(replay::Replay),
+    /// Show the newest incident: what the server found altered in its ledger. Nothing is admitted until it is resolved.
+    Incident,
+    /// Say what you found when you looked at an incident. Changes go ahead again from then on.
+    Resolve {
+        /// The id of the incident that you looked at.
+        incident: String,
+        /// What you found and did.
+        #[arg(long)]
+        findings: String,
+    },
     /// Print the newest signed checkpoint.
     Checkpoint,
     /// Print the log's public keys. Whoever checks something must have the log's key from elsewhere: compare.
@@ -53,8 +75,24 @@ pub(crate) enum Ledger {
     Witness(witness::Serve),
 }
 
+const INCIDENT: &[output::Column] = &[
+    ("id", "/id"),
+    ("found", "/at"),
+    ("findings", "/findings"),
+    ("of", "/findings_total"),
+    ("resolved by", "/resolved/name"),
+    ("resolved", "/resolved/at"),
+    ("what they found", "/resolved/findings"),
+];
+
 #[derive(Debug, Args)]
 pub(crate) struct Verify {
+    /// Where the log is: a folder with its files, a database (an SQLite file, `postgres://…`), an address such as
+    /// https://…/ledger/mercy, or `server`. Without it, the server is asked to verify its own database.
+    #[arg(value_name = "SOURCE", conflicts_with = "local")]
+    source: Option<String>,
+    #[command(flatten)]
+    asked: Asked,
     #[command(flatten)]
     local: Local,
     /// Prove that the log continues the checkpoint in this file, then put the newest one there. Keep the file where
@@ -63,10 +101,32 @@ pub(crate) struct Verify {
     remember: Option<PathBuf>,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct Fsck {
+    /// Where the log is: as of verify.
+    source: String,
+    #[command(flatten)]
+    asked: Asked,
+}
+
 impl Ledger {
     pub(crate) async fn run(self, connection: &Connection, format: Format) -> Result<Outcome, Failure> {
         match self {
             Ledger::Verify(verify) => verify.run(connection, format).await,
+            Ledger::Fsck(fsck) => fsck.asked.verify(&fsck.source, true, None, connection, format).await,
+            Ledger::Replay(replay) => replay.run(connection, format).await,
+            Ledger::Incident => {
+                let body = connection.client()?.get("/ledger/incident").await?.body;
+                output::record(&body, INCIDENT, format)?;
+                Ok(Outcome::Done)
+            }
+            Ledger::Resolve { incident, findings } => {
+                let said = json!({ "incident": incident, "findings": findings });
+                let body = connection.client()?.post("/ledger/incident/resolve", &said).await?.body;
+                output::record(&body, INCIDENT, format)?;
+                Ok(Outcome::Done)
+            }
+            Ledger::Compare(compare) => compare.run(connection, format).await,
             Ledger::Checkpoint => {
                 let body = connection.client()?.get("/ledger/checkpoint").await?.body;
                 say!("{}", body.as_str().unwrap_or_default());
@@ -90,14 +150,22 @@ impl Ledger {
 impl Verify {
     async fn run(self, connection: &Connection, format: Format) -> Result<Outcome, Failure> {
         let memory = self.remember.as_deref().map(Memory::open).transpose()?;
+        if let Some(source) = &self.source {
+            return self.asked.verify(source, false, memory.as_ref(), connection, format).await;
+        }
+        if self.asked.any() {
+            let said = "keys and what was kept are for a SOURCE: name the folder, database or address of the log, or `server`";
+            return Err(Failure::Local(said.to_owned()));
+        }
         let body = if self.local.local {
             self.locally(connection, memory.as_ref(), format).await?
         } else {
             remotely(connection, memory.as_ref(), format).await?
         };
         report(&body, format)?;
-        if body.get("sound").and_then(Value::as_bool) != Some(true) {
-            return Ok(Outcome::Unverified);
+        let found = Found::of(&body);
+        if found != Found::Sound {
+            return Ok(found.outcome());
         }
         if let Some(memory) = memory {
             memory.keep(&output::at(&body, "/checkpoint"))?;
@@ -156,12 +224,19 @@ fn report(body: &Value, format: Format) -> Result<(), Failure> {
         ("root", "/root"),
         ("rows compared", "/rows_compared"),
         ("changes rebuilt", "/changes_rebuilt"),
+        ("files", "/files"),
+        ("witnesses", "/witnesses"),
         ("what to do", "/advice"),
     ];
     output::record(body, &fields, format)?;
-    if format != Format::Table {
-        return Ok(());
+    if format == Format::Table {
+        findings(body);
     }
+    Ok(())
+}
+
+/// Prints what is wrong, a line each.
+fn findings(body: &Value) {
     let findings = body.get("findings").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     for finding in findings {
         let index = output::at(finding, "/index");
@@ -177,7 +252,6 @@ fn report(body: &Value, format: Format) -> Result<(), Failure> {
     if total > findings.len() as u64 {
         sayln!("and {} more", total - findings.len() as u64);
     }
-    Ok(())
 }
 
 /// What a verification has done so far, for the bar.

@@ -13,6 +13,7 @@ pub(crate) struct Status {}
 const FIELDS: &[output::Column] = &[
     ("status", "/status"),
     ("application refused", "/application_refused"),
+    ("ledger", "/ledger_altered"),
     ("evidence failing", "/evidence_failing"),
     ("plugins unloaded", "/plugins_unloaded"),
     ("policies", "/policies/name"),

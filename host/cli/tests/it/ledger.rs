@@ -13,18 +13,18 @@ use tempfile::TempDir;
 
 use crate::fake::{Body, FakeServer, Run, run};
 
-const ORIGIN: &str = "interlock.local/ledger/default";
+pub(crate) const ORIGIN: &str = "interlock.local/ledger/default";
 
 /// A log of 20 entries, and a folder to work in.
-struct World {
-    bodies: Vec<Vec<u8>>,
-    key: SigningKey,
+pub(crate) struct World {
+    pub(crate) bodies: Vec<Vec<u8>>,
+    pub(crate) key: SigningKey,
     folder: TempDir,
     server: FakeServer,
 }
 
 impl World {
-    async fn new(seed: u8) -> Self {
+    pub(crate) async fn new(seed: u8) -> Self {
         let key = SigningKey::from_seed(ORIGIN, &[seed; 32]).unwrap();
         let emitter = Emitter::new(SigningKey::from_seed("interlock", &[9; 32]).unwrap());
         let mut prev = NO_PREDECESSOR;
@@ -60,7 +60,7 @@ impl World {
         Checkpoint { origin: ORIGIN.to_owned(), size, root: root_at(size, &Leaves(&leaves)).unwrap() }
     }
 
-    fn receipt(&self, index: u64) -> Receipt {
+    pub(crate) fn receipt(&self, index: u64) -> Receipt {
         let leaves = self.leaves();
         Receipt {
             index,
@@ -78,11 +78,11 @@ impl World {
         Body::Json(json!({ "from": from, "to": 20, "proof": proof, "checkpoint": checkpoint }))
     }
 
-    fn path(&self, name: &str) -> String {
+    pub(crate) fn path(&self, name: &str) -> String {
         self.folder.path().join(name).display().to_string()
     }
 
-    fn file(&self, name: &str, text: impl AsRef<[u8]>) -> String {
+    pub(crate) fn file(&self, name: &str, text: impl AsRef<[u8]>) -> String {
         std::fs::write(self.path(name), text).unwrap();
         self.path(name)
     }
@@ -239,4 +239,28 @@ async fn anchors_are_kept_with_what_shows_them_and_nothing_is_written_elsewhere(
     assert_eq!(kept, expected);
     assert_eq!(std::fs::read(to.join("tsa-5.tsr")).unwrap(), b"timestamp");
     assert_eq!(std::fs::read_to_string(to.join("tsa-5.checkpoint")).unwrap(), "origin\n5\nroot\n");
+}
+
+#[tokio::test]
+async fn every_decision_is_made_again_and_what_differs_is_named() {
+    let world = World::new(1).await;
+    let list = json!({ "items": [{ "id": "dec_2" }, { "id": "dec_1" }], "next_cursor": null });
+    let same = Body::Json(json!({ "decision": "dec_2", "identical": true, "differences": [] }));
+    let other = Body::Json(
+        json!({ "decision": "dec_1", "identical": false, "differences": ["then pass, now fail"] }),
+    );
+    let verified = json!({ "outcome": "sound", "changes_rebuilt": 3, "findings": [] });
+    let altered = json!({ "outcome": "tampered", "changes_rebuilt": 2,
+        "findings": [{ "index": 7, "what": "change `chg_1` is not what its events say", "expected": "a", "found": "b" }] });
+    for (second, verified, code, said) in [
+        (same.clone(), &verified, 0, "sound"),
+        (other, &verified, 1, "dec_1: then pass, now fail"),
+        (same.clone(), &altered, 1, "entry 7: change `chg_1` is not what its events say"),
+    ] {
+        let answers = [Body::Json(list.clone()), same.clone(), second, Body::Json(verified.clone())];
+        world.server.answers(answers.map(|body| (200, body)));
+        let run = world.server.run(&["ledger", "replay", "--change", "chg_1"], "").await;
+        assert!(run.code == code && run.stdout.contains(said), "{said}: {run:?}");
+    }
+    assert!(world.server.asked()[1].0.ends_with("/decisions/dec_2/replay"), "{:?}", world.server.asked());
 }

@@ -8,6 +8,7 @@ mod fake;
 mod gates;
 mod in_use;
 mod ledger;
+mod ledger_copy;
 mod login;
 mod plugin;
 mod policy;
@@ -115,8 +116,10 @@ async fn what_goes_wrong_without_a_server_has_its_code_too() {
 #[tokio::test]
 async fn what_cannot_be_verified_is_told_from_what_is_refused() {
     let server = FakeServer::start().await;
-    server.answers([(200, Body::Json(json!({ "sound": false, "findings": [] })))]);
-    assert_eq!(server.run(&["ledger", "verify"], "").await.code, 3);
+    for (outcome, code) in [("sound", 0), ("tampered", 1), ("unverifiable", 2)] {
+        server.answers([(200, Body::Json(json!({ "outcome": outcome, "findings": [] })))]);
+        assert_eq!(server.run(&["ledger", "verify"], "").await.code, code);
+    }
     server.answers([(200, Body::Json(json!({ "identical": false })))]);
     assert_eq!(server.run(&["decision", "replay", "dec_1"], "").await.code, 3);
 }

@@ -23,7 +23,7 @@ impl NodeId {
     ///
     /// For a range that RFC 6962 takes the Merkle tree hash of (one that starts at a multiple of the smallest power of two
     /// not below its length) they are also largest first.
-    pub(super) fn covering(start: u64, end: u64) -> impl Iterator<Item = NodeId> {
+    pub(crate) fn covering(start: u64, end: u64) -> impl Iterator<Item = NodeId> {
         let mut at = start;
         std::iter::from_fn(move || {
             let left = end.checked_sub(at).filter(|left| *left > 0)?;

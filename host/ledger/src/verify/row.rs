@@ -89,27 +89,39 @@ impl RowChecker {
         }
         match Entry::parse(&row.body) {
             Ok(entry) => {
-                self.check_entry(&mut check, row, &entry);
+                self.check_entry(&mut check, &entry);
+                check_payload(&mut check, entry.data, row.payload.as_deref());
+                if let Some(projection) = &row.projection {
+                    check_projection(&mut check, &entry, projection);
+                }
                 check.prev = Some(entry.prev);
                 check.entry = Some(entry);
             }
-            Err(error) => {
-                check.tampered("body is no entry", "a canonical entry of version 1".into(), error.to_string())
-            }
+            Err(error) => check.no_entry(error.to_string()),
         }
         check
     }
 
-    fn check_entry(&self, check: &mut RowCheck, row: &StoredRow, entry: &Entry) {
-        if entry.idx != row.idx {
-            check.tampered("entry belongs to another place", row.idx.to_string(), entry.idx.to_string());
+    /// Checks an entry of which there is nothing but its bytes, as in a bundle.
+    #[must_use]
+    pub fn check_body(&self, idx: u64, body: &[u8]) -> RowCheck {
+        let mut check = RowCheck::unseen(idx, leaf_hash(body));
+        match Entry::parse(body) {
+            Ok(entry) => {
+                self.check_entry(&mut check, &entry);
+                check.prev = Some(entry.prev);
+            }
+            Err(error) => check.no_entry(error.to_string()),
+        }
+        check
+    }
+
+    fn check_entry(&self, check: &mut RowCheck, entry: &Entry) {
+        if entry.idx != check.idx {
+            check.tampered("entry belongs to another place", check.idx.to_string(), entry.idx.to_string());
         }
         if *entry.origin != *self.origin {
             check.tampered("entry belongs to another log", self.origin.to_string(), entry.origin.clone());
-        }
-        check_payload(check, entry.data, row.payload.as_deref());
-        if let Some(projection) = &row.projection {
-            check_projection(check, entry, projection);
         }
         if self.emitter_signatures {
             self.check_emitter(check, entry);
@@ -172,6 +184,23 @@ fn check_projection(check: &mut RowCheck, entry: &Entry, projection: &Projection
 }
 
 impl RowCheck {
+    /// An entry of which only the leaf hash is known.
+    pub(crate) fn unseen(idx: u64, leaf: Hash) -> Self {
+        Self { idx, leaf, stored: Some(leaf), prev: None, entry: None, findings: Vec::new() }
+    }
+
+    pub(crate) fn idx(&self) -> u64 {
+        self.idx
+    }
+
+    pub(crate) fn leaf(&self) -> &Hash {
+        &self.leaf
+    }
+
+    fn no_entry(&mut self, why: String) {
+        self.tampered("body is no entry", "a canonical entry of version 1".into(), why);
+    }
+
     fn tampered(&mut self, what: &'static str, expected: String, found: String) {
         self.note(FindingKind::Tampered, what, expected, found);
     }

@@ -13,14 +13,16 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::{
     at::{At, Noun},
-    auth::{Caller, Read},
+    auth::{Caller, Read, Write},
     list::{Everything, Items, Listing, Paging},
-    payload, wire,
+    payload::{self, Payload},
+    wire,
 };
 use crate::{
     App,
     flow::{
         ledger::{self, Verification},
+        tamper::{self, TamperIncident},
         tlog,
     },
     problem::Problem,
@@ -180,4 +182,41 @@ pub(super) async fn verify(
         payload::parse(&bytes)?
     };
     Ok(Json(ledger::verify(&app, &caller.actor, asked.remembered.as_deref()).await?))
+}
+
+/// Show the newest incident of the tenant's ledger
+///
+/// It is opened when a verification finds that something was altered. Nothing is admitted, and no stage entered, until it is
+/// resolved.
+#[utoipa::path(get, path = "/ledger/incident", tag = "ledger", security(("key" = ["read"])),
+    responses((status = 200, description = "The incident", body = TamperIncident)))]
+pub(super) async fn incident(
+    State(app): State<Arc<App>>,
+    caller: Caller<Read>,
+) -> Result<Json<TamperIncident>, Problem> {
+    Ok(Json(tamper::show(&app, &caller.actor).await?))
+}
+
+/// What somebody found who looked
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Resolve {
+    /// The id of the incident that they looked at.
+    incident: String,
+    /// What they found and did, in their words.
+    findings: String,
+}
+
+/// Resolve the newest incident of the tenant's ledger
+///
+/// By a person, never a program. Changes go ahead again from then on; whatever is found altered besides opens a new incident.
+#[utoipa::path(post, path = "/ledger/incident/resolve", tag = "ledger", security(("key" = ["write"])),
+    request_body = Resolve,
+    responses((status = 200, description = "The incident as it is now", body = TamperIncident)))]
+pub(super) async fn resolve(
+    State(app): State<Arc<App>>,
+    caller: Caller<Write>,
+    Payload(Resolve { incident, findings }): Payload<Resolve>,
+) -> Result<Json<TamperIncident>, Problem> {
+    Ok(Json(tamper::resolve(&app, &caller.actor, &incident, &findings).await?))
 }

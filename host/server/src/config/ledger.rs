@@ -48,6 +48,10 @@ pub struct Ledger {
     pub copies: Vec<LedgerCopy>,
     /// Who comes to know of each log's checkpoint from time to time.
     pub anchors: Vec<LedgerAnchor>,
+    /// How often what is new in each log is verified, in milliseconds.
+    pub watch_every_ms: u64,
+    /// How often all of each log, and the tables by it, are verified, in milliseconds; once at every start, too.
+    pub watch_all_every_ms: u64,
 }
 
 /// How far an entry of the ledger has come: the later, the more it proves.
@@ -92,6 +96,8 @@ impl Default for Ledger {
             witness_every_ms: 1_000,
             copies: Vec::new(),
             anchors: Vec::new(),
+            watch_every_ms: 60_000,
+            watch_all_every_ms: 21_600_000,
         }
     }
 }
@@ -154,6 +160,12 @@ impl Ledger {
                 "it and `witness_every_ms` must be at least 1".to_owned(),
             );
         }
+        if self.watch_every_ms == 0 || self.watch_all_every_ms < self.watch_every_ms {
+            return senseless(
+                "ledger.watch_every_ms",
+                "it must be at least 1, and `watch_all_every_ms` no less than it".to_owned(),
+            );
+        }
         copies::check(&self.copies)?;
         anchors::check(&self.anchors)
     }
@@ -196,5 +208,9 @@ mod tests {
         );
         assert!(said(|ledger| ledger.unsigned_max = 0).contains("ledger.unsigned_max"));
         assert!(said(|ledger| ledger.witness_quorum = 1).contains("ledger.witness_quorum"));
+        assert!(said(|ledger| ledger.watch_every_ms = 0).contains("ledger.watch_every_ms"));
+        let seldom = |ledger: &mut Ledger| ledger.watch_all_every_ms = ledger.watch_every_ms;
+        assert_eq!(said(seldom), "");
+        assert!(said(|ledger| ledger.watch_all_every_ms = 59_999).contains("watch_all_every_ms"));
     }
 }

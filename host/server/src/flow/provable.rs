@@ -8,6 +8,7 @@ use interlock_domain::{Change, State};
 use interlock_store::Page;
 use serde::Serialize;
 
+use super::tamper;
 use crate::{App, FlowError, config::Provable, witnesses};
 
 /// How far an entry has come, and how far it must come.
@@ -54,10 +55,14 @@ async fn covered(app: &App, log: &str, level: Provable) -> Result<u64, FlowError
 
 /// Why a change must wait for the ledger; `None` when it need not.
 pub(crate) async fn missing(app: &App, change: &Change) -> Result<Option<String>, FlowError> {
+    if !matches!(change.state, State::Approving | State::RollingOut) {
+        return Ok(None);
+    }
+    if let Some(why) = tamper::holds(app, change.tenant()).await? {
+        return Ok(Some(why));
+    }
     let (admission, signing) = (app.config.ledger.admission_waits_for, app.config.ledger.signatures_wait_for);
-    if admission.max(signing) == Provable::Committed
-        || !matches!(change.state, State::Approving | State::RollingOut)
-    {
+    if admission.max(signing) == Provable::Committed {
         return Ok(None);
     }
     let log = change.tenant().as_str();

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use interlock_domain::{Action, Actor, BundleRef, Timestamp};
 
-use super::{ask::may_read, bundle, change::tenant, fresh};
+use super::{ask::may_read, bundle, change::tenant, fresh, tamper};
 use crate::{App, FlowError, rosters::Unloaded};
 
 /// Something of the tenant's log that is elsewhere.
@@ -25,6 +25,8 @@ pub(crate) struct Elsewhere {
 pub(crate) struct Status {
     /// Why its application was refused.
     pub(crate) application_refused: Option<String>,
+    /// What was found altered in its ledger and nobody has looked at yet.
+    pub(crate) ledger_altered: Option<String>,
     /// Sources that failed its plugins lately, with the reason.
     pub(crate) evidence_failing: BTreeMap<String, String>,
     /// Its active plugins that do not load.
@@ -53,6 +55,7 @@ pub(crate) async fn show(app: &App, who: &Actor) -> Result<Status, FlowError> {
         copies: app.copies.of_log(app, who.tenant.as_str()).await?,
         anchors: app.anchors.of_log(app, who.tenant.as_str()).await?,
         policies_in_git: if decides { fresh::standing(app).await? } else { None },
+        ledger_altered: tamper::holds(app, &who.tenant).await?,
         application_refused: refused.get(who.tenant.as_str()).cloned(),
         evidence_failing: app.evidence.failures(&who.tenant, app.clock.now()),
         plugins_unloaded: app.rosters.unloaded_of(&who.tenant),

@@ -168,6 +168,11 @@ fn describe() {
     describe_gauge!("decision_journal_backlog_bytes", "Answers on the disk that are not in the database yet");
     describe_counter!("plugin_calls_total", "Calls of plugins");
     describe_histogram!("plugin_call_duration_seconds", "Time that plugins took");
+    describe_gauge!(
+        "ledger_tampered",
+        "Whether something of a log was found altered when it was verified last"
+    );
+    describe_counter!("ledger_tamper_detected_total", "Incidents of the ledger that were opened");
     describe_counter!("break_glass_total", "Times that two persons let a change proceed without approvals");
     describe_gauge!("incidents_to_review", "Incidents that nobody has reviewed");
     describe_gauge!("incidents_overdue", "Incidents that nobody reviewed in time");

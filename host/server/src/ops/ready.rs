@@ -387,6 +387,11 @@ async fn anchors(app: &App) -> Option<Anchors> {
 
 /// Whether the signer still signs every log. Where it refuses one, the rest goes on.
 fn ledger(app: &App) -> Check {
+    if !app.watch.tampered().is_empty() {
+        let detail = "a log or what it records was altered, and nothing is admitted in its tenant until somebody has looked: \
+                      `interlock ledger incident`";
+        return Check { status: Status::Degraded, detail: Some(detail) };
+    }
     if app.store.refusals().is_empty() {
         // Half of what is too much: whoever looks has time left.
         let (now, config) = (app.clock.now(), &app.config.ledger);

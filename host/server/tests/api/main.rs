@@ -44,6 +44,7 @@ mod signatures;
 mod signed;
 mod sinks;
 mod sync;
+mod tamper;
 mod tenants;
 mod time_server;
 mod tlog;

@@ -7,7 +7,7 @@ use interlock_domain::{
     Incident, IncidentId, KeyId, Login, PersonId, Resource, Role, Scope, Signature, State, Task, Timestamp,
 };
 use interlock_ledger::{Remembered, Verdict};
-use interlock_store::{Audit, Note, Store, StoreError, Write, testing};
+use interlock_store::{Audit, Cursor, Note, Store, StoreError, Write, testing};
 use uuid::Uuid;
 
 use crate::{fixture::*, on_both};

@@ -4,11 +4,16 @@ use std::path::PathBuf;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use clap::Args;
-use interlock_ledger::{Checkpoint, Hash, tree::verify_consistency};
+use interlock_ledger::{
+    Checkpoint, Hash,
+    copy::continues,
+    tree::{EMPTY_ROOT, verify_consistency},
+};
 use serde_json::{Value, json};
 
 use super::{
     remember::Memory,
+    source::Source,
     trust::{Problem, Trust, Trusted},
 };
 use crate::{
@@ -22,6 +27,9 @@ pub(crate) struct Consistency {
     /// Keep it where nobody who can reach the database can reach it.
     #[arg(long, value_name = "FILE")]
     remember: PathBuf,
+    /// Where the log is, when it is not to be asked of the server: a folder with its files, a database, an address.
+    #[arg(long, value_name = "SOURCE")]
+    source: Option<String>,
     #[command(flatten)]
     trust: Trust,
 }
@@ -33,6 +41,15 @@ impl Consistency {
             Err(problem) => return Ok(problem.end()),
         };
         let memory = Memory::open(&self.remember)?;
+        if let Some(source) = &self.source {
+            return match at(source, &memory, trusted, connection).await {
+                Ok((shown, note)) => {
+                    memory.keep(&note)?;
+                    show(&shown, format)
+                }
+                Err(problem) => Ok(problem.end()),
+            };
+        }
         let client = connection.client()?;
         let earlier = memory.remembered().map(|remembered| remembered.checkpoint().clone());
         // A log without entries has no checkpoint, and every log continues that.
@@ -86,6 +103,37 @@ impl Consistency {
             Err(problem) => Ok(problem.end()),
         }
     }
+}
+
+/// The same by the tiles of a copy. Gives what to show and the newest checkpoint.
+async fn at(
+    source: &str,
+    memory: &Memory,
+    trusted: Trusted,
+    connection: &Connection,
+) -> Result<(Value, String), Problem> {
+    let source = Source::open(source, &trusted.origin, connection).await?;
+    let earlier = memory.remembered().map(|remembered| remembered.checkpoint().clone());
+    let nothing = Checkpoint { origin: trusted.origin.clone(), size: 0, root: EMPTY_ROOT };
+    let from = earlier.clone().unwrap_or(nothing);
+    if from.origin != trusted.origin {
+        let said = format!("what was remembered is of log `{}`, not of `{}`", from.origin, trusted.origin);
+        return Err(Problem::malformed(said));
+    }
+    let size = from.size;
+    let work = tokio::task::spawn_blocking(move || {
+        let files = source.files(&trusted.origin)?;
+        let continued = continues(&files, &from, &trusted.origin, &trusted.keys)?;
+        Ok::<_, Problem>((continued, trusted))
+    });
+    let (continued, trusted) = work.await.map_err(|error| Problem::malformed(error.to_string()))??;
+    if let Some(finding) = continued.finding {
+        return Err(finding.into());
+    }
+    let note = String::from_utf8_lossy(&continued.note).into_owned();
+    let (newest, witnesses) = open(&note, &trusted)?;
+    let outcome = if earlier.is_some() { "sound" } else { "remembered" };
+    Ok((json!({ "outcome": outcome, "from": size, "to": newest.size, "witnesses": witnesses }), note))
 }
 
 fn open(checkpoint: &str, trusted: &Trusted) -> Result<(Checkpoint, Vec<String>), Problem> {

@@ -3,10 +3,13 @@
 use std::path::PathBuf;
 
 use clap::{ArgGroup, Args};
-use interlock_ledger::{Entry, Receipt};
+use interlock_ledger::{Entry, Receipt, copy};
 use serde_json::{Value, json};
 
-use super::trust::{Found, Problem, Trust, Trusted, number, place};
+use super::{
+    source::Source,
+    trust::{Found, Problem, Trust, Trusted, number, place, trusted},
+};
 use crate::{
     client::{Connection, Failure},
     output::{self, Format, Outcome},
@@ -27,10 +30,22 @@ pub(crate) struct Fetch {
     /// The folder to keep them in.
     #[arg(long, value_name = "FOLDER", default_value = ".")]
     to: PathBuf,
+    /// Make it from a copy of the log and not ask the server: a folder with its files, a database, an address.
+    #[arg(long, value_name = "SOURCE", requires = "log_key", conflicts_with = "change")]
+    source: Option<String>,
+    /// The log's public key (`name+id+base64`), or the file with it, for --source.
+    #[arg(long, value_name = "VKEY", requires = "source")]
+    log_key: Option<String>,
 }
 
 impl Fetch {
     pub(super) async fn run(self, connection: &Connection, format: Format) -> Result<Outcome, Failure> {
+        if let (Some(source), Some(log), Some(index)) = (&self.source, &self.log_key, self.entry) {
+            return match made(source, log, index, connection).await {
+                Ok(receipt) => self.keep(&connection.tenant, [(index, receipt)], format),
+                Err(problem) => Ok(problem.end()),
+            };
+        }
         let client = connection.client()?;
         let found = match (self.entry, &self.change) {
             (Some(index), _) => {
@@ -40,11 +55,21 @@ impl Fetch {
             (None, Some(change)) => client.list(&format!("/changes/{change}/receipts"), ENTRIES_MAX).await?,
             (None, None) => Vec::new(),
         };
-        let mut kept = Vec::with_capacity(found.len());
-        for item in found {
-            let (index, text) = (number(&item, "/index")?, output::at(&item, "/receipt"));
+        let found = found.iter().map(|item| Ok((number(item, "/index")?, output::at(item, "/receipt"))));
+        let found: Vec<(u64, String)> = found.collect::<Result<_, Failure>>()?;
+        self.keep(&connection.tenant, found, format)
+    }
+
+    fn keep(
+        &self,
+        tenant: &str,
+        found: impl IntoIterator<Item = (u64, String)>,
+        format: Format,
+    ) -> Result<Outcome, Failure> {
+        let mut kept = Vec::new();
+        for (index, text) in found {
             let receipt = Receipt::parse(text.as_bytes()).map_err(Failure::local)?;
-            let path = place(&self.to, &connection.tenant, index);
+            let path = place(&self.to, tenant, index);
             std::fs::write(&path, &text).map_err(|error| Failure::file(&path, &error))?;
             let kind =
                 receipt.extra.as_deref().and_then(|body| Entry::parse(body).ok()).map(|entry| entry.kind);
@@ -53,6 +78,18 @@ impl Fetch {
         output::list(&kept, &[("ENTRY", "/index"), ("KIND", "/kind"), ("FILE", "/file")], format)?;
         Ok(Outcome::Done)
     }
+}
+
+/// A receipt from the tiles of a copy.
+async fn made(source: &str, log: &str, index: u64, connection: &Connection) -> Result<String, Problem> {
+    let trusted = trusted(log, &[], None)?;
+    let source = Source::open(source, &trusted.origin, connection).await?;
+    let work = tokio::task::spawn_blocking(move || {
+        let files = source.files(&trusted.origin)?;
+        let receipt = copy::receipt(&files, index, &trusted.origin, &trusted.keys)?;
+        Ok::<_, Problem>(receipt.to_string())
+    });
+    work.await.map_err(|error| Problem::malformed(error.to_string()))?
 }
 
 #[derive(Debug, Args)]

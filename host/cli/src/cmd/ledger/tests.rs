@@ -32,7 +32,12 @@ async fn verify(data_dir: &Path, tenant: &str, remember: Option<&Path>) -> Resul
         signing_key: None,
         tenant: tenant.to_owned(),
     };
-    let verify = Verify { local: Local::at(data_dir), remember: remember.map(Path::to_owned) };
+    let verify = Verify {
+        source: None,
+        asked: Asked::default(),
+        local: Local::at(data_dir),
+        remember: remember.map(Path::to_owned),
+    };
     verify.run(&connection, Format::Json).await
 }
 
@@ -64,7 +69,7 @@ async fn a_sound_ledger_is_done_and_a_tenant_without_one_is_not() {
     with_a_key_for(folder.path(), "Ana").await;
     let before = files(folder.path());
     assert_eq!(verify(folder.path(), "mercy", None).await.unwrap(), Outcome::Done);
-    assert_eq!(verify(folder.path(), "nobody", None).await.unwrap(), Outcome::Unverified);
+    assert_eq!(verify(folder.path(), "nobody", None).await.unwrap(), Outcome::Unverifiable);
     assert_eq!(files(folder.path()), before);
 }
 
@@ -85,12 +90,12 @@ async fn a_ledger_that_was_set_back_is_found_by_the_remembered_checkpoint_which_
 
     fs::copy(&backup, &database).unwrap();
     assert_eq!(verify(&data, "mercy", None).await.unwrap(), Outcome::Done, "by itself it is in order");
-    assert_eq!(verify(&data, "mercy", Some(&memory)).await.unwrap(), Outcome::Unverified);
+    assert_eq!(verify(&data, "mercy", Some(&memory)).await.unwrap(), Outcome::Tampered);
     assert_eq!(fs::read_to_string(&memory).unwrap(), second, "what is not sound is not remembered");
     // It goes on from there: as long as before and longer, and another log.
     with_a_key_for(&data, "Eva").await;
     with_a_key_for(&data, "Kim").await;
-    assert_eq!(verify(&data, "mercy", Some(&memory)).await.unwrap(), Outcome::Unverified);
+    assert_eq!(verify(&data, "mercy", Some(&memory)).await.unwrap(), Outcome::Tampered);
     assert_eq!(files(folder.path()), BTreeSet::from([data, memory, backup]), "nothing half-written is left");
 }
 
@@ -137,4 +142,59 @@ async fn progress_is_shown_as_soon_as_it_takes_over_a_second() {
     steps.note(AuditStep::Rows { done: 100 });
     steps.show(&bar);
     assert_eq!(bar.message(), "500 of 2000 entries verified, 100 rows compared");
+}
+
+/// The public keys of the tenant's log and of its server, in files.
+fn public_keys(data: &Path, folder: &Path) -> (String, String) {
+    let pkcs8 = fs::read(data.join("ledger-key.pk8")).unwrap();
+    let file = |name: &str, key: String| {
+        let path = folder.join(name);
+        fs::write(&path, key).unwrap();
+        path.display().to_string()
+    };
+    let key = |name: &str| interlock_ledger::SigningKey::from_pkcs8(name, &pkcs8).unwrap();
+    let log = key("interlock.local/ledger/mercy").verifying_key().to_string();
+    let emitter = key("interlock").verifying_key().to_string();
+    (file("log.vkey", log), file("emitter.vkey", emitter))
+}
+
+#[tokio::test]
+async fn a_database_is_verified_with_public_keys_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    with_a_key_for(&data, "Ana").await;
+    let (log, emitter) = public_keys(&data, folder.path());
+    let database = data.join("interlock.db");
+    let elsewhere = folder.path().join("restored.db").display().to_string();
+    fs::copy(&database, &elsewhere).unwrap();
+    let connection = Connection {
+        server: "http://127.0.0.1:1".to_owned(),
+        key: None,
+        signing_key: None,
+        tenant: "mercy".to_owned(),
+    };
+    let ask = async |source: &str, more: &[&str]| {
+        let program = ["interlock", "verify", source, "--log-key", &log, "--emitter-key", &emitter];
+        let parsed = <One as clap::Parser>::try_parse_from([&program[..], more].concat()).unwrap();
+        parsed.ledger.run(&connection, Format::Json).await.unwrap()
+    };
+    assert_eq!(ask(&elsewhere, &[]).await, Outcome::Done);
+    let memory = folder.path().join("memory").display().to_string();
+    let live = database.display().to_string();
+    assert_eq!(ask(&live, &["--remember", &memory]).await, Outcome::Done);
+    with_a_key_for(&data, "Ben").await;
+    assert_eq!(ask(&live, &["--remember", &memory]).await, Outcome::Done);
+    assert_eq!(ask(&elsewhere, &[]).await, Outcome::Done, "by itself it is in order");
+    assert_eq!(ask(&elsewhere, &["--remember", &memory]).await, Outcome::Tampered);
+    assert_eq!(ask(&elsewhere, &["--kept", &memory]).await, Outcome::Tampered);
+    // With somebody else's key nothing is believed.
+    let other = interlock_ledger::SigningKey::from_seed("interlock.local/ledger/mercy", &[7; 32]).unwrap();
+    fs::write(&log, other.verifying_key().to_string()).unwrap();
+    assert_eq!(ask(&live, &[]).await, Outcome::Tampered);
+}
+
+#[derive(Debug, clap::Parser)]
+struct One {
+    #[command(subcommand)]
+    ledger: Ledger,
 }

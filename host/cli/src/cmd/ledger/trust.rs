@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use interlock_ledger::{
-    CheckpointError, KeyError, KeyKind, Keyring, NoteError, OpenedCheckpoint, ReceiptError, VerifyingKey,
+    Checkpoint, CheckpointError, Finding, FindingKind, KeyError, KeyKind, Keyring, NoteError,
+    OpenedCheckpoint, ReceiptError, VerifyingKey,
 };
 
 use crate::{client::Failure, output::Outcome};
@@ -32,24 +33,48 @@ pub(super) struct Trusted {
     pub(super) origin: String,
     pub(super) keys: Keyring,
     pub(super) quorum: usize,
+    all: Vec<VerifyingKey>,
 }
 
 impl Trust {
     pub(super) fn read(&self) -> Result<Trusted, Problem> {
-        let log = key(&self.log_key, KeyKind::Note, "--log-key")?;
-        let witnesses = self.witness_key.iter().map(|text| key(text, KeyKind::Cosignature, "--witness-key"));
-        let witnesses: Vec<VerifyingKey> = witnesses.collect::<Result<_, _>>()?;
-        let quorum = self.quorum.unwrap_or(witnesses.len());
-        if quorum > witnesses.len() {
-            let said = format!("--quorum {quorum} is more than the {} witnesses given", witnesses.len());
-            return Err(Problem::malformed(said));
-        }
-        let origin = log.name().to_owned();
-        Ok(Trusted { origin, keys: witnesses.into_iter().chain([log]).collect(), quorum })
+        trusted(&self.log_key, &self.witness_key, self.quorum)
     }
 }
 
+/// Reads the keys of a log and of its witnesses.
+pub(super) fn trusted(log: &str, witnesses: &[String], quorum: Option<usize>) -> Result<Trusted, Problem> {
+    let log = key(log, KeyKind::Note, "--log-key")?;
+    let witnesses = witnesses.iter().map(|text| key(text, KeyKind::Cosignature, "--witness-key"));
+    let witnesses: Vec<VerifyingKey> = witnesses.collect::<Result<_, _>>()?;
+    let quorum = quorum.unwrap_or(witnesses.len());
+    if quorum > witnesses.len() {
+        let said = format!("--quorum {quorum} is more than the {} witnesses given", witnesses.len());
+        return Err(Problem::malformed(said));
+    }
+    let origin = log.name().to_owned();
+    let all: Vec<VerifyingKey> = witnesses.into_iter().chain([log]).collect();
+    Ok(Trusted { origin, keys: all.iter().cloned().collect(), quorum, all })
+}
+
+/// The key of a server that writes entries.
+pub(super) fn emitter(text: &str) -> Result<VerifyingKey, Problem> {
+    key(text, KeyKind::Note, "--emitter-key")
+}
+
 impl Trusted {
+    /// Believes these too.
+    pub(super) fn add(&mut self, keys: Vec<VerifyingKey>) {
+        self.all.extend(keys);
+        self.keys = self.all.iter().cloned().collect();
+    }
+
+    /// How many of the witnesses cosigned this checkpoint of the log.
+    pub(super) fn cosigned(&self, note: &str) -> usize {
+        let opened = Checkpoint::open(note.as_bytes(), &self.origin, &self.keys);
+        opened.map_or(0, |opened| opened.witnesses().count())
+    }
+
     /// Whether enough witnesses cosigned, and who.
     pub(super) fn witnessed(&self, opened: &OpenedCheckpoint) -> Result<Vec<String>, Problem> {
         let names: Vec<String> = opened.witnesses().map(|witness| witness.name.clone()).collect();
@@ -89,6 +114,15 @@ pub(super) enum Found {
 }
 
 impl Found {
+    /// As an answer says it.
+    pub(super) fn of(body: &serde_json::Value) -> Self {
+        match body.get("outcome").and_then(serde_json::Value::as_str) {
+            Some("sound") => Found::Sound,
+            Some("tampered") => Found::Tampered,
+            _ => Found::Unverifiable,
+        }
+    }
+
     pub(super) fn outcome(self) -> Outcome {
         match self {
             Found::Sound => Outcome::Done,
@@ -128,6 +162,11 @@ impl Problem {
         Self::malformed(format!("`{}`: {error}", path.display()))
     }
 
+    /// Of this file.
+    pub(super) fn at(self, path: &Path) -> Self {
+        Self { said: format!("`{}`: {}", path.display(), self.said), ..self }
+    }
+
     /// Says it, and ends the command with its code.
     pub(super) fn end(&self) -> Outcome {
         eprintln!("interlock: {}: {}", self.found.word(), self.said);
@@ -149,6 +188,16 @@ impl From<CheckpointError> for Problem {
             _ => Found::Tampered,
         };
         Self { found, said }
+    }
+}
+
+impl From<Finding> for Problem {
+    fn from(finding: Finding) -> Self {
+        let found = match finding.kind {
+            FindingKind::Missing => Found::Unverifiable,
+            FindingKind::Tampered => Found::Tampered,
+        };
+        Self { found, said: finding.to_string() }
     }
 }
 

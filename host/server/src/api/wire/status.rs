@@ -19,6 +19,8 @@ pub(crate) struct TenantStatus {
     status: &'static str,
     /// Why its application was refused; null when it has none or all is well.
     application_refused: Option<String>,
+    /// Why nothing is admitted: what was found altered in its ledger, until somebody has looked; null when nothing was.
+    ledger_altered: Option<String>,
     /// Sources that failed its plugins when they were last asked, with the reason: what needs them is denied.
     #[schema(value_type = BTreeMap<String, String>)]
     evidence_failing: BTreeMap<String, String>,
@@ -112,6 +114,7 @@ impl From<Status> for TenantStatus {
         let policies = PoliciesInForce { digest, name, revision, age_ms: status.policies_age_ms };
         let git_well = policies_in_git.as_ref().is_none_or(|git| git.failure.is_none() && !git.is_old);
         let well = application_refused.is_none()
+            && status.ledger_altered.is_none()
             && evidence_failing.is_empty()
             && plugins_unloaded.is_empty()
             && git_well
@@ -119,6 +122,7 @@ impl From<Status> for TenantStatus {
         Self {
             status: if well { "ok" } else { "degraded" },
             application_refused,
+            ledger_altered: status.ledger_altered,
             evidence_failing,
             policies,
             policies_in_git: policies_in_git.map(PoliciesInGit::from),

@@ -8,6 +8,7 @@ on_both! {
     a_log_cut_off_with_its_head_is_found_by_a_remembered_checkpoint,
     what_happens_meanwhile_is_no_finding,
     a_store_opened_to_read_alters_nothing,
+    what_is_new_is_verified_from_where_it_was_left,
 }
 
 async fn an_entry_before_the_first_is_found(world: World) {
@@ -164,4 +165,26 @@ async fn a_store_opened_to_read_alters_nothing(world: World) {
     let error = Store::open_to_read(nowhere, testing::keys()).await.unwrap_err();
     assert!(matches!(error, StoreError::Missing { what: "database", .. }), "{error}");
     assert_eq!(files(), before);
+}
+
+async fn what_is_new_is_verified_from_where_it_was_left(world: World) {
+    world.pumps(&["p1"]).await;
+    let (report, cursor) = world.store.audit_newest("mercy", Cursor::default()).await.unwrap();
+    assert_eq!((report.findings, report.entries, cursor.size()), (Vec::new(), 1, 1));
+    world.commit(vec![note("one")]).await.unwrap();
+    let (report, later) = world.store.audit_newest("mercy", cursor.clone()).await.unwrap();
+    assert_eq!((report.findings, report.entries, later.size()), (Vec::new(), 1, 2));
+    unlock(&world).await;
+    world.tamper("UPDATE ledger_entries SET object_id = 'other' WHERE idx = 1").await.unwrap();
+    let (report, stayed) = world.store.audit_newest("mercy", cursor.clone()).await.unwrap();
+    assert_eq!((report.findings[0].idx, &stayed), (Some(1), &cursor), "{:?}", report.findings);
+    let (report, _) = world.store.audit_newest("mercy", later.clone()).await.unwrap();
+    assert_eq!(report.findings, [], "what lies behind it is for the schedule");
+    // Cut off to where it was, with all that was signed.
+    world
+        .tamper("DELETE FROM ledger_entries; DELETE FROM ledger_checkpoints; DELETE FROM ledger_heads")
+        .await
+        .unwrap();
+    let (report, _) = world.store.audit_newest("mercy", later).await.unwrap();
+    assert_eq!(report.findings[0].what, "log is shorter than it was when it was verified");
 }
