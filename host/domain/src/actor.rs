@@ -7,7 +7,8 @@ use std::{collections::BTreeSet, fmt, str::FromStr};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AccountId, Environment, IdError, KeyId, Network, PersonId, PublicKey, Refusal, TenantId, Timestamp,
+    AccountId, Digest, Environment, IdError, KeyId, Network, PersonId, PublicKey, Refusal, TenantId,
+    Timestamp,
 };
 
 /// How long a person whose key was reset may not sign: time to notice, and to say so.
@@ -306,6 +307,22 @@ impl Account {
         self.roles.iter().any(|grant| grant.role.takes_two())
     }
 
+    /// Whether a person administers the whole tenant through it, or will without anybody's further word.
+    pub fn administers(&self) -> bool {
+        let everywhere = |grant: &RoleGrant| grant.role == Role::Administrator && grant.environment.is_none();
+        let waits = self.hold.as_ref().is_some_and(SigningHold::waits);
+        self.active && self.kind == AccountKind::User && !waits && self.roles.iter().any(everywhere)
+    }
+
+    /// What a second administrator reads before they confirm it: whose it is, what it may do, and what was handed out by whom and
+    /// when. Whatever is handed out afterwards makes another one.
+    pub fn handed_out_digest(&self) -> Digest {
+        let Self { id, tenant, kind, person, name, roles, active, created_at: _, hold } = self;
+        let read = (id, tenant, kind, person, name, roles, active, hold);
+        // Ids, names and instants: there is always one form of them.
+        Digest::of_canonical(&read).unwrap_or_else(|_| Digest::of(format!("{read:?}")))
+    }
+
     /// True when it holds a role, anywhere, with which somebody answers for the patient or for the regulator.
     pub fn answers_for_safety(&self) -> bool {
         self.roles.iter().any(|grant| grant.role.is_safety())
@@ -365,9 +382,22 @@ impl Account {
         Account { active: true, hold, ..self.clone() }
     }
 
-    /// A second administrator says that the account is in the hands of the person whose it is. Confirming what needs
-    /// no confirmation alters nothing.
-    pub fn confirm(&self, by: &Actor) -> Result<Account, Refusal> {
+    /// This account as an administrator leaves it, unless nobody who administers would be left: then none of them could take it
+    /// back. `others` are the tenant's other accounts. Whoever is counted on is named, so that they are not ended meanwhile.
+    pub fn leaves<'a>(&self, to: &Account, others: &'a [Account]) -> Result<Option<&'a Account>, Refusal> {
+        if !self.administers() || to.administers() {
+            return Ok(None);
+        }
+        let left = others.iter().find(|other| other.id != self.id && other.administers());
+        left.map(Some).ok_or_else(|| Refusal::LastAdministrator {
+            account: self.id.to_string(),
+            name: self.name.clone(),
+        })
+    }
+
+    /// A second administrator says that the account is in the hands of the person whose it is, as they read it. Confirming what
+    /// needs no confirmation alters nothing.
+    pub fn confirm(&self, by: &Actor, read: &Digest) -> Result<Account, Refusal> {
         let Some(hold) = self.hold.as_ref().filter(|hold| hold.waits()) else {
             return Ok(self.clone());
         };
@@ -376,6 +406,9 @@ impl Account {
                 account: self.id.to_string(),
                 name: self.name.clone(),
             });
+        }
+        if *read != self.handed_out_digest() {
+            return Err(Refusal::OtherHandOut { account: self.id.to_string(), name: self.name.clone() });
         }
         let hold = SigningHold { confirmed_by: Some(by.person.clone()), ..hold.clone() };
         Ok(Account { hold: Some(hold), ..self.clone() })

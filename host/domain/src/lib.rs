@@ -15,6 +15,7 @@ mod approval;
 mod artifact;
 mod assignment;
 mod authz;
+mod called;
 mod change;
 mod cohort;
 mod content;
@@ -66,6 +67,7 @@ pub use assignment::{
 pub use authz::{
     Action, AdmissionFacts, Answer, Determining, Effect, Facts, Freshness, Principal, Question, Resource,
 };
+pub use called::{called, called_as_before};
 pub use change::{
     Borrowed, Change, Command, Draft, Escalation, Hold, SoFar, Standing, State, Transition, Yes,
 };
