@@ -20,6 +20,7 @@ mod change;
 mod cohort;
 mod content;
 mod counter;
+mod credential;
 mod decision;
 mod delegation;
 mod device;
@@ -51,9 +52,7 @@ mod time;
 mod token;
 
 pub use access_request::{AccessAnswer, AccessClaim, AccessRequest, AccessState, AccessVerdict, Unapproved};
-pub use actor::{
-    Account, AccountKind, Actor, Credential, Role, RoleGrant, SIGNING_HOLD_MS, Scope, SigningHold,
-};
+pub use actor::{Account, AccountKind, Actor, Role, RoleGrant, SIGNING_HOLD_MS, SigningHold};
 pub use address::{from_address, in_address};
 pub use approval::{Approval, ApprovalFacts, Given, Meaning, UsedDelegation};
 pub use artifact::{
@@ -74,6 +73,7 @@ pub use change::{
 pub use cohort::{Cohort, percent_of, rank};
 pub use content::{object_content, object_digests};
 pub use counter::{Released, release_counter_floor};
+pub use credential::{Credential, Scope};
 pub use decision::{Decision, DecisionOutcome, DecisionSubject, EvidenceRead, Outline, Permit, Tag};
 pub use delegation::{Delegation, DelegationDraft};
 pub use device::{Device, DeviceHealth, DeviceState, Group, Selector};

@@ -134,25 +134,23 @@ impl SubjectCache {
     }
 }
 
+/// Who has an active account.
+type Persons = Arc<HashSet<PersonId>>;
+
 /// The persons of each tenant who have an active account. Entries live as long as those of keys do, and for the same reason.
 #[derive(Debug, Default)]
 pub(crate) struct OwnerCache {
-    entries: Mutex<HashMap<TenantId, (Timestamp, Arc<HashSet<PersonId>>)>>,
+    entries: Mutex<HashMap<TenantId, (Timestamp, Persons)>>,
 }
 
 impl OwnerCache {
-    pub(crate) fn get(&self, tenant: &TenantId, now: Timestamp) -> Option<Arc<HashSet<PersonId>>> {
+    pub(crate) fn get(&self, tenant: &TenantId, now: Timestamp) -> Option<Persons> {
         let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         let (at, persons) = entries.get(tenant)?;
         is_fresh(*at, LIFE_MS, now).then(|| persons.clone())
     }
 
-    pub(crate) fn put(
-        &self,
-        tenant: TenantId,
-        persons: HashSet<PersonId>,
-        now: Timestamp,
-    ) -> Arc<HashSet<PersonId>> {
+    pub(crate) fn put(&self, tenant: TenantId, persons: HashSet<PersonId>, now: Timestamp) -> Persons {
         let persons = Arc::new(persons);
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         entries.insert(tenant, (now, persons.clone()));
