@@ -85,7 +85,7 @@ pub struct AccessRequest {
     pub person: PersonId,
     /// What is asked for: subject, action, resource and context as they are on record.
     pub asked: Box<Value>,
-    /// The digest of the subject's type and id: what limits count by.
+    /// The digest of the subject's type and id under the tenant's salt: what limits count by, and nobody can guess it.
     pub subject: Digest,
     /// The digest of exactly this question, under the salt.
     pub scope: Digest,
@@ -166,10 +166,10 @@ impl AccessRequest {
             .map_err(|error| Refusal::BadManifest(error.to_string()))
     }
 
-    /// The digest of a subject.
-    pub fn subject_of(kind: &str, id: &str) -> Digest {
-        // A length in front, so that no two subjects read the same.
-        Digest::of(format!("{}:{kind}{id}", kind.len()))
+    /// The digest of a subject under a salt that the tenant keeps: whom it is about is personal data, and ids are easily guessed.
+    pub fn subject_of(salt: &str, kind: &str, id: &str) -> Digest {
+        // Lengths in front, so that no two subjects read the same.
+        Digest::of(format!("{}:{salt}{}:{kind}{id}", salt.len(), kind.len()))
     }
 
     /// This request as it reaches the ledger and people.

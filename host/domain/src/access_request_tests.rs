@@ -58,7 +58,7 @@ fn request() -> AccessRequest {
         account: AccountId::new(Uuid::from_u128(100)),
         person: PersonId::new(Uuid::from_u128(1)),
         asked: Box::new(question()),
-        subject: AccessRequest::subject_of("user", "Alice"),
+        subject: AccessRequest::subject_of("salt", "user", "Alice"),
         scope: AccessRequest::scope_of("salt", &question()).unwrap(),
         salt: "salt".to_owned(),
         reason: "on call".to_owned(),
@@ -185,5 +185,11 @@ fn an_approval_holds_for_exactly_its_question_until_exactly_its_instant() {
 fn the_salt_goes_nowhere_and_the_digest_depends_on_it() {
     assert_eq!(request().shown().salt, "");
     assert_ne!(request().scope, AccessRequest::scope_of("other", &question()).unwrap());
-    assert_ne!(AccessRequest::subject_of("a", "bc"), AccessRequest::subject_of("ab", "c"));
+    let subject = AccessRequest::subject_of;
+    assert_ne!(subject("s", "a", "bc"), subject("s", "ab", "c"));
+    assert_ne!(
+        subject("s", "a", "bc"),
+        subject("t", "a", "bc"),
+        "without the salt nobody can guess whom it is about"
+    );
 }

@@ -1,14 +1,10 @@
 //! Who acts: persons, the accounts through which they act, the roles they hold.
 
-// Only the type: nothing here opens a connection.
-use core::net::IpAddr;
 use std::{collections::BTreeSet, fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    AccountId, Environment, IdError, KeyId, Network, PersonId, PublicKey, Refusal, TenantId, Timestamp,
-};
+use crate::{AccountId, Digest, Environment, IdError, PersonId, Refusal, TenantId, Timestamp};
 
 /// How long a person whose key was reset may not sign: time to notice, and to say so.
 pub const SIGNING_HOLD_MS: i64 = 24 * 3_600_000;
@@ -170,85 +166,6 @@ impl SigningHold {
     }
 }
 
-/// What an API key may be used for, whatever its account's roles are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Scope {
-    /// Reading.
-    Read,
-    /// Proposing, approving, operating.
-    Write,
-    /// Keys and bundles.
-    Admin,
-}
-
-impl FromStr for Scope {
-    type Err = IdError;
-    fn from_str(text: &str) -> Result<Self, IdError> {
-        match text {
-            "read" => Ok(Scope::Read),
-            "write" => Ok(Scope::Write),
-            "admin" => Ok(Scope::Admin),
-            _ => Err(IdError {
-                text: text.chars().take(80).collect(),
-                expected: "a scope: read, write or admin",
-            }),
-        }
-    }
-}
-
-impl fmt::Display for Scope {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Scope::Read => "read",
-            Scope::Write => "write",
-            Scope::Admin => "admin",
-        })
-    }
-}
-
-/// An API key as it is stored: the secret only as a hash.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Credential {
-    /// Its id, which is also in the key's text.
-    pub id: KeyId,
-    /// Where it holds.
-    pub tenant: TenantId,
-    /// Who acts with it.
-    pub account: AccountId,
-    /// What it is for, in its owner's words.
-    pub label: String,
-    /// SHA-256 of the secret, hexadecimal. The secret has 190 bits, so a slow hash would add nothing.
-    pub secret_sha256: String,
-    /// What it may be used for.
-    pub scopes: Vec<Scope>,
-    /// When it was made.
-    pub created_at: Timestamp,
-    /// When it stops working.
-    pub expires_at: Timestamp,
-    /// When somebody revoked it.
-    pub revoked_at: Option<Timestamp>,
-    /// Where it may be used from; anywhere when empty.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub networks: Vec<Network>,
-    /// For a key that signs requests: its public half. It has no secret then, and its hash is empty.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub public_key: Option<PublicKey>,
-}
-
-impl Credential {
-    /// Whether it works, as far as time says.
-    pub fn is_live(&self, now: Timestamp) -> bool {
-        self.revoked_at.is_none() && now < self.expires_at
-    }
-
-    /// Whether it may be used from there. Nobody knows where an unknown address is, so it is in no network.
-    pub fn admits(&self, from: Option<IpAddr>) -> bool {
-        self.networks.is_empty()
-            || from.is_some_and(|from| self.networks.iter().any(|network| network.contains(from)))
-    }
-}
-
 /// Somebody who asks for something, authenticated.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Actor {
@@ -304,6 +221,22 @@ impl Account {
     /// True when it holds a role, anywhere, that one administrator alone may not hand out.
     pub fn takes_two(&self) -> bool {
         self.roles.iter().any(|grant| grant.role.takes_two())
+    }
+
+    /// Whether a person administers the whole tenant through it, or will without anybody's further word.
+    pub fn administers(&self) -> bool {
+        let everywhere = |grant: &RoleGrant| grant.role == Role::Administrator && grant.environment.is_none();
+        let waits = self.hold.as_ref().is_some_and(SigningHold::waits);
+        self.active && self.kind == AccountKind::User && !waits && self.roles.iter().any(everywhere)
+    }
+
+    /// What a second administrator reads before they confirm it: whose it is, what it may do, and what was handed out by whom and
+    /// when. Whatever is handed out afterwards makes another one.
+    pub fn handed_out_digest(&self) -> Digest {
+        let Self { id, tenant, kind, person, name, roles, active, created_at: _, hold } = self;
+        let read = (id, tenant, kind, person, name, roles, active, hold);
+        // Ids, names and instants: there is always one form of them.
+        Digest::of_canonical(&read).unwrap_or_else(|_| Digest::of(format!("{read:?}")))
     }
 
     /// True when it holds a role, anywhere, with which somebody answers for the patient or for the regulator.
@@ -365,9 +298,22 @@ impl Account {
         Account { active: true, hold, ..self.clone() }
     }
 
-    /// A second administrator says that the account is in the hands of the person whose it is. Confirming what needs
-    /// no confirmation alters nothing.
-    pub fn confirm(&self, by: &Actor) -> Result<Account, Refusal> {
+    /// This account as an administrator leaves it, unless nobody who administers would be left: then none of them could take it
+    /// back. `others` are the tenant's other accounts. Whoever is counted on is named, so that they are not ended meanwhile.
+    pub fn leaves<'a>(&self, to: &Account, others: &'a [Account]) -> Result<Option<&'a Account>, Refusal> {
+        if !self.administers() || to.administers() {
+            return Ok(None);
+        }
+        let left = others.iter().find(|other| other.id != self.id && other.administers());
+        left.map(Some).ok_or_else(|| Refusal::LastAdministrator {
+            account: self.id.to_string(),
+            name: self.name.clone(),
+        })
+    }
+
+    /// A second administrator says that the account is in the hands of the person whose it is, as they read it. Confirming what
+    /// needs no confirmation alters nothing.
+    pub fn confirm(&self, by: &Actor, read: &Digest) -> Result<Account, Refusal> {
         let Some(hold) = self.hold.as_ref().filter(|hold| hold.waits()) else {
             return Ok(self.clone());
         };
@@ -376,6 +322,9 @@ impl Account {
                 account: self.id.to_string(),
                 name: self.name.clone(),
             });
+        }
+        if *read != self.handed_out_digest() {
+            return Err(Refusal::OtherHandOut { account: self.id.to_string(), name: self.name.clone() });
         }
         let hold = SigningHold { confirmed_by: Some(by.person.clone()), ..hold.clone() };
         Ok(Account { hold: Some(hold), ..self.clone() })

@@ -3,7 +3,7 @@
 //! **Invariant:** what is signed names one change by id and by the digest of its manifest, and the exact text that was shown. A
 //! signature of a manifest that was revised since is *superseded*: it stays, and counts no more, because the digest differs.
 
-use std::fmt::Write as _;
+mod view;
 
 use interlock_ledger::{CanonicalError, Digest, to_canonical};
 use serde::{Deserialize, Serialize};
@@ -12,6 +12,7 @@ use crate::{
     AccountId, ArtifactRef, Change, ChangeId, DecisionId, DocumentRef, Meaning, PersonId, Role, SignatureId,
     TenantId, Timestamp, UsedDelegation,
 };
+pub use view::{sentence, view};
 
 /// What binds a signature to the record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -257,66 +258,6 @@ impl Covered {
             rollback: Digest::of_canonical(&manifest.rollback)?,
         })
     }
-}
-
-/// The exact sentence that stands above a signature.
-pub fn sentence(meaning: Meaning) -> &'static str {
-    match meaning {
-        Meaning::Authorship => "I am the author of this change as it is shown here.",
-        Meaning::Review => "I have reviewed this change as it is shown here.",
-        Meaning::Approval => "I approve this change as it is shown here.",
-        Meaning::Responsibility => "I take responsibility for this change as it is shown here.",
-        Meaning::Rejection => "I reject this change as it is shown here.",
-    }
-}
-
-/// The text that is shown to whoever signs: what they see is what they sign.
-pub fn view(change: &Change, signer: &Signer, meaning: Meaning, extent: &Extent, reason: &str) -> String {
-    let manifest = &change.manifest;
-    let mut text = String::new();
-    let mut line = |name: &str, value: &str| {
-        // One line each: what somebody wrote cannot pass for another line.
-        let value: String = value.chars().map(|c| if disorders(c) { ' ' } else { c }).collect();
-        let _ = writeln!(text, "{name}: {value}");
-    };
-    line("Change", change.id.as_str());
-    line("Digest", &change.digest.to_string());
-    line("Kind", manifest.kind.as_str());
-    line("Title", &manifest.title);
-    line("Description", &manifest.description);
-    line("Tenant", manifest.tenant.as_str());
-    line("Environment", manifest.environment.as_str());
-    line("Proposed by", &change.author_name);
-    for artifact in &manifest.artifacts {
-        line("Brings", &format!("{} {} ({})", artifact.name, artifact.version, artifact.digest));
-    }
-    for document in &manifest.documents {
-        line("Document", &format!("{} ({})", document.kind, document.digest));
-    }
-    line("Targets", &format!("{} ({})", manifest.population.size, manifest.population.digest));
-    line("Policies", &manifest.bundle.to_string());
-    for gate in &change.gates {
-        line("Gate", &format!("{}: {:?}", gate.plugin.name, gate.verdict.outcome));
-    }
-    line("Way back", if manifest.rollback_complete() { "for every target" } else { "not for every target" });
-    if let Some(stage) = extent.stage {
-        line("For stage", &format!("{stage} alone, counted from 0"));
-    }
-    if let Some(delegation) = &extent.delegation {
-        line("On behalf of", &format!("{} ({})", delegation.name, delegation.id));
-    }
-    line("Signer", &format!("{} ({}), {}", signer.name, signer.title, signer.organization));
-    line("Reason", reason);
-    line("Meaning", sentence(meaning));
-    text
-}
-
-/// Whether a character breaks a line or turns the order of those around it, so that people would read something else than what
-/// stands there.
-fn disorders(c: char) -> bool {
-    let turns =
-        matches!(c, '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    turns || c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')
 }
 
 #[cfg(test)]

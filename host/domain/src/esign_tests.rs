@@ -1,6 +1,11 @@
 use uuid::Uuid;
 
-use super::*;
+use std::collections::BTreeSet;
+
+use super::{
+    view::{disorders, plan, policies, steps},
+    *,
+};
 
 fn intent() -> Intent {
     Intent {
@@ -96,4 +101,111 @@ fn the_ledger_learns_nothing_of_what_somebody_is_called_or_wrote() {
     };
     let shown = signature.shown().to_string();
     assert!(!shown.contains("Ana") && !shown.contains("read"), "{shown}");
+}
+
+fn lines(write: impl FnOnce(&mut dyn FnMut(&str, &str))) -> Vec<String> {
+    let mut lines = Vec::new();
+    write(&mut |name, value| lines.push(format!("{name}: {value}")));
+    lines
+}
+
+fn reference(name: &str) -> crate::PluginRef {
+    crate::PluginRef { name: name.to_owned(), version: "1.0.0".to_owned(), digest: Digest::of(name) }
+}
+
+#[test]
+fn who_signs_sees_how_it_gets_there_and_what_watches_it() {
+    let mut manifest: crate::Manifest = serde_json::from_value(serde_json::json!({
+        "v": 1, "tenant": "mercy", "environment": "production", "kind": "release", "title": "2.0", "description": "",
+        "artifacts": [], "selector": {}, "population": { "size": 0, "digest": Digest::of(""), "groups": {} },
+        "health": [], "gates": [], "bundle": Digest::of("bundle"), "rollback": [], "silent_after_ms": 1,
+        "judge_every_ms": 1,
+    }))
+    .unwrap();
+    manifest.strategy = Some(crate::StrategyBinding {
+        plugin: reference("staged"),
+        settings: serde_json::json!({ "steps": 2 }),
+        plan: vec![
+            crate::Stage {
+                name: "canary".to_owned(),
+                exposure: crate::Exposure::Percent { basis_points: 505 },
+                hold_ms: 60_000,
+            },
+            crate::Stage { name: "all".to_owned(), exposure: crate::Exposure::All, hold_ms: 0 },
+        ],
+    });
+    manifest.health = vec![crate::HealthBinding {
+        id: Some("alarms".to_owned()),
+        plugin: reference("thresholds"),
+        settings: serde_json::json!({ "max": 3 }),
+        mode: crate::GateMode::Monitor,
+    }];
+    let shown = lines(|line| plan(&mut |name, value| line(name, value), &manifest)).join("\n");
+    for part in [
+        &format!("Strategy: staged 1.0.0 ({}) with {{\"steps\":2}}", Digest::of("staged")),
+        "Stage 0: canary: 5.05 %, then good for 60000 ms",
+        "Stage 1: all: everybody, then good for 0 ms",
+        &format!(
+            "Health check: alarms: thresholds 1.0.0 ({}) with {{\"max\":3}}, mode \"monitor\"",
+            Digest::of("thresholds")
+        ),
+    ] {
+        assert!(shown.contains(part), "{part} is missing in\n{shown}");
+    }
+}
+
+#[test]
+fn who_signs_a_plugin_or_policy_change_sees_each_step_with_what_was_before() {
+    let sources =
+        |names: &[&str]| -> BTreeSet<String> { names.iter().map(|&name| name.to_owned()).collect() };
+    let group = crate::GateGroup { expression: "a && b".to_owned(), mode: crate::GateMode::Enforce };
+    let plan = crate::PluginPlan {
+        steps: vec![
+            crate::PluginStep::Activate { name: "sbom".to_owned(), from: None, to: reference("sbom") },
+            crate::PluginStep::Deactivate { name: "old".to_owned(), from: reference("old") },
+            crate::PluginStep::Grant {
+                plugin: "sbom".to_owned(),
+                from: sources(&[]),
+                to: sources(&["document"]),
+            },
+            crate::PluginStep::Ungroup { name: "both".to_owned(), from: group },
+        ],
+        signers: [(Digest::of("sbom"), [("key-1".to_owned(), "Vera's team".to_owned())].into())].into(),
+    };
+    let shown = lines(|line| steps(&mut |name, value| line(name, value), &plan));
+    assert_eq!(
+        shown,
+        [
+            format!("Step 0: activate sbom: sbom 1.0.0 ({}) in place of nothing", Digest::of("sbom")),
+            format!("Step 1: deactivate old: old 1.0.0 ({})", Digest::of("old")),
+            "Step 2: grant sbom: [\"document\"] in place of []".to_owned(),
+            "Step 3: ungroup both: {\"expression\":\"a && b\",\"mode\":\"enforce\"}".to_owned(),
+            format!("Vouched for: {} by {{\"key-1\":\"Vera's team\"}}", Digest::of("sbom")),
+        ]
+    );
+    let bundle = |revision: u64| crate::BundleRef {
+        digest: Digest::of(revision.to_string()),
+        name: "mercy".to_owned(),
+        revision,
+    };
+    let plan = crate::PolicyPlan {
+        from: bundle(6),
+        to: bundle(7),
+        added: vec!["wards.icu".to_owned()],
+        removed: vec!["approvals.profile".to_owned()],
+        altered: vec![],
+        weakens: vec!["`approvals.profile` is gone".to_owned()],
+        source: None,
+    };
+    let shown = lines(|line| policies(&mut |name, value| line(name, value), &plan));
+    assert_eq!(
+        shown,
+        [
+            format!("Policies before: mercy revision 6 ({})", Digest::of("6")),
+            format!("Policies after: mercy revision 7 ({})", Digest::of("7")),
+            "Added policy: wards.icu".to_owned(),
+            "Removed policy: approvals.profile".to_owned(),
+            "Weakens: `approvals.profile` is gone".to_owned(),
+        ]
+    );
 }

@@ -1,10 +1,10 @@
-//! Breaking the glass: two persons let a change proceed without the approvals that are missing, for an hour at most; and the
-//! incident that this opens, which somebody else reviews.
+//! Breaking the glass: two persons, of whom one answers for the patient or for the regulator, let a change proceed without the
+//! approvals that are missing, for an hour at most; and the incident that this opens, which somebody else reviews.
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AccountId, Actor, ChangeId, DecisionId, Digest, Environment, IncidentId, Permit, PersonId, Refusal,
+    AccountId, Actor, ChangeId, DecisionId, Digest, Environment, IncidentId, Permit, PersonId, Refusal, Role,
     TenantId, Timestamp,
 };
 
@@ -17,6 +17,9 @@ pub struct GlassBreak {
     pub account: AccountId,
     /// What they are called.
     pub name: String,
+    /// The roles that they held there. A record of before they were kept has none, and counts as of nobody who answers for safety.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub roles: Vec<Role>,
     /// Why.
     pub reason: String,
     /// The digest that it is about.
@@ -34,10 +37,16 @@ impl GlassBreak {
     pub fn ends_at(&self) -> Timestamp {
         self.at.plus_millis(i64::try_from(self.lasts_ms).unwrap_or(i64::MAX))
     }
+
+    /// Whether whoever did it answered for the patient or for the regulator there. It takes one such person, because nobody alone
+    /// makes one: two accounts that one administrator made could otherwise let through what the administrator likes.
+    pub fn answers_for_safety(&self) -> bool {
+        self.roles.iter().any(|role| role.is_safety())
+    }
 }
 
-/// The pairs among these, in order: each is one time that the glass was broken over this digest. A person who is part of a
-/// pair has to come again for the next one.
+/// The pairs among these, in order: each is one time that the glass was broken over this digest, by somebody who answers for
+/// safety and somebody else. A person who is part of a pair has to come again for the next one.
 pub fn broken<'a>(
     breaks: impl IntoIterator<Item = &'a GlassBreak>,
     digest: &Digest,
@@ -46,7 +55,11 @@ pub fn broken<'a>(
     let mut first: Option<&GlassBreak> = None;
     for next in breaks.into_iter().filter(|each| each.digest == *digest) {
         match first.take() {
-            Some(before) if before.person != next.person && next.at < before.ends_at() => {
+            Some(before)
+                if before.person != next.person
+                    && next.at < before.ends_at()
+                    && (before.answers_for_safety() || next.answers_for_safety()) =>
+            {
                 pairs.push([before, next]);
             }
             _ => first = Some(next),

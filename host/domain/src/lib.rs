@@ -15,10 +15,12 @@ mod approval;
 mod artifact;
 mod assignment;
 mod authz;
+mod called;
 mod change;
 mod cohort;
 mod content;
 mod counter;
+mod credential;
 mod decision;
 mod delegation;
 mod device;
@@ -50,9 +52,7 @@ mod time;
 mod token;
 
 pub use access_request::{AccessAnswer, AccessClaim, AccessRequest, AccessState, AccessVerdict, Unapproved};
-pub use actor::{
-    Account, AccountKind, Actor, Credential, Role, RoleGrant, SIGNING_HOLD_MS, Scope, SigningHold,
-};
+pub use actor::{Account, AccountKind, Actor, Role, RoleGrant, SIGNING_HOLD_MS, SigningHold};
 pub use address::{from_address, in_address};
 pub use approval::{Approval, ApprovalFacts, Given, Meaning, UsedDelegation};
 pub use artifact::{
@@ -66,12 +66,14 @@ pub use assignment::{
 pub use authz::{
     Action, AdmissionFacts, Answer, Determining, Effect, Facts, Freshness, Principal, Question, Resource,
 };
+pub use called::{called, called_as_before};
 pub use change::{
     Borrowed, Change, Command, Draft, Escalation, Hold, SoFar, Standing, State, Transition, Yes,
 };
 pub use cohort::{Cohort, percent_of, rank};
 pub use content::{object_content, object_digests};
 pub use counter::{Released, release_counter_floor};
+pub use credential::{Credential, Scope};
 pub use decision::{Decision, DecisionOutcome, DecisionSubject, EvidenceRead, Outline, Permit, Tag};
 pub use delegation::{Delegation, DelegationDraft};
 pub use device::{Device, DeviceHealth, DeviceState, Group, Selector};

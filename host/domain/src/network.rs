@@ -41,6 +41,13 @@ impl Network {
         masked(address.to_canonical(), self.prefix) == Some(self.first)
     }
 
+    /// Whether all of another network is in it.
+    pub fn covers(&self, other: &Network) -> bool {
+        self.first.is_ipv4() == other.first.is_ipv4()
+            && self.prefix <= other.prefix
+            && self.contains(other.first)
+    }
+
     fn of(address: IpAddr, prefix: u8) -> Option<(Self, bool)> {
         let (address, prefix) = match (address, address.to_canonical()) {
             (IpAddr::V6(_), v4 @ IpAddr::V4(_)) => (v4, prefix.checked_sub(96)?),

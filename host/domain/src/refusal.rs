@@ -145,6 +145,41 @@ pub enum Refusal {
         /// How long the first waits.
         until: crate::Timestamp,
     },
+    /// What is confirmed is not what was read.
+    #[error(
+        "cannot confirm `{name}` ({account}): something else was handed out since you read it; read it again, ask the person, then \
+         confirm that"
+    )]
+    OtherHandOut {
+        /// The account.
+        account: String,
+        /// What they are called.
+        name: String,
+    },
+    /// Nobody would administer the tenant any more.
+    #[error(
+        "cannot take `{name}` ({account}) away: nobody else administers this tenant; have another account hold `administrator` \
+         everywhere and be confirmed first"
+    )]
+    LastAdministrator {
+        /// The account.
+        account: String,
+        /// What they are called.
+        name: String,
+    },
+    /// One of the two who break the glass answers for safety.
+    #[error(
+        "cannot break the glass for `{change}` with {first}: neither of you answers for safety there; ask somebody who holds \
+         clinical safety or regulatory to do so before {until}"
+    )]
+    SafetyToBreak {
+        /// The change.
+        change: String,
+        /// Who was the first.
+        first: String,
+        /// How long the first waits.
+        until: crate::Timestamp,
+    },
     /// Whoever broke the glass does not review that.
     #[error("cannot review `{incident}`: you broke the glass; ask somebody else to review it")]
     OwnIncident {

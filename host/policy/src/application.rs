@@ -31,6 +31,7 @@ pub use approval::{APPROVAL, Approved};
 pub(crate) use evaluate::Posed;
 pub use load::ApplicationCase;
 pub use question::{Access, Search, Thing, Verb, Wanted};
+pub use record::MASK;
 pub use search::{Found, Part};
 
 use crate::{BundleError, Limits, bucket::Notes, files, slices::Slices};

@@ -33,7 +33,7 @@ mod words;
 mod written;
 
 pub use application::{
-    APPROVAL, Access, Application, ApplicationCase, Approved, Found, Part, Search, Thing, Verb, Wanted,
+    APPROVAL, Access, Application, ApplicationCase, Approved, Found, MASK, Part, Search, Thing, Verb, Wanted,
 };
 pub use bundle::Bundle;
 pub use cases::{CaseResult, question_of, run_cases};

@@ -27,7 +27,7 @@ use crate::{
     hashing::Hashing,
     installed::{Installed, install_all},
     issuers::{Issuers, oidc::Providers},
-    keys::{KeyCache, SubjectCache},
+    keys::{KeyCache, OwnerCache, SubjectCache},
     limits::Limits,
     outside::Sources,
     rosters::Rosters,
@@ -86,6 +86,8 @@ pub struct App {
     pub(crate) keys: KeyCache,
     /// Whom tokens were found to mean lately.
     pub(crate) subjects: SubjectCache,
+    /// Who has an active account, as of lately.
+    pub(crate) owners: OwnerCache,
     /// Whose tokens count.
     pub(crate) issuers: Issuers,
     /// Where persons log in beside here.
@@ -139,8 +141,9 @@ impl App {
         let (keys, signer) = ledger_keys(&config.ledger.key_file, &config.ledger.origin)?;
         let store = Store::open(store_options(&config), keys).await?;
         let secrets = Kek::load_or_create(&config.artifacts.wrapping_key_file)?;
-        let hashing = Hashing::new(config.login.cost(), config.login.passwords_at_once);
-        let journal = journal(&config, &clock)?;
+        let login = &config.login;
+        let hashing = Hashing::new(login.cost(), login.passwords_at_once, login.signatures_at_once);
+        let journal = journal(&config, &clock, &signer)?;
         let kek = Kek::load_or_create(&config.artifacts.wrapping_key_file)?;
         let vault = Vault::on_disk(&config.artifacts.dir, kek, config.artifacts.chunk_bytes)?;
         let trusted_keys = TrustedKeys::open(config.artifacts.trusted_keys_dir.clone())?;
@@ -185,6 +188,7 @@ impl App {
             asking: Asking::default(),
             keys: KeyCache::default(),
             subjects: SubjectCache::default(),
+            owners: OwnerCache::default(),
             issuers,
             providers,
             limits,
@@ -294,7 +298,12 @@ impl App {
         let mut commit = Commit::new(tenant.clone(), by, now, writes, || self.clock.uuid());
         commit.trace = crate::trace::current();
         commit.fence = fence;
-        Ok(self.store.commit(commit).await?)
+        let alters = commit.writes.iter().any(|write| matches!(write, Write::Account { .. }));
+        let done = self.store.commit(commit).await?;
+        if alters {
+            self.owners.forget(tenant);
+        }
+        Ok(done)
     }
 
     /// A place among the questions to applications that are answered now, for as long as it is held.
@@ -341,13 +350,18 @@ pub(crate) fn ledger_keys_of(pkcs8: Vec<u8>) -> Result<LedgerKeys, KeyError> {
     Ok(LedgerKeys::new(SigningKey::from_pkcs8("interlock", &pkcs8)?, pkcs8))
 }
 
-fn journal(config: &Config, clock: &Arc<dyn Clock>) -> Result<Option<Journal>, StartError> {
+fn journal(
+    config: &Config,
+    clock: &Arc<dyn Clock>,
+    ledger: &SigningKey,
+) -> Result<Option<Journal>, StartError> {
     let decisions = &config.decisions;
     if !decisions.journal {
         return Ok(None);
     }
     let options = JournalOptions {
         dir: decisions.dir.clone(),
+        ledger: ledger.verifying_key().to_string(),
         file_bytes_max: decisions.file_bytes_max,
         backlog_bytes_max: decisions.backlog_bytes_max,
     };

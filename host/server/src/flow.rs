@@ -50,6 +50,8 @@ mod health;
 pub(crate) mod judge;
 mod lead;
 pub(crate) mod levels;
+mod own;
+pub(crate) mod owner;
 mod plugin;
 mod provable;
 pub(crate) mod record;

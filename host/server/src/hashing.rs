@@ -13,29 +13,64 @@ use crate::FlowError;
 const WAITING: usize = 8;
 
 /// Where passwords are hashed.
+///
+/// **Invariant:** whoever is known already waits for no stranger: a flood of logins fills its own places, and nobody is kept from
+/// signing by it.
 #[derive(Debug)]
 pub(crate) struct Hashing {
     cost: PasswordCost,
+    strangers: Places,
+    signers: Places,
+}
+
+/// So many at work at once, and so many that wait for it.
+#[derive(Debug)]
+struct Places {
     at_work: Arc<Semaphore>,
     let_in: Arc<Semaphore>,
 }
 
-impl Hashing {
-    pub(crate) fn new(cost: PasswordCost, at_once: usize) -> Self {
+impl Places {
+    fn new(at_once: usize) -> Self {
         let places = |number| Arc::new(Semaphore::new(number));
-        Self { cost, at_work: places(at_once), let_in: places(at_once * (WAITING + 1)) }
+        Self { at_work: places(at_once), let_in: places(at_once * (WAITING + 1)) }
+    }
+}
+
+impl Hashing {
+    /// So many at once of those who log in or follow an invitation, and so many of those who are logged in.
+    pub(crate) fn new(cost: PasswordCost, strangers: usize, signers: usize) -> Self {
+        Self { cost, strangers: Places::new(strangers), signers: Places::new(signers) }
     }
 
-    /// Whether a password fits a hash; without a hash it takes as long and says no.
+    /// Whether the password of somebody who logs in fits a hash; without a hash it takes as long and says no.
     pub(crate) async fn verify(&self, password: String, hash: Option<String>) -> Result<bool, FlowError> {
         let cost = self.cost;
-        self.aside(move || cost.verify(&password, hash.as_deref())).await
+        self.strangers.aside(move || cost.verify(&password, hash.as_deref())).await
     }
 
-    /// A hash of a password.
-    pub(crate) async fn hash(&self, password: String) -> Result<String, FlowError> {
+    /// Likewise for somebody who is logged in: to sign, or to set another password.
+    pub(crate) async fn verify_signer(
+        &self,
+        password: String,
+        hash: Option<String>,
+    ) -> Result<bool, FlowError> {
         let cost = self.cost;
-        let hash: Result<String, PasswordError> = self.aside(move || cost.hash(&password)).await?;
+        self.signers.aside(move || cost.verify(&password, hash.as_deref())).await
+    }
+
+    /// A hash of the password of somebody who is not logged in yet.
+    pub(crate) async fn hash(&self, password: String) -> Result<String, FlowError> {
+        Self::hashed(&self.strangers, self.cost, password).await
+    }
+
+    /// Likewise of somebody who is.
+    pub(crate) async fn hash_of_signer(&self, password: String) -> Result<String, FlowError> {
+        Self::hashed(&self.signers, self.cost, password).await
+    }
+
+    async fn hashed(places: &Places, cost: PasswordCost, password: String) -> Result<String, FlowError> {
+        let hash: Result<String, PasswordError> = places.aside(move || cost.hash(&password)).await?;
         hash.map_err(|error| FlowError::invalid("/password", error.to_string()))
     }
 
@@ -43,7 +78,9 @@ impl Hashing {
     pub(crate) fn is_above(&self, hash: &str) -> bool {
         self.cost.is_above(hash)
     }
+}
 
+impl Places {
     async fn aside<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
@@ -73,19 +110,22 @@ mod tests {
     #[tokio::test]
     async fn no_more_passwords_wait_than_may() {
         let cost = PasswordCost { memory_kib: 64, passes: 1, lanes: 1 };
-        let hashing = Hashing::new(cost, 2);
-        let held = hashing.let_in.clone().try_acquire_many_owned(17).unwrap();
+        let hashing = Hashing::new(cost, 2, 1);
+        let held = hashing.strangers.let_in.clone().try_acquire_many_owned(17).unwrap();
         assert!(hashing.hash("twelve chars".to_owned()).await.is_ok(), "one more may wait");
-        let last = hashing.let_in.clone().try_acquire_owned().unwrap();
+        let last = hashing.strangers.let_in.clone().try_acquire_owned().unwrap();
         let busy = hashing.verify("twelve chars".to_owned(), None).await;
         assert!(matches!(busy, Err(FlowError::Store(StoreError::Busy))), "{busy:?}");
+        // Whoever is known already is not kept by them.
+        assert!(!hashing.verify_signer("twelve chars".to_owned(), None).await.unwrap());
+        assert!(hashing.hash_of_signer("twelve chars".to_owned()).await.is_ok());
         drop((held, last));
         assert!(!hashing.verify("twelve chars".to_owned(), None).await.unwrap());
     }
 
     #[tokio::test]
     async fn a_hash_whose_caller_hung_up_keeps_its_places_until_it_is_done() {
-        let hashing = Hashing::new(PasswordCost { memory_kib: 64, passes: 1, lanes: 1 }, 1);
+        let hashing = Places::new(1);
         let (go_on, waits) = std::sync::mpsc::channel::<()>();
         let (began, begun) = tokio::sync::oneshot::channel();
         let mut caller = Box::pin(hashing.aside(move || {

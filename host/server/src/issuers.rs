@@ -80,6 +80,18 @@ impl Issuers {
         Ok(Self { all })
     }
 
+    /// What the issuers of a tenant are called.
+    pub(crate) fn of_tenant(&self, tenant: &TenantId) -> impl Iterator<Item = &str> {
+        let ours = self.all.iter().filter(move |issuer| issuer.config.tenant == *tenant);
+        ours.map(|issuer| issuer.config.issuer.as_str())
+    }
+
+    /// The tenants that have the issuer of this token, as the token says; nothing is believed yet.
+    pub(crate) fn tenants_of(&self, token: &Token<'_>) -> impl Iterator<Item = &TenantId> {
+        let said = token.claims.get("iss").and_then(Value::as_str).unwrap_or_default().to_owned();
+        self.all.iter().filter(move |issuer| issuer.config.issuer == said).map(|issuer| &issuer.config.tenant)
+    }
+
     /// The issuer of a token, as the token says; nothing is believed yet.
     pub(crate) fn of(&self, tenant: &TenantId, token: &Token<'_>) -> Result<&Issuer, JwtRefusal> {
         let said = token.claims.get("iss").and_then(Value::as_str).unwrap_or_default();

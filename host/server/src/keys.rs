@@ -8,7 +8,9 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use interlock_domain::{Account, AccountId, Actor, Credential, KeyId, Scope, SubjectId, Timestamp};
+use interlock_domain::{
+    Account, AccountId, Actor, Credential, KeyId, PersonId, Scope, SubjectId, TenantId, Timestamp,
+};
 
 /// How long an entry lives.
 const LIFE_MS: i64 = 5_000;
@@ -129,6 +131,35 @@ impl SubjectCache {
     pub(crate) fn forget(&self, account: &AccountId) {
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         entries.retain(|_, (_, known)| known.id != *account);
+    }
+}
+
+/// Who has an active account.
+type Persons = Arc<HashSet<PersonId>>;
+
+/// The persons of each tenant who have an active account. Entries live as long as those of keys do, and for the same reason.
+#[derive(Debug, Default)]
+pub(crate) struct OwnerCache {
+    entries: Mutex<HashMap<TenantId, (Timestamp, Persons)>>,
+}
+
+impl OwnerCache {
+    pub(crate) fn get(&self, tenant: &TenantId, now: Timestamp) -> Option<Persons> {
+        let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        let (at, persons) = entries.get(tenant)?;
+        is_fresh(*at, LIFE_MS, now).then(|| persons.clone())
+    }
+
+    pub(crate) fn put(&self, tenant: TenantId, persons: HashSet<PersonId>, now: Timestamp) -> Persons {
+        let persons = Arc::new(persons);
+        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        entries.insert(tenant, (now, persons.clone()));
+        persons
+    }
+
+    /// Somebody came or went there.
+    pub(crate) fn forget(&self, tenant: &TenantId) {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner).remove(tenant);
     }
 }
 

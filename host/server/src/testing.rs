@@ -106,7 +106,8 @@ impl TestApp {
         alter(&mut config);
         let clock = ManualClock::at(Timestamp::from_millis(START_MS)).drawing_after(number * 1_000_000);
         let clock = Arc::new(clock);
-        let app = App::open(config.checked().unwrap(), clock.clone()).await.unwrap();
+        // In a place of its own: a configuration is large, and so is whatever waits for it.
+        let app = Box::pin(App::open(config.checked().unwrap(), clock.clone())).await.unwrap();
         let router = serve::router(app.clone());
         let reconciler = Reconciler::new(app.clone(), "test".to_owned());
         Self { app, clock, router, reconciler, dir }

@@ -5,10 +5,11 @@
 //! [`Segment`](crate::Segment) with one ledger entry over all of it.
 //!
 //! **Invariants.** What [`Journal::append`] has confirmed is on the disk. A file is removed only once all that is in it is in
-//! the database; one that is damaged is set aside and never removed. What is in it twice is there once: the segment is named like its file. After the disk refused a
+//! the database; one that is damaged is set aside and never removed. What is in it twice is there once: the segment is named like its file. A folder belongs to one ledger, which it names. After the disk refused a
 //! sync once, nothing more is confirmed: what a second sync says of the first one's bytes is not to be believed.
 
 mod file;
+mod owner;
 mod writer;
 
 use std::{
@@ -39,6 +40,8 @@ const WAITING_MAX: usize = 4_096;
 pub struct JournalOptions {
     /// Its folder.
     pub dir: PathBuf,
+    /// Whose answers these are: the ledger's public key as a verifier has it, which begins with its origin.
+    pub ledger: String,
     /// At which size a file is sealed, in bytes.
     pub file_bytes_max: u64,
     /// Most bytes that are not in the database yet; beyond it nothing is confirmed.
@@ -84,13 +87,14 @@ pub struct Journaled {
 
 impl Journal {
     /// Opens the journal in its folder, made when it is not there. What an earlier process left in it is sealed. `uuid` names
-    /// the files.
+    /// the files. A folder in which the answers of another ledger are is refused: they would come into this one as its own.
     pub fn open(
         options: JournalOptions,
         uuid: impl FnMut() -> Uuid + Send + 'static,
     ) -> Result<Self, StoreError> {
         let failed = |error: std::io::Error| StoreError::journal(&options.dir, error);
         fs::create_dir_all(&options.dir).map_err(failed)?;
+        owner::claim(&options.dir, &options.ledger)?;
         let left = file::left_behind(&options.dir).map_err(failed)?;
         let state = Arc::new(State {
             backlog: AtomicU64::new(left.iter().map(|file| file.bytes).sum()),

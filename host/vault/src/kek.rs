@@ -7,7 +7,7 @@ use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, Nonce, RandomizedNonceKey};
-use aws_lc_rs::rand;
+use aws_lc_rs::{hmac, rand};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest as _, Sha256};
@@ -69,6 +69,8 @@ pub struct Kek {
 struct WrappingKey {
     id: String,
     key: RandomizedNonceKey,
+    /// A key of its own: what commits tells nothing of what wraps.
+    salts: hmac::Key,
 }
 
 impl Kek {
@@ -148,6 +150,13 @@ impl Kek {
         Some(opened)
     }
 
+    /// A salt that is the same for a context as long as the key is, and that nobody without the key can work out: for digests of
+    /// what could be guessed and has to be found again.
+    #[must_use]
+    pub fn salt(&self, context: &str) -> String {
+        hex::encode(hmac::sign(&self.current.salts, context.as_bytes()))
+    }
+
     /// Encrypts a data key with the current key, bound to `context`: nonce, ciphertext and tag.
     pub(crate) fn wrap(&self, data_key: &KeyBytes, context: &[u8]) -> Option<Vec<u8>> {
         let mut sealed = data_key.to_vec();
@@ -187,7 +196,9 @@ impl Kek {
         let id = hex::encode(&digest[..ID_BYTES]);
         let key = RandomizedNonceKey::new(&AES_256_GCM, bytes.as_slice())
             .map_err(|_| KekError::NotAKey { origin: "the given text".to_owned() })?;
-        Ok(Self { current: WrappingKey { id, key }, older: Vec::new() })
+        let salting = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, bytes.as_slice()), b"interlock salts");
+        let salts = hmac::Key::new(hmac::HMAC_SHA256, salting.as_ref());
+        Ok(Self { current: WrappingKey { id, key, salts }, older: Vec::new() })
     }
 }
 
@@ -243,6 +254,14 @@ mod tests {
         assert_eq!(Kek::load_or_create(&path).unwrap().id(), first.id());
         assert_eq!(Kek::from_base64(&std::fs::read_to_string(&path).unwrap()).unwrap().id(), first.id());
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "no draft stays behind");
+    }
+
+    #[test]
+    fn a_salt_is_the_same_for_a_key_and_a_context_and_for_no_other() {
+        let (one, other) = (Kek::ephemeral().unwrap(), Kek::ephemeral().unwrap());
+        assert_eq!(one.salt("mercy"), one.salt("mercy"));
+        assert_ne!(one.salt("mercy"), one.salt("grace"));
+        assert_ne!(one.salt("mercy"), other.salt("mercy"));
     }
 
     #[test]

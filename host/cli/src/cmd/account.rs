@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 
 use super::key::role_grant;
 use crate::{
-    client::{Connection, Failure},
+    client::{Client, Connection, Failure},
+    confirm::Confirm,
     output::{self, Format, Outcome},
 };
 
@@ -23,10 +24,16 @@ pub(crate) enum Account {
         #[arg(long = "role", value_parser = role_grant)]
         roles: Vec<RoleGrant>,
     },
-    /// Say, as the second administrator, that an account is in the right hands. Ask the person before.
+    /// Say, as the second administrator, that an account is in the right hands. Shows what was handed out; ask the person before.
     Confirm {
         /// Its id.
         id: String,
+        /// The digest of what was handed out, when you have read it already; without it, it is shown and asked about.
+        #[arg(long)]
+        digest: Option<String>,
+        /// Do not ask.
+        #[arg(long)]
+        yes: bool,
     },
     /// Invite the person of an account to set by what they log in. Prints the code, this once; what they logged in with before
     /// ends.
@@ -103,6 +110,7 @@ impl Account {
                     ("ACTIVE", "/active"),
                     ("HANDED OUT BY", "/hold/by"),
                     ("CONFIRMED BY", "/hold/confirmed_by"),
+                    ("OWNER ACTIVE", "/owner_active"),
                 ];
                 output::list(&items, &columns, format)?;
                 return Ok(Outcome::Done);
@@ -138,7 +146,16 @@ impl Account {
                 output::list(&items, &columns, format)?;
                 return Ok(Outcome::Done);
             }
-            Account::Confirm { id } => format!("{id}/confirm"),
+            Account::Confirm { id, digest, yes } => {
+                let digest = match digest {
+                    Some(digest) => digest,
+                    None => read(&client, &id, Confirm { yes }).await?,
+                };
+                let request = json!({ "digest": digest });
+                let body = client.post(&format!("/accounts/{id}/confirm"), &request).await?.body;
+                show(body, format)?;
+                return Ok(Outcome::Done);
+            }
             Account::Deactivate { id } => format!("{id}/deactivate"),
             Account::Activate { id } => format!("{id}/activate"),
         };
@@ -146,6 +163,24 @@ impl Account {
         show(body, format)?;
         Ok(Outcome::Done)
     }
+}
+
+/// Shows what was handed out, and asks. What is confirmed is what is shown here, whatever somebody hands out meanwhile.
+async fn read(client: &Client, id: &str, confirm: Confirm) -> Result<String, Failure> {
+    let items = client.list("/accounts", 10_000).await?;
+    let found = items.into_iter().find(|account| account["id"] == id);
+    let mut account = found.ok_or_else(|| Failure::Refused(format!("there is no account `{id}`")))?;
+    let Some(digest) = account["hold"]["digest"].as_str().map(str::to_owned) else {
+        return Err(Failure::Refused(format!("nothing of `{id}` waits to be confirmed")));
+    };
+    readable(&mut account, Format::Table);
+    // Not to stdout, which holds the answer alone.
+    for (name, pointer) in FIELDS {
+        eprintln!("{name:>14}  {}", output::at(&account, pointer));
+    }
+    eprintln!("{:>14}  {digest}", "digest");
+    confirm.ask("confirm that this is in the hands of the person whose it is")?;
+    Ok(digest)
 }
 
 fn show(mut account: Value, format: Format) -> Result<(), Failure> {

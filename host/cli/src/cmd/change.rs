@@ -50,8 +50,8 @@ pub(crate) enum Change {
     Sign(sign::Sign),
     /// List the electronic signatures of a change, or write them into a folder.
     Signatures(sign::Signatures),
-    /// In an emergency, and together with a second person, let a change proceed without the approvals that are missing. It opens
-    /// an incident. Shows all that the change would do, and asks.
+    /// In an emergency, and together with a second person, let a change proceed without the approvals that are missing. One of the
+    /// two holds clinical safety or regulatory. It opens an incident. Shows all that the change would do, and asks.
     BreakGlass(Answer),
     /// Withdraw a change.
     Cancel(Because),

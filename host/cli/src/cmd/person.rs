@@ -110,9 +110,20 @@ fn keep(connection: &Connection, headers: &HeaderMap, body: &Value) -> Result<()
     let (Some(cookie), Some(csrf)) = (cookie, csrf) else {
         return Err(Failure::Unreachable("the server gave no session; is the address right?".to_owned()));
     };
+    // An identity provider is of one tenant, whichever was named here: a session is kept for the one that it is of.
+    let Some(tenant) = body["account"]["tenant"].as_str() else {
+        let detail = "the server does not say of which tenant the session is; is it of this version?";
+        return Err(Failure::Unreachable(detail.to_owned()));
+    };
+    if tenant != connection.tenant {
+        eprintln!(
+            "You are logged in at `{tenant}`, not at `{}`: give `--tenant {tenant}` with what you do.",
+            connection.tenant
+        );
+    }
     let session = Session {
         server: connection.address(),
-        tenant: connection.tenant.clone(),
+        tenant: tenant.to_owned(),
         cookie: cookie.to_owned(),
         csrf: csrf.to_owned(),
     };

@@ -15,7 +15,8 @@ use crate::fake::{Body, FakeServer, run};
 #[tokio::test]
 async fn the_code_that_a_browser_brings_is_given_with_what_the_program_alone_has() {
     let server = FakeServer::start().await;
-    let body = json!({ "name": "Ana", "csrf_token": "of the session", "session": { "id": "ses_1", "ends_at": "later" } });
+    let body = json!({ "name": "Ana", "csrf_token": "of the session", "session": { "id": "ses_1", "ends_at": "later" },
+        "account": { "id": "acc_1", "tenant": "grace" } });
     server.answers([(200, Body::Session("__Host-interlock=token; Path=/", body))]);
     let home = tempfile::tempdir().unwrap();
     let file = home.path().join("session.json");
@@ -41,6 +42,11 @@ async fn the_code_that_a_browser_brings_is_given_with_what_the_program_alone_has
     let browser = reqwest::Client::builder().no_proxy().build().unwrap();
     assert_eq!(browser.get(format!("{there}/favicon.ico")).send().await.unwrap().status(), 404);
     assert_eq!(browser.get(format!("{there}/?code=brought")).send().await.unwrap().status(), 200);
+    let mut said = String::new();
+    while let Some(line) = lines.next_line().await.unwrap() {
+        said.push_str(&line);
+    }
+    assert!(said.contains("logged in at `grace`, not at `mercy`"), "{said}");
     let out = child.wait_with_output().await.unwrap();
     let shown = String::from_utf8(out.stdout).unwrap();
     assert!(out.status.success() && shown.contains("Ana") && !shown.contains("of the session"), "{shown}");
@@ -49,7 +55,9 @@ async fn the_code_that_a_browser_brings_is_given_with_what_the_program_alone_has
     let challenge = URL_SAFE_NO_PAD.encode(Sha256::digest(sent["verifier"].as_str().unwrap()));
     assert_eq!(challenge, query["challenge"]);
     let kept = std::fs::read_to_string(&file).unwrap();
-    assert!(kept.contains("__Host-interlock=token") && kept.contains("mercy"), "{kept}");
+    assert!(kept.contains("__Host-interlock=token"), "{kept}");
+    // The provider is of one tenant, and the session of that one, whatever was named.
+    assert!(kept.contains("grace") && !kept.contains("mercy"), "{kept}");
 }
 
 #[tokio::test]

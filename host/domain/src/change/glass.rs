@@ -7,8 +7,8 @@ use crate::{
 };
 
 impl Change {
-    /// A person wants it to proceed without the approvals that are missing: for `lasts_ms`, once a second person wants it, too.
-    /// Gates, signatures, ways back and health are asked as always.
+    /// A person wants it to proceed without the approvals that are missing: for `lasts_ms`, once a second person wants it, too. One
+    /// of the two answers for the patient or for the regulator. Gates, signatures, ways back and health are asked as always.
     pub fn break_glass(
         &self,
         digest: &Digest,
@@ -37,13 +37,22 @@ impl Change {
         if self.is_of(&by.person) {
             return Err(Refusal::OwnChange { change });
         }
-        if let Some(first) = self.half_broken(now).filter(|first| first.person == by.person) {
-            return Err(Refusal::SecondToBreak { change, until: first.ends_at() });
+        let roles = by.roles_in(Some(&self.manifest.environment));
+        if let Some(first) = self.half_broken(now) {
+            let until = first.ends_at();
+            if first.person == by.person {
+                return Err(Refusal::SecondToBreak { change, until });
+            }
+            // Refused, and not kept as a first one anew: who may come is not put off by who may not.
+            if !first.answers_for_safety() && !roles.iter().any(|role| role.is_safety()) {
+                return Err(Refusal::SafetyToBreak { change, first: first.name.clone(), until });
+            }
         }
         let glass = GlassBreak {
             person: by.person.clone(),
             account: by.account.clone(),
             name: by.name.clone(),
+            roles,
             reason: reason.trim().to_owned(),
             digest: self.digest,
             decision: permit.decision().clone(),

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use cedar_policy::{EntityId, EntityUid};
 use serde_json::{Map, Value, json};
 
-use super::{Access, Application, Search, Thing, Verb};
+use super::{Access, Application, Search, Thing, Verb, Wanted};
 
 /// What stands where something is masked.
-const MASK: &str = "(masked)";
+pub const MASK: &str = "(masked)";
 /// Beyond it, two JSON readers may read two numbers.
 const EXACT: u64 = (1 << 53) - 1;
 
@@ -37,6 +37,17 @@ impl Application {
             resource: Arc::new(self.readable_thing(&search.resource)),
             context: Arc::new(context),
         }
+    }
+
+    /// Whether what a search finds is masked in records: the ids of subjects where those of questions are, and so on.
+    pub fn hides(&self, wanted: Wanted) -> bool {
+        let part = match wanted {
+            Wanted::Subject => "subject",
+            Wanted::Resource => "resource",
+            Wanted::Action => "action",
+        };
+        let names = [format!("/{part}"), format!("/{part}/id"), format!("/{part}/name")];
+        self.masked.iter().any(|pointer| names.contains(pointer))
     }
 
     /// A question as it is written into the record, and whether something is masked in it: then it cannot be asked again.

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     App,
     flow::{
-        account::{self, RolesRequest},
+        account::{self, ConfirmRequest, RolesRequest},
         subject::{self, SubjectRequest},
     },
     problem::Problem,
@@ -30,7 +30,7 @@ pub(super) async fn list(
     listing: Listing<Everything>,
 ) -> Result<Json<Items<wire::Account>>, Problem> {
     let found = account::list(&app, &caller.actor, &listing.page()).await?;
-    Ok(listing.answer(found, |account| account.id.to_string()))
+    Ok(listing.answer(found, |listed| listed.account.id.to_string()))
 }
 
 /// Give an account other roles
@@ -52,16 +52,18 @@ pub(super) async fn grant(
 
 /// Confirm, as the second administrator, that an account is in the right hands
 ///
-/// Ask the person before. Neither who handed out the key or the role nor the person themselves can confirm it.
+/// Read the account, ask the person, and send `hold.digest` along: what was handed out since then is not confirmed with it. Neither
+/// who handed out the key or the role nor the person themselves can confirm it.
 #[utoipa::path(post, path = "/accounts/{id}/confirm", tag = "keys", security(("key" = ["admin"])),
-    params(("id" = String, Path, description = "The account")),
+    request_body = ConfirmRequest, params(("id" = String, Path, description = "The account")),
     responses((status = 200, description = "The account as it is now", body = wire::Account)))]
 pub(super) async fn confirm(
     State(app): State<Arc<App>>,
     caller: Caller<Admin>,
     At(id): At<AccountId>,
+    Payload(request): Payload<ConfirmRequest>,
 ) -> Result<Json<wire::Account>, Problem> {
-    Ok(Json(account::confirm(&app, &caller.actor, &id).await?.into()))
+    Ok(Json(account::confirm(&app, &caller.actor, &id, request).await?.into()))
 }
 
 /// End an account at once, with its keys, its login and its names

@@ -11,6 +11,7 @@ mod signed;
 use std::{marker::PhantomData, sync::Arc};
 
 use axum::{
+    body::Body,
     extract::{
         FromRequestParts, MatchedPath, RawPathParams, Request, State, rejection::RawPathParamsRejection,
     },
@@ -208,8 +209,9 @@ pub(crate) async fn authenticate(
     Ok(response)
 }
 
-/// Whether the operator wants this operation signed.
+/// Whether the operator wants this operation signed. `HEAD` is answered by whatever answers `GET`, and so is that.
 fn must_be_signed(app: &App, method: &Method, route: &str) -> bool {
+    let method = if method == Method::HEAD { &Method::GET } else { method };
     let named = |operation: &String| operation.split_once(' ') == Some((method.as_str(), below(route)));
     app.config.identity.signed_operations.iter().any(named)
 }
@@ -270,13 +272,29 @@ impl FromRequestParts<Arc<App>> for Anybody {
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
         let peer = Peer::found(&parts.extensions);
-        let known = prove(app, peer, None, &parts.method, &parts.headers).await?;
+        let known = if signed::is_signed(&parts.headers) {
+            signed_without_body(app, peer, parts).await?
+        } else {
+            prove(app, peer, None, &parts.method, &parts.headers).await?
+        };
         let actor = &known.actor;
         peer.admit(app, &actor.tenant)?;
         let class = Class::of(&parts.method, parts.uri.path());
         app.limits.account(class, actor.account.as_str(), app.clock.now())?;
         Ok(Self(known))
     }
+}
+
+/// Who signed a request that only reads: of one with a body nobody has read that yet.
+async fn signed_without_body(app: &App, peer: Peer, parts: &Parts) -> Result<Known, Problem> {
+    if !parts.method.is_safe() {
+        let detail = "only a request that reads may be signed here; log in, or send a key";
+        return Err(strange(app, peer, app.clock.now(), refused(detail)));
+    }
+    app.limits.is_spent(peer.0, app.clock.now())?;
+    let request = Request::from_parts(parts.clone(), Body::empty());
+    let read = signed::known(app, peer, parts.uri.path(), request).await;
+    read.map(|(known, _)| known).map_err(|problem| counted(app, peer, problem))
 }
 
 /// A person who logged in. Keys and programs never sign.

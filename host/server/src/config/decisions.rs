@@ -12,7 +12,8 @@ pub struct Decisions {
     /// Whether they are on this server's own disk before they are given, and come into the database by the file. Without it each
     /// is a transaction: slower by far, and right where a replica's disk does not outlive it.
     pub journal: bool,
-    /// The folder of the journal; one in the data folder when empty. Replicas on one machine may share it.
+    /// The folder of the journal; one in the data folder when empty. Replicas of one ledger on one machine may share it; one that holds
+    /// the answers of another ledger is refused.
     pub dir: PathBuf,
     /// At which size a file goes to the database, in bytes.
     pub file_bytes_max: u64,

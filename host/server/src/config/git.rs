@@ -9,6 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use super::ConfigError;
 
+/// Most that can be configured.
+const WEBHOOK_BYTES_MAX: usize = 32 << 20;
+
 /// Policies from git: every head that keeps to the rules is proposed as a `policy` change where policies are decided.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -39,6 +42,8 @@ pub struct Git {
     /// The file with the secret that a webhook's `X-Hub-Signature-256` is made with (or that GitLab sends as
     /// `X-Gitlab-Token`); no webhook when empty.
     pub webhook_secret_file: PathBuf,
+    /// Most bytes in the body of a webhook. It is not kept: only whether it is signed counts.
+    pub webhook_bytes_max: usize,
     /// How often it is looked at, in milliseconds.
     pub poll_ms: u64,
     /// How soon it is looked at again at most, however often the webhook calls, in milliseconds.
@@ -83,6 +88,7 @@ impl Default for Git {
             ssh_known_hosts_file: PathBuf::new(),
             token_file: PathBuf::new(),
             webhook_secret_file: PathBuf::new(),
+            webhook_bytes_max: 4 << 20,
             poll_ms: 60_000,
             poll_ms_min: 1_000,
             deadline_ms: 60_000,
@@ -178,6 +184,12 @@ impl Git {
         }
         if self.poll_ms == 0 || self.deadline_ms == 0 || self.max_age_ms == 0 {
             return senseless("policies.git", "`poll_ms`, `deadline_ms` and `max_age_ms` must be at least 1");
+        }
+        if self.webhook_bytes_max == 0 || self.webhook_bytes_max > WEBHOOK_BYTES_MAX {
+            return senseless(
+                "policies.git.webhook_bytes_max",
+                "must be 1 to 33554432: GitHub sends at most 25 MiB",
+            );
         }
         if self.deny_after_max_age && self.max_age_ms <= self.poll_ms {
             return senseless(

@@ -67,8 +67,11 @@ pub struct Login {
     pub password_memory_kib: u32,
     /// Passes of one password hash.
     pub password_passes: u32,
-    /// Most passwords that are hashed at once: each takes its memory. Eight times as many may wait; beyond it callers get 503.
+    /// Most passwords that are hashed at once of those who log in: each takes its memory. Eight times as many may wait; beyond it
+    /// callers get 503.
     pub passwords_at_once: usize,
+    /// Likewise of those who are logged in, to sign or to set another password: a flood of logins keeps nobody from signing.
+    pub signatures_at_once: usize,
     /// What authenticator apps show beside a code.
     pub issuer: String,
     /// The domain that passkeys are for. Passkeys of another one never work again: choose it once.
@@ -126,6 +129,7 @@ impl Login {
             ("login.time_server.check_ms", self.time_server.check_ms, 3_600_000),
             ("login.time_server.timeout_ms", self.time_server.timeout_ms, 10_000),
             ("login.passwords_at_once", self.passwords_at_once as u64, 1_024),
+            ("login.signatures_at_once", self.signatures_at_once as u64, 1_024),
         ] {
             if value == 0 || value > most {
                 return senseless(key, format!("must be 1 to {most}"));
@@ -176,6 +180,7 @@ impl Default for Login {
             password_memory_kib: 19_456,
             password_passes: 2,
             passwords_at_once: 2,
+            signatures_at_once: 1,
             issuer: "Interlock".to_owned(),
             passkey_domain: "localhost".to_owned(),
             passkey_origins: vec!["http://localhost:8080".to_owned()],

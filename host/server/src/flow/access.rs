@@ -8,7 +8,7 @@ use interlock_domain::{
     AccessRequestId, Actor, Answer, Decision, DecisionId, DecisionOutcome, DecisionSubject, Digest, PersonId,
     TenantId, Timestamp, Unapproved,
 };
-use interlock_policy::{Access, Application, Approved, Explanation, Found, Part, Search};
+use interlock_policy::{Access, Application, Approved, Explanation, Found, MASK, Part, Search};
 use serde_json::{Value, json};
 
 use super::{
@@ -204,8 +204,10 @@ pub(crate) async fn search(
         let started = Instant::now();
         let readable = application.readable_search(&search);
         let found = application.search(&readable, Part { after: after.as_deref(), limit, tries }, now);
+        let hides = application.hides(search.search);
         let mut request = json!(readable);
-        request["after"] = after.into();
+        // Where it goes on is one of what it found.
+        request["after"] = if hides && after.is_some() { MASK.into() } else { after.into() };
         request["limit"] = limit.into();
         request["tries"] = tries.into();
         let (request, is_masked) = application.masked(request);
@@ -216,7 +218,9 @@ pub(crate) async fn search(
             monitored: Vec::new(),
             bundle: application.digest,
         };
-        let ids = Some(found.found.clone());
+        let is_masked = is_masked || hides;
+        let shown = |id: &String| if hides { MASK.to_owned() } else { id.clone() };
+        let ids = Some(found.found.iter().map(shown).collect());
         let elapsed_us = since(started);
         let judged =
             Judged { approval: None, approvable: false, is_masked, request, answer, found: ids, elapsed_us };
@@ -331,7 +335,9 @@ pub(crate) async fn again(
         Ok(request) => request,
         Err(reason) => return Ok(vec![reason]),
     };
-    if application.masked(request.clone()).1 {
+    let found_hidden =
+        found.is_some_and(|found| found.iter().any(|id| id == MASK)) || request["after"] == MASK;
+    if found_hidden || application.masked(request.clone()).1 {
         return Ok(vec!["something is masked in the record, so it cannot be asked again".to_owned()]);
     }
     let unreadable = |error: serde_json::Error| vec![format!("the record cannot be read: {error}")];

@@ -71,13 +71,15 @@ pub(crate) async fn make(app: &App, who: &Actor, wish: Wish) -> Result<(AccessRe
     let (question, asked) = question(app, who, request, wish.access, wish.has_context).await?;
     let part = |pointer: &str| question.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
     let salt = app.secret()?;
+    // One for all requests of the tenant: what is about the same subject is counted together.
+    let of_tenant = app.secrets.salt(&format!("subjects of access requests of {}", who.tenant));
     let request = AccessRequest {
         id: AccessRequestId::new(app.clock.uuid()),
         tenant: who.tenant.clone(),
         evaluation: wish.evaluation.clone(),
         account: who.account.clone(),
         person: who.person.clone(),
-        subject: AccessRequest::subject_of(part("/subject/type"), part("/subject/id")),
+        subject: AccessRequest::subject_of(&of_tenant, part("/subject/type"), part("/subject/id")),
         scope: AccessRequest::scope_of(&salt, &question)?,
         asked: Box::new(asked),
         salt,

@@ -6,7 +6,8 @@
 //! second administrator. What there was before ends when the account is raised.
 
 use interlock_domain::{
-    Account, AccountId, Action, Actor, Credential, KeyId, Login, PersonId, RoleGrant, Timestamp,
+    Account, AccountId, AccountKind, Action, Actor, Credential, Digest, KeyId, Login, PersonId, RoleGrant,
+    Timestamp,
 };
 use interlock_store::{Page, StoreError, Write};
 use serde::{Deserialize, Serialize};
@@ -28,10 +29,35 @@ pub struct RolesRequest {
     pub roles: Vec<RoleGrant>,
 }
 
+/// What the second administrator read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ConfirmRequest {
+    /// `hold.digest` of the account as it was read: what was handed out, and by whom.
+    #[schema(value_type = String)]
+    pub digest: Digest,
+}
+
+/// An account, and of a program whether the person who answers for it has one that is active.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedAccount {
+    /// The account.
+    pub account: Account,
+    /// Nothing of a person.
+    pub owner_active: Option<bool>,
+}
+
 /// The accounts of the tenant, by id.
-pub async fn list(app: &App, who: &Actor, page: &Page) -> Result<Vec<Account>, FlowError> {
+pub async fn list(app: &App, who: &Actor, page: &Page) -> Result<Vec<ListedAccount>, FlowError> {
     may_read(app, who, Action::ReadKey, tenant(who)).await?;
-    Ok(app.store.accounts_page(&who.tenant, page).await?)
+    let accounts = app.store.accounts_page(&who.tenant, page).await?;
+    let owners = super::owner::active(app, &who.tenant).await?;
+    let listed = |account: Account| {
+        let is_program = account.kind == AccountKind::Service;
+        let owner_active = is_program.then(|| owners.contains(&account.person));
+        ListedAccount { account, owner_active }
+    };
+    Ok(accounts.into_iter().map(listed).collect())
 }
 
 /// Gives an account other roles. A further one that takes two holds it until a second administrator confirms; the first such role
@@ -49,9 +75,15 @@ pub async fn grant(
     alter(app, who, id, Action::GrantRoles, with).await
 }
 
-/// Says, as the second administrator, that an account is in the hands of the person whose it is.
-pub async fn confirm(app: &App, who: &Actor, id: &AccountId) -> Result<Account, FlowError> {
-    alter(app, who, id, Action::ConfirmAccount, |account, _, _| Ok(account.confirm(who)?)).await
+/// Says, as the second administrator, that an account is in the hands of the person whose it is, as they read it.
+pub async fn confirm(
+    app: &App,
+    who: &Actor,
+    id: &AccountId,
+    request: ConfirmRequest,
+) -> Result<Account, FlowError> {
+    let confirmed = |account: &Account, _: &PersonId, _| Ok(account.confirm(who, &request.digest)?);
+    alter(app, who, id, Action::ConfirmAccount, confirmed).await
 }
 
 /// Ends an account at once, with its keys, its login and its names. What it approved no longer counts.
@@ -105,6 +137,10 @@ async fn alter_once(
         return Ok(account);
     }
     let mut writes = vec![Write::Decision(Box::new(decision))];
+    let others = if from.administers() { app.store.accounts(&who.tenant).await? } else { Vec::new() };
+    // Two administrators who end each other at the same time must not both succeed.
+    let left = from.leaves(&account, &others)?;
+    writes.extend(left.map(|left| Write::Unaltered(Box::new(left.clone()))));
     // Also when it begins to act again: a key may have been made in the moment in which it ended.
     let anew = account.active != from.active || account.is_raised_from(&from);
     writes.push(Write::Account { account: Box::new(account.clone()), from: Some(Box::new(from)) });

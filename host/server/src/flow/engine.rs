@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use super::{
     access::{self, Asked, Until},
     admit::{Stage, may_enter},
-    ask::may_read,
+    ask::{may_ask, may_read},
     back::WayBack,
     change::load,
     explain,
@@ -153,8 +153,9 @@ fn told_apart(mut asked: Value) -> Value {
     asked
 }
 
-/// Puts on record what an engine only tells.
+/// Puts on record what an engine only tells, if it may ask at all.
 pub(crate) async fn told(app: &App, through: &Through, told: Value) -> Result<(), FlowError> {
+    may_ask(app, &through.actor).await?;
     let note = Note {
         kind: "gate.told",
         object_kind: "gate",

@@ -14,6 +14,7 @@ use super::{
     change::tenant,
     device::token_hash,
     login::{bytes, end_all, expires, keep, random_token, recovery_hash, sealed_for},
+    own,
 };
 use crate::{App, FlowError};
 
@@ -114,6 +115,7 @@ pub async fn invite(app: &App, who: &Actor, id: &AccountId) -> Result<Invitation
     if !from.active {
         return Err(FlowError::invalid("", "the account is deactivated; activate it first"));
     }
+    own::check_means(app, who, &from).await?;
     let before = app.store.login(&who.tenant, id).await?;
     let had_keys = !app.store.live_credentials(&who.tenant, id).await?.is_empty();
     // An administrator invites themselves, but for an account of theirs that approves: by it somebody could sign who has nothing but

@@ -11,9 +11,10 @@ use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq;
 
 use super::{
-    ask::{may_read, permit},
+    ask::{may_ask, may_read, permit},
     change::tenant,
     device::token_hash,
+    owner,
 };
 use crate::{App, FlowError};
 
@@ -147,8 +148,10 @@ async fn named(app: &App, who: &Actor, name: &GateName) -> Result<GateEndpoint, 
     found.ok_or_else(|| FlowError::NotFound { what: "gate", id: name.to_string() })
 }
 
-/// The gate of this name, for a program whose own key says who it is.
+/// The gate of this name, for a program whose own key says who it is. It has to be one that may ask: a key that only reads neither
+/// has a judge work nor tells what is put on record.
 pub(crate) async fn by_name(app: &App, who: &Actor, name: &GateName) -> Result<Through, FlowError> {
+    may_ask(app, who).await?;
     Ok(Through { gate: named(app, who, name).await?, actor: who.clone() })
 }
 
@@ -167,6 +170,12 @@ pub(crate) enum TokenRefusal {
     /// Its account may not act any more.
     #[error("the account of this gate is not active")]
     Inactive,
+    /// Nobody answers for it.
+    #[error(
+        "this gate is suspended: whoever answers for it has no active account; have an administrator activate them, or revoke this \
+         gate and make it anew for somebody else"
+    )]
+    Ownerless,
 }
 
 /// The gate that a token opens.
@@ -185,6 +194,7 @@ pub(crate) async fn by_token(app: &App, token: &str) -> Result<Result<Through, T
     // After the secret, so that only its holder learns why.
     Ok(match standing(&gate, &account, app.clock.now()) {
         Some(refusal) => Err(refusal),
+        None if owner::is_gone(app, &account).await? => Err(TokenRefusal::Ownerless),
         None => {
             let actor = account.actor(format!("gate:{}", gate.id));
             Ok(Through { gate, actor })

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use interlock_domain::{Decision, DecisionId, DecisionOutcome, DecisionSubject, TenantId, Verdict};
+use interlock_domain::{Decision, DecisionId, DecisionOutcome, DecisionSubject, Verdict};
 use interlock_sandbox::{
     NoEvidence, Plugin,
     types::{Observation, PluginKind, Request, Response},
 };
 use serde_json::Value;
 
-use super::{convert, plugin::check_settings};
+use super::{ask::may_ask, convert, gate::Through, plugin::check_settings};
 use crate::{App, FlowError};
 
 /// The check that judges.
@@ -21,13 +21,14 @@ pub(crate) struct Judged {
     pub(crate) call: Decision,
 }
 
-/// Has the judge compare these series under these settings.
+/// Has the judge compare these series under these settings, for an engine that may ask.
 pub(crate) async fn judge(
     app: &App,
-    tenant: &TenantId,
+    through: &Through,
     settings: &Value,
     observations: Vec<Observation>,
 ) -> Result<Judged, FlowError> {
+    may_ask(app, &through.actor).await?;
     let plugin = installed(app)?;
     check_settings(&plugin, settings, "/canaryConfig").await?;
     let now = app.clock.now();
@@ -43,7 +44,7 @@ pub(crate) async fn judge(
     };
     let call = Decision {
         id: DecisionId::new(app.clock.uuid()),
-        tenant: tenant.clone(),
+        tenant: through.gate.tenant.clone(),
         change: None,
         at: now,
         outcome: DecisionOutcome::Answered,

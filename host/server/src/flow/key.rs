@@ -7,7 +7,7 @@ use std::{fmt, net::IpAddr, sync::Arc};
 
 use interlock_domain::{
     Account, AccountId, AccountKind, Action, Actor, Credential, KeyId, Network, PersonId, RoleGrant, Scope,
-    TenantId, Timestamp,
+    TenantId, Timestamp, called, called_as_before,
 };
 use interlock_store::{Page, Write};
 use serde::{Deserialize, Serialize};
@@ -20,13 +20,13 @@ use super::{
     change::tenant,
     device::token_hash,
     login::end_all,
-    signed,
+    own, owner, signed,
 };
 use crate::{App, FlowError, bus::Note, keys::KnownKey};
 
 /// The longest a key may live: 90 days.
 pub const KEY_LIFE_MAX_MS: u64 = 90 * 24 * 3_600_000;
-/// Longest name and label.
+/// Longest label.
 const TEXT_MAX: usize = 200;
 /// Most networks of one key.
 const NETWORKS_MAX: usize = 64;
@@ -159,11 +159,14 @@ async fn prepare(
     mut request: KeyRequest,
     now: Timestamp,
 ) -> Result<Made, FlowError> {
-    request.name = request.name.trim().to_owned();
+    request.name = called(&request.name).map_err(|error| FlowError::bad_id("/name", &error))?;
     request.roles.sort();
     request.roles.dedup();
     check(&request)?;
     let (account, from) = account_for(app, tenant, maker, &request, now).await?;
+    if let Maker::Administrator(who) = maker {
+        own::check_key(app, who, &account, &request, now).await?;
+    }
     let mut writes = vec![written(&account, from)];
     let mut ended = Vec::new();
     let most = app.config.identity.keys_live_max;
@@ -214,9 +217,6 @@ async fn prepare(
 
 fn check(request: &KeyRequest) -> Result<(), FlowError> {
     let fits = |text: &str| text.len() <= TEXT_MAX && !text.chars().any(char::is_control);
-    if request.name.is_empty() || !fits(&request.name) {
-        return Err(FlowError::invalid("/name", "a name has 1 to 200 characters and no control characters"));
-    }
     if !fits(&request.label) {
         let detail = "a label has at most 200 characters and no control characters";
         return Err(FlowError::invalid("/label", detail));
@@ -272,7 +272,17 @@ async fn account_for(
         let detail = format!("there is no active account of a person `{person}`; `GET /accounts` lists them");
         return Err(FlowError::invalid(field, detail));
     }
-    let same = accounts.iter().find(|account| account.name == request.name && account.kind == request.kind);
+    // One of before names had one form is found by it, too. A program that has ended leaves its name to one for which somebody else
+    // answers.
+    let has_left = |account: &Account| {
+        !account.active
+            && account.kind == AccountKind::Service
+            && person.as_ref().is_some_and(|person| *person != account.person)
+    };
+    let is_same = |account: &&Account| {
+        account.kind == request.kind && called_as_before(&account.name) == request.name && !has_left(account)
+    };
+    let same = accounts.iter().find(is_same);
     let Some(same) = same else {
         if request.reset {
             let detail = format!("there is no account `{}` whose keys could be reset", request.name);
@@ -337,7 +347,8 @@ fn rekeyed(same: &Account, who: &Actor, request: &KeyRequest, now: Timestamp) ->
     Ok(if request.reset { same.reset(&who.person, now) } else { same.clone() })
 }
 
-/// Makes a key like another one, which goes on working until it is revoked or expires: the first half of replacing it.
+/// Makes a key like another one, which goes on working until it is revoked or expires: the first half of replacing it. For an account
+/// that approves or administers only its person does so, in a session: a key that somebody took would make its own successors.
 pub async fn rotate(app: &App, who: &Actor, id: &KeyId, rotation: Rotation) -> Result<NewKey, FlowError> {
     let found = app.store.credential(id).await?.filter(|(key, _)| key.tenant == who.tenant);
     let not_found = || FlowError::NotFound { what: "key", id: id.to_string() };
@@ -419,6 +430,12 @@ pub enum KeyRefusal {
     /// Its account may not act any more.
     #[error("the account of this key is not active")]
     Inactive,
+    /// It is a program's, and nobody answers for it.
+    #[error(
+        "this program is suspended: whoever answers for it has no active account; have an administrator activate them, or end this \
+         account and make the program anew for somebody else"
+    )]
+    Ownerless,
     /// It may not be used from there.
     #[error("the key may not be used from there")]
     Elsewhere,
@@ -447,6 +464,9 @@ pub async fn authenticate(
     // After the secret, so that only its holder learns why.
     if let Err(refusal) = stands(credential, account, from, now) {
         return Ok(Err(refusal));
+    }
+    if owner::is_gone(app, account).await? {
+        return Ok(Err(KeyRefusal::Ownerless));
     }
     note_use(app, credential, now).await;
     Ok(Ok((actor.clone(), scopes.clone())))

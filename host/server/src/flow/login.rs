@@ -10,6 +10,7 @@ pub(crate) mod password;
 
 use interlock_domain::{
     Account, AccountKind, Actor, Login, LoginRefusal, Proof, Session, SessionId, TenantId, Timestamp,
+    called_as_before,
 };
 use interlock_store::{Note, SessionsEnd, StoreError, Write};
 use interlock_vault::login::Code;
@@ -212,7 +213,13 @@ async fn named(app: &App, tenant: &str, name: &str) -> Result<Option<(Login, Acc
     if name.len() > NAME_MAX || name.contains('\0') {
         return Ok(None);
     }
-    Ok(app.store.login_named(&tenant, name.trim()).await?)
+    let one_form = called_as_before(name);
+    let found = app.store.login_named(&tenant, &one_form).await?;
+    // One of before names had one form.
+    if found.is_none() && name.trim() != one_form {
+        return Ok(app.store.login_named(&tenant, name.trim()).await?);
+    }
+    Ok(found)
 }
 
 /// Programs never log in.

@@ -9,7 +9,10 @@ use aws_lc_rs::signature::{
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use interlock_domain::{Actor, KeyId, PublicKey, Scope, SigningAlgorithm, Timestamp};
 
-use super::key::{self, KeyRefusal};
+use super::{
+    key::{self, KeyRefusal},
+    owner,
+};
 use crate::{App, FlowError, keys::KnownKey, message::Signed};
 
 /// Largest public key, in bytes of PEM.
@@ -54,6 +57,9 @@ pub(crate) async fn holder(
     }
     if let Err(refusal) = key::stands(credential, account, from, now) {
         return Ok(Err(refusal.into()));
+    }
+    if owner::is_gone(app, account).await? {
+        return Ok(Err(KeyRefusal::Ownerless.into()));
     }
     Ok(Ok(known))
 }

@@ -82,21 +82,37 @@ pub(crate) fn acting_with(actor: &Actor, roles: &[Role], environment: &Environme
     Actor { roles: roles.iter().chain(own).map(grant).collect(), ..actor.clone() }
 }
 
-/// Until when the glass is broken: for as long as both of a pair who broke it may still do so. Whoever is left of one pair makes
+/// Until when the glass is broken: for as long as both of a pair who broke it may still do so, and one of them still answers for
+/// safety. Whoever is left of one pair makes
 /// no other with somebody else: nobody would have opened an incident for it.
 async fn glass_until(app: &App, change: &Change, now: Timestamp) -> Result<Option<Timestamp>, FlowError> {
     for [first, second] in broken(&change.glass, &change.digest).into_iter().rev() {
         let until = second.ends_at();
-        if now < until && stands(app, change, first, now).await? && stands(app, change, second, now).await? {
+        if now >= until {
+            continue;
+        }
+        let (first, second) =
+            (stands(app, change, first, now).await?, stands(app, change, second, now).await?);
+        if let (Some(first), Some(second)) = (first, second)
+            && first.iter().chain(&second).any(|role| role.is_safety())
+        {
             return Ok(Some(until));
         }
     }
     Ok(None)
 }
 
-/// Whether somebody who broke the glass may still do so.
-async fn stands(app: &App, change: &Change, broke: &GlassBreak, now: Timestamp) -> Result<bool, FlowError> {
-    let Some(account) = app.store.account(change.tenant(), &broke.account).await? else { return Ok(false) };
-    let asked = question(&account.actor("standing".to_owned()), Action::BreakGlass, change.resource(), now);
-    Ok(account.active && ask(app, Some(&change.id), asked).permit().is_some())
+/// The roles that somebody who broke the glass holds there today; `None` when they may not do so any more.
+async fn stands(
+    app: &App,
+    change: &Change,
+    broke: &GlassBreak,
+    now: Timestamp,
+) -> Result<Option<Vec<Role>>, FlowError> {
+    let found = app.store.account(change.tenant(), &broke.account).await?;
+    let Some(account) = found.filter(|account| account.active) else { return Ok(None) };
+    let actor = account.actor("standing".to_owned());
+    let roles = actor.roles_in(Some(&change.manifest.environment));
+    let asked = question(&actor, Action::BreakGlass, change.resource(), now);
+    Ok(ask(app, Some(&change.id), asked).permit().map(|_| roles))
 }

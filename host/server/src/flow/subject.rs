@@ -12,6 +12,8 @@ use super::{
     account::{forget, written},
     ask::{may_read, permit},
     change::tenant,
+    login::end_all,
+    own, owner,
 };
 use crate::{
     App, FlowError,
@@ -47,6 +49,8 @@ pub async fn link(
     let now = app.clock.now();
     let (_, decision) = permit(app, who, Action::CreateKey, tenant(who), None, now).await?;
     let account = account(app, who, id).await?;
+    check_issuer(app, &who.tenant, &request.issuer)?;
+    own::check_means(app, who, &account).await?;
     if app.store.subjects(&who.tenant, id).await?.len() >= NAMES_MAX {
         let detail = format!("`{}` has {NAMES_MAX} names already; take one away first", account.name);
         return Err(FlowError::invalid("/subject", detail));
@@ -75,14 +79,33 @@ pub async fn link(
     Ok(subject)
 }
 
-/// Takes a name away: its tokens prove nothing here from now on, on other replicas within five seconds.
+/// Refuses a name of a provider that nobody comes from: a slip of the pen would lie there until somebody configures it.
+fn check_issuer(app: &App, tenant: &TenantId, issuer: &str) -> Result<(), FlowError> {
+    let mut known: Vec<&str> = app.issuers.of_tenant(tenant).chain(app.providers.of_tenant(tenant)).collect();
+    if known.contains(&issuer) {
+        return Ok(());
+    }
+    known.sort_unstable();
+    known.dedup();
+    let issuer: String = issuer.chars().take(80).collect();
+    let named = if known.is_empty() { "there is none".to_owned() } else { known.join(", ") };
+    let detail = format!(
+        "`{issuer}` is no identity provider of this tenant ({named}); write it as `identity.jwt.issuer` or `login.oidc.issuer` has it, \
+         or configure it first"
+    );
+    Err(FlowError::invalid("/issuer", detail))
+}
+
+/// Takes a name away, and ends the sessions of its account: its tokens prove nothing here from now on, on other replicas within five seconds.
 pub async fn unlink(app: &App, who: &Actor, id: &SubjectId) -> Result<Subject, FlowError> {
     let now = app.clock.now();
     let (_, decision) = permit(app, who, Action::RevokeKey, tenant(who), None, now).await?;
     let found = app.store.subject(&who.tenant, id).await?;
-    let (subject, _) = found.ok_or_else(|| FlowError::NotFound { what: "name", id: id.to_string() })?;
+    let (subject, account) = found.ok_or_else(|| FlowError::NotFound { what: "name", id: id.to_string() })?;
     let gone = Write::SubjectGone { tenant: who.tenant.clone(), id: subject.id.clone() };
-    app.commit(who, now, vec![Write::Decision(Box::new(decision)), gone]).await?;
+    // Whoever logged in by that name is logged in still; which session that was nothing says, so all of them end.
+    let writes = vec![Write::Decision(Box::new(decision)), gone, end_all(&account)];
+    app.commit(who, now, writes).await?;
     app.subjects.forget(&subject.account);
     Ok(subject)
 }
@@ -119,6 +142,21 @@ pub(crate) enum SubjectRefusal {
     /// Their account may not act any more.
     #[error("the account of this token is not active")]
     Inactive,
+    /// It is a program's, and nobody answers for it.
+    #[error(
+        "this program is suspended: whoever answers for it has no active account; have an administrator activate them, or end this \
+         account and make the program anew for somebody else"
+    )]
+    Ownerless,
+}
+
+/// The tenants to which somebody may come with this token: the one that the path names, else those that have its issuer.
+pub(crate) fn tenants(app: &App, named: Option<&TenantId>, token: &str) -> Vec<TenantId> {
+    match (named, Token::read(token)) {
+        (Some(named), _) => vec![named.clone()],
+        (None, Some(token)) => app.issuers.tenants_of(&token).cloned().collect(),
+        (None, None) => Vec::new(),
+    }
 }
 
 /// Who comes with this token to this tenant, and what the token is for.
@@ -150,6 +188,9 @@ pub(crate) async fn authenticate(
     };
     if !account.active {
         return Ok(Err(SubjectRefusal::Inactive));
+    }
+    if owner::is_gone(app, &account).await? {
+        return Ok(Err(SubjectRefusal::Ownerless));
     }
     let mut actor = account.actor(format!("jwt:{}", issuer.config.issuer));
     if let Some(roles) = roles(issuer, &account, &says) {

@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Asking, answered, read};
 use crate::{
-    App,
+    App, FlowError,
     flow::{
         engine::{self, Wish},
         gate::Through,
@@ -129,6 +129,7 @@ async fn tell(
     ]);
     match engine::told(app, through, told).await {
         Ok(()) => (StatusCode::OK, "recorded".to_owned()),
+        Err(error @ FlowError::Denied { .. }) => (StatusCode::FORBIDDEN, super::said_of(&error)),
         Err(error) => (StatusCode::SERVICE_UNAVAILABLE, super::said_of(&error)),
     }
 }

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use interlock_domain::{IdTokenAsked, IdTokenRefusal, IdTokenRule, Timestamp, in_address};
+use interlock_domain::{IdTokenAsked, IdTokenRefusal, IdTokenRule, TenantId, Timestamp, in_address};
 use reqwest::{StatusCode, Url};
 use serde::Deserialize;
 use tokio::sync::Mutex;
@@ -130,6 +130,12 @@ impl Providers {
     pub(crate) fn open(config: &Config) -> Result<Self, ConfigError> {
         let open = |provider| Provider::open(provider, &config.server.public_url);
         Ok(Self(config.login.oidc.iter().map(open).collect::<Result<_, _>>()?))
+    }
+
+    /// What the providers of a tenant are called as issuers.
+    pub(crate) fn of_tenant(&self, tenant: &TenantId) -> impl Iterator<Item = &str> {
+        let ours = self.0.iter().filter(move |provider| provider.config.tenant == *tenant);
+        ours.map(|provider| provider.config.issuer.as_str())
     }
 
     /// The one of this name.

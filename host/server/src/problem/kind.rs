@@ -159,6 +159,13 @@ kinds! {
          the roles any more.";
     SecondToBreak = 409 "second-to-break", "It takes a second person",
         "You broke the glass already. It is broken when somebody else, who is not the author either, does so too.";
+    OtherHandOut = 409 "other-hand-out", "Something else was handed out meanwhile",
+        "What you read of the account is not what it is by now. Read it again, ask the person whose it is, and confirm with the new `hold.digest`.";
+    LastAdministrator = 409 "last-administrator", "Nobody else administers the tenant",
+        "Give another account the role `administrator`, have it confirmed, and try again. Whoever lost all administrators makes a key on the \
+         server's machine: `interlock key create --local`.";
+    SafetyToBreak = 409 "safety-to-break", "One of the two answers for safety",
+        "Of the two people who break the glass one holds `clinical_safety` or `regulatory` there. Ask somebody who does.";
     OwnIncident = 403 "own-incident", "Whoever broke the glass does not review that",
         "Ask somebody who was not one of the two.";
     AlreadyReviewed = 409 "already-reviewed", "Somebody reviewed it already",

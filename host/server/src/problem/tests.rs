@@ -57,6 +57,14 @@ fn every_refusal_of_the_domain_has_its_own_problem() {
         Refusal::DelegationNotUsable { change: change(), delegation: "del_1".into(), why: "it was revoked" };
     check(unusable, "409 delegation-not-usable {}");
     check(Refusal::SecondToBreak { change: change(), until: at }, "409 second-to-break {}");
+    let (account, name) = ("acc".to_owned(), "Ada".to_owned());
+    check(
+        Refusal::OtherHandOut { account: account.clone(), name: name.clone() },
+        r#"409 other-hand-out {"field":"/digest"}"#,
+    );
+    check(Refusal::LastAdministrator { account, name }, "409 last-administrator {}");
+    let first = "Otto".to_owned();
+    check(Refusal::SafetyToBreak { change: change(), first, until: at }, "409 safety-to-break {}");
     check(Refusal::OwnIncident { incident: "inc_1".into() }, "403 own-incident {}");
     check(
         Refusal::AlreadyReviewed { incident: "inc_1".into(), name: "Ben".into() },

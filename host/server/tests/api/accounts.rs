@@ -2,7 +2,7 @@
 
 use axum::http::Method;
 use interlock_domain::{Role, Scope};
-use interlock_server::testing::{Client, TENANT, TestApp, built_plugins};
+use interlock_server::testing::{Answer, Client, TENANT, TestApp, built_plugins};
 use serde_json::{Value, json};
 
 const DAY_MS: i64 = 24 * 3_600_000;
@@ -22,6 +22,15 @@ async fn hospital() -> TestApp {
     let pusher = app.person("Pusher", &[Role::ReleaseManager]).await;
     pusher.push("fw", "2.0", b"content", None).await.ok();
     app
+}
+
+/// With cheap passwords and an identity provider of which nobody comes.
+fn with_provider(config: &mut interlock_server::Config) {
+    crate::people::cheap(config);
+    config.identity.jwt = vec![crate::jwt::issuer(
+        TENANT,
+        json!({ "issuer": "https://idp.mercy", "jwks_url": "https://idp.mercy/keys" }),
+    )];
 }
 
 async fn propose(by: &Client, environment: &str) -> Value {
@@ -55,6 +64,11 @@ async fn account(admin: &Client, name: &str) -> Value {
     let accounts = admin.get("/accounts?limit=200").await.ok();
     let found = accounts["items"].as_array().unwrap().iter().find(|account| account["name"] == name);
     found.unwrap_or_else(|| panic!("there is no {name}: {accounts}")).clone()
+}
+
+/// Confirms what there is to read of an account now.
+async fn confirm(by: &Client, id: &Value) -> Answer {
+    crate::people::confirm(by, id["id"].as_str().unwrap()).await
 }
 
 /// Why it is denied: the policies that decided.
@@ -103,7 +117,7 @@ async fn two_accounts_of_one_person_are_one_person() {
     assert_eq!(made["person"], person);
     let ines = app.person("Ines", &[Role::Administrator]).await;
     let clinic = account(&eva, "Ana (clinic)").await;
-    ines.post(&of(&clinic, "accounts", "/confirm"), json!({})).await.ok();
+    confirm(&ines, &clinic).await.ok();
     let change = propose(&ana, "production").await;
     let also_ana = app.client(TENANT, made["key"].as_str());
     let refused = also_ana.post(&of(&change, "changes", "/approve"), approval(&change)).await;
@@ -148,18 +162,19 @@ async fn one_administrator_alone_makes_no_approver_and_no_second_administrator()
     let approve = of(&change, "changes", "/approve");
     assert_eq!(denied_by(&ben.post(&approve, approval(&change)).await), ["guardrails.second-administrator"]);
     let account_of_ben = account(&eva, "Ben").await;
-    let confirm = of(&account_of_ben, "accounts", "/confirm");
+    let path = of(&account_of_ben, "accounts", "/confirm");
     // Not she who made it, not a puppet of hers, and not time.
-    eva.post(&confirm, json!({})).await.problem("second-person-needed");
+    confirm(&eva, &account_of_ben).await.problem("second-person-needed");
     let puppet = eva.post("/keys", request("Puppet", &["administrator"])).await.ok();
     let puppet = app.client(TENANT, puppet["key"].as_str());
-    for (path, body) in [(&confirm, json!({})), (&"/keys".to_owned(), request("Zed", &["regulatory"]))] {
+    let digest = json!({ "digest": account_of_ben["hold"]["digest"] });
+    for (path, body) in [(&path, digest), (&"/keys".to_owned(), request("Zed", &["regulatory"]))] {
         assert_eq!(denied_by(&puppet.post(path, body).await), ["guardrails.second-administrator"]);
     }
     app.clock.advance(2 * DAY_MS);
     assert_eq!(denied_by(&ben.post(&approve, approval(&change)).await), ["guardrails.second-administrator"]);
     let ines = app.person("Ines", &[Role::Administrator]).await;
-    let confirmed = ines.post(&confirm, json!({})).await.ok();
+    let confirmed = confirm(&ines, &account_of_ben).await.ok();
     assert!(confirmed["hold"]["confirmed_by"].is_string(), "{confirmed}");
     ben.post(&approve, approval(&change)).await.ok();
 }
@@ -178,15 +193,18 @@ async fn a_further_key_never_alters_roles_and_for_an_approver_is_a_reset() {
     assert_eq!(eva.post("/keys", promoted).await.problem("invalid")["field"], "/roles");
     assert_eq!(eva.post("/keys", request("Ben", &[])).await.problem("invalid")["field"], "/reset");
     ben.get("/changes").await.ok();
-    // Who is no approver gets further keys as before, and so does an administrator for themselves.
+    // Who is no approver gets further keys as before, and so does an administrator for themselves, but for none that is more than
+    // the key that they ask with.
     eva.post("/keys", request("Ana", &[])).await.ok();
-    eva.post("/keys", request("Eva", &["administrator"])).await.ok();
+    eva.post("/keys", with(request("Eva", &["administrator"]), json!({ "expires_in_ms": 60_000 })))
+        .await
+        .ok();
 
     let made = eva.post("/keys", with(request("Ben", &[]), json!({ "reset": true }))).await.ok();
     assert_eq!(made["roles"], json!([{ "role": "clinical_safety" }]));
     ben.get("/changes").await.problem("unauthenticated");
     let account_of_ben = account(&eva, "Ben").await;
-    ines.post(&of(&account_of_ben, "accounts", "/confirm"), json!({})).await.ok();
+    confirm(&ines, &account_of_ben).await.ok();
     let ben = app.client(TENANT, made["key"].as_str());
     let approve = of(&change, "changes", "/approve");
     assert_eq!(denied_by(&ben.post(&approve, approval(&change)).await), ["guardrails.second-administrator"]);
@@ -228,17 +246,16 @@ async fn whoever_handed_something_out_does_not_confirm_it_because_another_one_ca
     let roles = json!({ "roles": [{ "role": "clinical_safety" }, { "role": "regulatory", "environment": "staging" }] });
     let granted = ines.ask(Method::PUT, &of(&ben, "accounts", "/roles"), &[], Some(roles)).await.ok();
     assert_eq!(granted["hold"]["also_by"].as_array().unwrap().len(), 1, "{granted}");
-    let confirm = of(&ben, "accounts", "/confirm");
-    eva.post(&confirm, json!({})).await.problem("second-person-needed");
-    ines.post(&confirm, json!({})).await.problem("second-person-needed");
-    uma.post(&confirm, json!({})).await.ok();
+    confirm(&eva, &ben).await.problem("second-person-needed");
+    confirm(&ines, &ben).await.problem("second-person-needed");
+    confirm(&uma, &ben).await.ok();
 }
 
 /// What one administrator handed out for somebody who approved nothing must not approve later, when a second one confirms the roles
 /// in good faith.
 #[tokio::test]
 async fn what_was_handed_out_before_ends_when_an_account_comes_to_approve() {
-    let app = TestApp::configured(crate::people::cheap).await;
+    let app = TestApp::configured(with_provider).await;
     let eva = app.person("Eva", &[Role::Administrator]).await;
     let ben = app.person("Ben", &[Role::Viewer]).await;
     let account_of_ben = account(&eva, "Ben").await;
@@ -283,13 +300,15 @@ async fn an_administrators_key_alone_makes_no_signer_of_their_own_other_account(
     eva.post(&of(&own, "accounts", "/enrolment"), json!({})).await.ok();
     assert_eq!(account(&eva, "Eva").await["hold"], Value::Null, "the first administrator has nobody to ask");
     let clinic = with(request("Eva (clinic)", &["clinical_safety"]), json!({ "person": own["person"] }));
-    eva.post("/keys", clinic).await.ok();
+    // Nor a key for it that lasts longer than the one that makes it.
+    assert_eq!(eva.post("/keys", clinic.clone()).await.problem("invalid")["field"], "/expires_in_ms");
+    eva.post("/keys", with(clinic, json!({ "expires_in_ms": DAY_MS }))).await.ok();
     let clinic = account(&eva, "Eva (clinic)").await;
-    ines.post(&of(&clinic, "accounts", "/confirm"), json!({})).await.ok();
+    confirm(&ines, &clinic).await.ok();
     eva.post(&of(&clinic, "accounts", "/enrolment"), json!({})).await.ok();
     let held = account(&eva, "Eva (clinic)").await;
     assert_eq!(held["hold"]["confirmed_by"], Value::Null, "{held}");
-    eva.post(&of(&clinic, "accounts", "/confirm"), json!({})).await.problem("second-person-needed");
+    confirm(&eva, &clinic).await.problem("second-person-needed");
 }
 
 /// In the moment in which it comes to approve, nothing slips by.
@@ -316,7 +335,7 @@ async fn a_key_that_is_made_while_an_account_comes_to_approve_does_not_outlast_t
 
 #[tokio::test]
 async fn an_account_that_acts_again_does_so_with_nothing_that_it_had() {
-    let app = TestApp::configured(crate::people::cheap).await;
+    let app = TestApp::configured(with_provider).await;
     let eva = app.person("Eva", &[Role::Administrator]).await;
     app.person("Ben", &[Role::Viewer]).await;
     let ben = account(&eva, "Ben").await;
@@ -409,10 +428,11 @@ async fn only_administrators_touch_accounts_and_other_tenants_have_none() {
     let eva = app.person("Eva", &[Role::Administrator]).await;
     let ben = app.person("Ben", &[Role::ClinicalSafety]).await;
     let id = account(&eva, "Eva").await;
-    for verb in ["/confirm", "/deactivate", "/activate"] {
-        ben.post(&of(&id, "accounts", verb), json!({})).await.problem("denied");
-        let nobody = json!({ "id": format!("acc_{}", "0".repeat(32)) });
-        eva.post(&of(&nobody, "accounts", verb), json!({})).await.problem("not-found");
+    let nobody = json!({ "id": format!("acc_{}", "0".repeat(32)) });
+    let digest = json!({ "digest": format!("sha256:{}", "0".repeat(64)) });
+    for (verb, body) in [("/confirm", digest), ("/deactivate", json!({})), ("/activate", json!({}))] {
+        ben.post(&of(&id, "accounts", verb), body.clone()).await.problem("denied");
+        eva.post(&of(&nobody, "accounts", verb), body).await.problem("not-found");
     }
     ben.get("/accounts").await.problem("denied");
     let scopes = [Scope::Read, Scope::Write, Scope::Admin];
@@ -446,4 +466,170 @@ async fn what_clinical_safety_stopped_neither_author_nor_operator_resumes() {
     // What an operator stopped, an operator lets go on.
     oda.post(&pause, reason.clone()).await.ok();
     oda.post(&resume, reason).await.ok();
+}
+
+#[tokio::test]
+async fn what_was_handed_out_after_an_account_was_read_is_not_confirmed_with_what_was_read() {
+    let app = TestApp::start().await;
+    let eva = app.person("Eva", &[Role::Administrator]).await;
+    let ines = app.person("Ines", &[Role::Administrator]).await;
+    let made = eva.post("/keys", request("Ben", &["clinical_safety"])).await.ok();
+    let ben = account(&ines, "Ben").await;
+    assert_eq!(ben["hold"]["digest"], made["hold"]["digest"], "the one who makes it reads the same");
+    let read = json!({ "digest": ben["hold"]["digest"] });
+    let more = json!({ "roles": [{ "role": "clinical_safety" }, { "role": "regulatory" }] });
+    eva.ask(Method::PUT, &of(&ben, "accounts", "/roles"), &[], Some(more)).await.ok();
+    let path = of(&ben, "accounts", "/confirm");
+    let refused = ines.post(&path, read).await;
+    assert_eq!(refused.status, 409);
+    assert_eq!(refused.problem("other-hand-out")["field"], "/digest");
+    ines.post(&path, json!({})).await.problem("invalid");
+    assert_eq!(account(&ines, "Ben").await["hold"]["confirmed_by"], Value::Null);
+    confirm(&ines, &ben).await.ok();
+}
+
+#[tokio::test]
+async fn the_last_administrator_is_neither_ended_nor_loses_the_role_and_two_do_not_end_each_other() {
+    let app = TestApp::start().await;
+    let eva = app.person("Eva", &[Role::Administrator]).await;
+    let own = account(&eva, "Eva").await;
+    // Neither one who waits for a second administrator nor one of a single environment takes her place.
+    eva.post("/keys", request("Puppet", &["administrator"])).await.ok();
+    let roles = json!({ "roles": [{ "role": "viewer" }, { "role": "administrator", "environment": "lab" }] });
+    let demote = of(&own, "accounts", "/roles");
+    let end = of(&own, "accounts", "/deactivate");
+    let refused = eva.post(&end, json!({})).await;
+    assert_eq!(refused.status, 409);
+    let problem = refused.problem("last-administrator");
+    assert!(problem["detail"].as_str().unwrap().contains("another account"), "{problem}");
+    eva.ask(Method::PUT, &demote, &[], Some(roles.clone())).await.problem("last-administrator");
+    assert_eq!(account(&eva, "Eva").await, own);
+
+    let ines = app.person("Ines", &[Role::Administrator]).await;
+    let (hers, other) = (of(&account(&eva, "Ines").await, "accounts", "/deactivate"), end.clone());
+    let (one, two) = tokio::join!(eva.post(&hers, json!({})), ines.post(&other, json!({})));
+    assert!(!(one.status.is_success() && two.status.is_success()), "nobody would be left");
+    let accounts = app.app.store.accounts(&TENANT.parse().unwrap()).await.unwrap();
+    assert_eq!(accounts.iter().filter(|account| account.administers()).count(), 1);
+}
+
+#[tokio::test]
+async fn a_program_is_suspended_while_nobody_answers_for_it() {
+    let app = TestApp::start().await;
+    let eva = app.person("Eva", &[Role::Administrator]).await;
+    app.person("Olga", &[Role::Viewer]).await;
+    let olga = account(&eva, "Olga").await;
+    let program = with(
+        request("ci", &["viewer"]),
+        json!({ "kind": "service", "owner": olga["person"], "scopes": ["read"] }),
+    );
+    let made = eva.post("/keys", program).await.ok();
+    let ci = app.client(TENANT, made["key"].as_str());
+    ci.get("/changes").await.ok();
+    let listed = account(&eva, "ci").await;
+    assert_eq!((&listed["owner_active"], &listed["active"]), (&json!(true), &json!(true)));
+    assert_eq!(olga.get("owner_active"), None, "a person answers for themselves");
+
+    eva.post(&of(&olga, "accounts", "/deactivate"), json!({})).await.ok();
+    let refused = ci.get("/changes").await.problem("unauthenticated");
+    let detail = refused["detail"].as_str().unwrap();
+    assert!(detail.contains("suspended") && detail.contains("activate"), "{detail}");
+    assert_eq!(account(&eva, "ci").await["owner_active"], false);
+
+    eva.post(&of(&olga, "accounts", "/activate"), json!({})).await.ok();
+    ci.get("/changes").await.ok();
+    // For good: the program ends, and its name is free for one for which somebody else answers.
+    eva.post(&of(&olga, "accounts", "/deactivate"), json!({})).await.ok();
+    eva.post(&of(&account(&eva, "ci").await, "accounts", "/deactivate"), json!({})).await.ok();
+    let person = account(&eva, "Eva").await["person"].clone();
+    let again = with(request("ci", &["viewer"]), json!({ "kind": "service", "owner": person }));
+    let taken = eva.post("/keys", again).await.ok();
+    assert_eq!(taken["person"], person);
+    app.client(TENANT, taken["key"].as_str()).get("/changes").await.ok();
+    ci.get("/changes").await.problem("unauthenticated");
+}
+
+#[tokio::test]
+async fn a_gate_is_suspended_while_nobody_answers_for_it() {
+    let app = TestApp::start().await;
+    let eva = app.person("Eva", &[Role::Administrator]).await;
+    app.person("Olga", &[Role::Viewer]).await;
+    let olga = account(&eva, "Olga").await;
+    let gate = json!({ "name": "shop", "engine": "argo", "question": { "about": "change" }, "owner": olga["person"],
+        "expires_in_ms": DAY_MS });
+    let made = eva.post("/gates", gate).await.ok();
+    let path = format!("//gate/{}/argo", made["token"].as_str().unwrap());
+    let nobody = app.client(TENANT, None);
+    assert_eq!(nobody.get(&path).await.status, 200);
+    eva.post(&of(&olga, "accounts", "/deactivate"), json!({})).await.ok();
+    let refused = nobody.get(&path).await;
+    assert!(refused.status == 401 && refused.text().contains("suspended"), "{}", refused.text());
+}
+
+#[tokio::test]
+async fn a_stolen_administrators_key_makes_no_successor_of_itself_and_no_login() {
+    let app = TestApp::configured(with_provider).await;
+    let eva = app.person("Eva", &[Role::Administrator]).await;
+    let own = account(&eva, "Eva").await;
+    // A day is what her key still has.
+    let key = |more: Value| with(with(request("Eva", &[]), json!({ "expires_in_ms": DAY_MS })), more);
+    let tries = std::cell::Cell::new(0);
+    let field = async |by: &Client, body: Value| {
+        tries.set(tries.get() + 1);
+        let refused = by.post_as(&format!("try-{}", tries.get()), "/keys", body).await;
+        refused.problem("invalid")["field"].clone()
+    };
+    assert_eq!(field(&eva, key(json!({ "expires_in_ms": DAY_MS + 1 }))).await, "/expires_in_ms");
+    let short = eva
+        .post(
+            "/keys",
+            key(json!({ "scopes": ["admin"], "expires_in_ms": 60_000, "networks": ["127.0.0.0/8"] })),
+        )
+        .await
+        .ok();
+    let short_lived = app.client(TENANT, short["key"].as_str());
+    assert_eq!(
+        field(&short_lived, key(json!({ "expires_in_ms": 60_001, "scopes": ["admin"] }))).await,
+        "/expires_in_ms"
+    );
+    let minute = |more: Value| key(with(json!({ "expires_in_ms": 60_000, "scopes": ["admin"] }), more));
+    assert_eq!(field(&short_lived, minute(json!({ "scopes": ["read", "admin"] }))).await, "/scopes");
+    for networks in [json!([]), json!(["0.0.0.0/0"]), json!(["10.0.0.0/8"])] {
+        assert_eq!(field(&short_lived, minute(json!({ "networks": networks }))).await, "/networks");
+    }
+    let rotate = format!("/keys/{}/rotate", short["id"].as_str().unwrap());
+    app.clock.advance(1_000);
+    assert_eq!(short_lived.post(&rotate, json!({})).await.problem("invalid")["field"], "/expires_in_ms");
+
+    // Who has no login yet gets the first one so; nobody gets a second one by a key.
+    let invite = of(&own, "accounts", "/enrolment");
+    let names = of(&own, "accounts", "/subjects");
+    let invitation = eva.post(&invite, json!({})).await.ok();
+    let mut person =
+        crate::people::follow(&app, "Eva", own["id"].as_str().unwrap(), invitation["code"].as_str().unwrap())
+            .await;
+    for (path, body) in
+        [(&invite, json!({})), (&names, json!({ "issuer": "https://idp.mercy", "subject": "thief" }))]
+    {
+        let refused = eva.post(path, body).await.problem("invalid");
+        assert!(refused["detail"].as_str().unwrap().contains("log in"), "{refused}");
+    }
+    // She herself, in a session, does.
+    person.log_in_by_passkey().await;
+    let path = format!("//v1/tenants/{TENANT}/keys");
+    let made = person.post(&path, key(json!({ "expires_in_ms": 60 * DAY_MS }))).await.ok();
+    app.client(TENANT, made["key"].as_str()).get("/accounts").await.ok();
+}
+
+#[tokio::test]
+async fn names_that_look_alike_are_one_name_and_what_nobody_sees_is_in_none() {
+    let app = TestApp::start().await;
+    let eva = app.person("Eva", &[Role::Administrator]).await;
+    let one = eva.post("/keys", request("Jos\u{e9}", &["viewer"])).await.ok();
+    let same = eva.post("/keys", request(" Jose\u{301} ", &[])).await.ok();
+    assert_eq!((&same["account"], &same["name"]), (&one["account"], &json!("Jos\u{e9}")));
+    for odd in ["Jos\u{e9}\u{200b}", "\u{202e}Jos\u{e9}", "Jos\u{e9}\u{a0}", "Jo\u{ad}s\u{e9}", "a\nb", ""] {
+        let refused = eva.post("/keys", request(odd, &["viewer"])).await.problem("invalid");
+        assert_eq!(refused["field"], "/name", "{odd:?}");
+    }
 }

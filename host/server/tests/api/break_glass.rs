@@ -1,5 +1,6 @@
 //! Emergencies, through the API.
 
+use axum::http::Method;
 use interlock_domain::Role;
 use interlock_server::testing::{Answer, Client};
 use serde_json::{Value, json};
@@ -48,6 +49,54 @@ async fn it_takes_two_different_people_and_never_the_author() {
     let other = json!({ "digest": format!("sha256:{}", "0".repeat(64)), "reason": "alarm" });
     house.ben.post(&path(&change, "/break-glass"), other).await.problem("other-digest");
     assert_eq!(house.looked_at(&change).await["state"], "approving");
+}
+
+#[tokio::test]
+async fn one_administrator_with_two_operators_of_their_own_making_lets_nothing_through() {
+    let house = House::with(None).await;
+    let change = house.propose().await;
+    let mut puppets = Vec::new();
+    for name in ["Pia", "Paul"] {
+        let request = json!({ "name": name, "kind": "user", "roles": [{ "role": "operator" }],
+            "scopes": ["read", "write"], "expires_in_ms": HOUR_MS });
+        let made = house.admin.post("/keys", request).await.ok();
+        puppets.push(house.app.client(interlock_server::testing::TENANT, made["key"].as_str()));
+    }
+    break_glass(&puppets[0], &change).await.ok();
+    let refused = break_glass(&puppets[1], &change).await;
+    assert_eq!(refused.status, 409);
+    let problem = refused.problem("safety-to-break");
+    assert!(problem["detail"].as_str().unwrap().contains("clinical safety or regulatory"), "{problem}");
+    // Nor with a role that nobody confirmed.
+    let request = json!({ "name": "Petra", "kind": "user", "roles": [{ "role": "regulatory" }],
+        "scopes": ["read", "write"], "expires_in_ms": HOUR_MS });
+    let made = house.admin.post("/keys", request).await.ok();
+    let petra = house.app.client(interlock_server::testing::TENANT, made["key"].as_str());
+    let refused = break_glass(&petra, &change).await.problem("denied");
+    assert_eq!(refused["policies"][0]["id"], "guardrails.second-administrator");
+    let still = house.looked_at(&change).await;
+    assert_eq!((&still["state"], still["glass"].as_array().unwrap().len()), (&json!("approving"), 1));
+    assert_eq!(house.ana.get("/incidents").await.ok()["items"], json!([]));
+    // The first one still waits for somebody who answers for safety.
+    break_glass(&house.rolf, &change).await.ok();
+    let change = house.looked_at(&change).await;
+    assert_eq!(change["state"], "rolling_out");
+    assert_eq!(change["glass"][1]["roles"], json!(["regulatory"]));
+    house.is_sound().await;
+}
+
+#[tokio::test]
+async fn when_the_one_who_answers_for_safety_does_so_no_more_the_glass_is_whole_again() {
+    let house = House::loosened(None, &["guardrails.guarded-way-back"]).await;
+    let change = house.propose().await;
+    break_glass(&house.otto, &change).await.ok();
+    break_glass(&house.ben, &change).await.ok();
+    let ben = house.account("Ben").await;
+    let path = format!("/accounts/{}/roles", ben["id"].as_str().unwrap());
+    // He may still break a glass, but not as somebody who answers for safety.
+    let roles = json!({ "roles": [{ "role": "operator" }] });
+    house.admin.ask(Method::PUT, &path, &[], Some(roles)).await.ok();
+    assert_eq!(house.looked_at(&change).await["profile"]["broken_glass_until"], Value::Null);
 }
 
 #[tokio::test]

@@ -284,6 +284,51 @@ async fn a_token_opens_one_gate_of_one_engine_until_it_ends_or_is_revoked() {
 }
 
 #[tokio::test]
+async fn who_may_not_ask_gets_through_no_gate_by_name_and_no_judge_works_for_them() {
+    let ward = ward().await;
+    ward.about_change("flagger").await;
+    ward.about_change("kayenta").await;
+    let change = ward.change("staging").await;
+    ward.app.reconcile().await;
+    // A person who reads, and neither a program nor somebody who tries what is answered.
+    let vera = ward.app.person("Vera", &[Role::Viewer]).await;
+    let below = |gate: &str, path: &str| format!("/gates/{gate}-gate/{gate}{path}");
+    for path in [
+        below("flagger", "/event"),
+        below("flagger", "/confirm-promotion"),
+        below("kayenta", "/judge"),
+        below("kayenta", "/canary/kayenta-gate"),
+    ] {
+        let refused = vera.ask(Method::POST, &path, &[], Some(webhook(&change))).await;
+        assert_eq!(refused.status, 403, "{path}");
+        let problem = refused.problem("denied");
+        assert!(problem["detail"].as_str().unwrap().contains("EvaluateAccess"), "{problem}");
+    }
+    let entries = ward.auditor().await.get("/ledger/entries?limit=200").await.ok().to_string();
+    assert!(!entries.contains("gate.told"));
+}
+
+#[tokio::test]
+async fn a_token_of_a_program_that_may_not_ask_neither_tells_nor_has_a_judge_work() {
+    let folder = tempfile::tempdir().unwrap();
+    for (path, content) in
+        interlock_policy::default_files().into_iter().filter(|(path, _)| !path.contains('/'))
+    {
+        let text = String::from_utf8(content).unwrap();
+        let kept = text.split_inclusive(";\n").filter(|policy| !policy.contains("rbac.program-evaluates"));
+        let text = if path.ends_with(".cedar") { kept.collect() } else { text };
+        std::fs::write(folder.path().join(path), text).unwrap();
+    }
+    let dir = folder.path().to_owned();
+    let ward = ward_of(|config| config.policies.dir = dir).await;
+    let (flagger, kayenta) = (ward.about_change("flagger").await, ward.about_change("kayenta").await);
+    let told = ward.asks(&format!("{flagger}/flagger/event"), &webhook(&json!({}))).await;
+    assert!(told.status == 403 && told.text().contains("EvaluateAccess"), "{}", told.text());
+    let judged = ward.asks(&format!("{kayenta}/kayenta/judge"), &kayenta::good()).await;
+    judged.problem("denied");
+}
+
+#[tokio::test]
 async fn a_gate_is_made_once_listed_without_its_token_and_revoked_with_its_account() {
     let ward = ward().await;
     let gate = ward.about_change("flagger").await;

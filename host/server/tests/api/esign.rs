@@ -150,9 +150,15 @@ async fn a_firmware_change_waits_for_two_signatures_by_passkey_and_by_password_a
     let offer = intent(&world.ana, &change).await;
     assert_eq!(offer["intent"]["sentence"], "I approve this change as it is shown here.");
     assert_eq!(offer["intent"]["view_sha256"], Digest::of(offer["view"].as_str().unwrap()).to_string());
-    for shown in
-        ["Pump firmware 2.0", "fw 2.0", "bench results attached", "Ana Sousa (clinical_safety), mercy"]
-    {
+    for shown in [
+        "Pump firmware 2.0",
+        "fw 2.0",
+        "bench results attached",
+        "Ana Sousa (clinical_safety), mercy",
+        "Strategy: ",
+        "Stage 0: ",
+        "Meant for: ",
+    ] {
         assert!(offer["view"].as_str().unwrap().contains(shown), "{}", offer["view"]);
     }
     let proof = touch(&mut world.ana, &offer);
@@ -401,10 +407,9 @@ async fn one_administrator_who_resets_somebody_signs_nothing_as_them() {
         assert_eq!(problem["policies"][0]["id"], "guardrails.second-administrator", "{problem}");
     };
     denied(&as_ana).await;
-    let confirm = format!("/accounts/{}/confirm", world.ana.account);
-    eva.post(&confirm, json!({})).await.problem("second-person-needed");
+    crate::people::confirm(&eva, &world.ana.account).await.problem("second-person-needed");
     let other = world.app.person("Ines", &[Role::Administrator]).await;
-    other.post(&confirm, json!({})).await.ok();
+    crate::people::confirm(&other, &world.ana.account).await.ok();
     as_ana.log_in_by_passkey().await;
     denied(&as_ana).await;
     // What the second administrator confirmed still waits for a day, in which the person can notice.

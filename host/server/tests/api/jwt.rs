@@ -123,7 +123,7 @@ async fn publish(keys: &[&Signer]) -> Published {
     published
 }
 
-fn issuer(tenant: &str, more: Value) -> JwtIssuer {
+pub(crate) fn issuer(tenant: &str, more: Value) -> JwtIssuer {
     let mut issuer = json!({ "tenant": tenant, "issuer": ISSUER, "audience": ["interlock"], "algorithms": ["RS256", "EdDSA"] });
     issuer.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     serde_json::from_value(issuer).unwrap()
@@ -399,4 +399,36 @@ async fn a_name_that_was_taken_away_is_nobody_on_another_replica_within_five_sec
     ask(&first, &token).await.problem("unauthenticated");
     second.clock.advance(5_000);
     ask(&second, &token).await.problem("unauthenticated");
+}
+
+#[tokio::test]
+async fn whoever_comes_with_a_token_learns_who_they_are() {
+    let signer = Signer::ed25519("one");
+    let app = world(&publish(&[&signer]).await, json!({})).await;
+    let ana = linked(&app, &[Role::Viewer]).await;
+    let me = app.client(TENANT, Some(&signer.sign(&claims()))).get("//v1/me").await.ok();
+    assert_eq!(
+        (&me["actor"]["account"], &me["actor"]["auth"]),
+        (&ana["id"], &json!(format!("jwt:{ISSUER}")))
+    );
+    for (claim, value) in [("iss", json!("https://idp.grace.example")), ("sub", json!("otto"))] {
+        let token = signer.sign(&with(claim, value));
+        app.client(TENANT, Some(&token)).get("//v1/me").await.problem("unauthenticated");
+    }
+}
+
+#[tokio::test]
+async fn a_name_of_a_provider_that_is_not_configured_is_refused_with_those_that_are() {
+    let signer = Signer::ed25519("one");
+    let app = world(&publish(&[&signer]).await, json!({})).await;
+    let ana = linked(&app, &[Role::Viewer]).await;
+    let admin = app.person("Eli", &[Role::Administrator]).await;
+    let path = format!("/accounts/{}/subjects", ana["id"].as_str().unwrap());
+    for issuer in ["https://idp.mercy.example/", "https://idp.evil.test", "http://idp.mercy.example"] {
+        let refused =
+            admin.post(&path, json!({ "issuer": issuer, "subject": "other" })).await.problem("invalid");
+        assert_eq!(refused["field"], "/issuer");
+        assert!(refused["detail"].as_str().unwrap().contains(&format!("({ISSUER})")), "{refused}");
+    }
+    assert_eq!(admin.get(&path).await.ok()["items"].as_array().unwrap().len(), 1);
 }

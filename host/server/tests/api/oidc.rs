@@ -456,3 +456,15 @@ async fn how_well_somebody_proved_who_they_are_there_may_matter() {
     fake.says(&sign(&said));
     session(&door.back(&begun.back("code"), &begun.cookie).await);
 }
+
+#[tokio::test]
+async fn whoever_logged_in_by_a_name_is_logged_out_when_it_is_taken_away() {
+    let (door, _provider) = real_door().await;
+    let cookie = session(&door.log_in(&mut Browser::default(), "ana").await);
+    door.me(&cookie).await.ok();
+    let id = account(&door.admin, "Ana").await["id"].as_str().unwrap().to_owned();
+    let names = door.admin.get(&format!("/accounts/{id}/subjects")).await.ok();
+    let name = names["items"][0]["id"].as_str().unwrap().to_owned();
+    door.admin.ask(Method::DELETE, &format!("/subjects/{name}"), &[], None).await.ok();
+    door.me(&cookie).await.problem("unauthenticated");
+}

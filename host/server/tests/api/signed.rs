@@ -89,6 +89,27 @@ impl Sent {
         }
     }
 
+    /// A request that only reads, as it is signed.
+    fn reading(signer: &Signer, path: &str, name: &str) -> Vec<(String, String)> {
+        let now = START_MS / 1_000;
+        let covered = ["@method".to_owned(), "@target-uri".to_owned()];
+        let nonce = hex::encode(&Sha256::digest(name)[..16]);
+        let parameters = format!(
+            "(\"@method\" \"@target-uri\");created={now};expires={};nonce=\"{nonce}\";keyid=\"{}\";tag=\"interlock-v1\"",
+            now + 300,
+            signer.id
+        );
+        let (scheme, authority) = PLACE.split_once("://").unwrap();
+        let headers = HeaderMap::new();
+        let message = Message { method: "GET", scheme, authority, path, query: None, headers: &headers };
+        let base = message::base(&covered, &parameters, &message).unwrap();
+        let signature = STANDARD.encode(signer.key.sign(base.as_bytes()).as_ref());
+        vec![
+            ("signature-input".to_owned(), format!("sig={parameters}")),
+            ("signature".to_owned(), format!("sig=:{signature}:")),
+        ]
+    }
+
     fn headers(&self, sign: impl Fn(&[u8]) -> Vec<u8>) -> Vec<(String, String)> {
         let digest = STANDARD.encode(Sha256::digest(&self.body));
         let digest = self.digest.clone().unwrap_or_else(|| format!("sha-256=:{digest}:"));
@@ -275,6 +296,39 @@ async fn what_must_be_signed_is_not_done_with_a_key_that_is_sent() {
     admin.post("/groups", json!({ "name": "canaries" })).await.problem("signature-required");
     Sent::of(&signer, "canaries").send(&app, &signer).await.ok();
     admin.get("/groups").await.ok();
+}
+
+#[tokio::test]
+async fn what_must_be_signed_to_be_read_is_not_answered_to_a_head_either() {
+    let app = TestApp::configured(|config| {
+        config.server.public_url = PLACE.to_owned();
+        config.identity.signed_operations = vec!["GET /groups".to_owned()];
+    })
+    .await;
+    let admin = app.person("Eli", &[Role::Administrator]).await;
+    admin.get("/groups").await.problem("signature-required");
+    let head = admin.ask(Method::HEAD, "/groups", &[], None).await;
+    assert_eq!(head.status, 403, "as for the GET that answers it");
+    assert_eq!(admin.ask(Method::HEAD, "/devices", &[], None).await.status, 200);
+}
+
+#[tokio::test]
+async fn whoever_signs_learns_who_they_are_and_a_body_that_nobody_read_does_nothing() {
+    let app = app().await;
+    let signer = registered(&app, json!({})).await;
+    let send = async |method: Method, path: &str, headers: Vec<(String, String)>| {
+        let headers: Vec<(&str, &str)> =
+            headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        app.client(TENANT, None).send(method, path, &headers, axum::body::Body::empty()).await
+    };
+    let me = send(Method::GET, "//v1/me", Sent::reading(&signer, "/v1/me", "one")).await.ok();
+    assert_eq!(me["actor"]["auth"], format!("signed:{}", signer.id));
+    let twice = send(Method::GET, "//v1/me", Sent::reading(&signer, "/v1/me", "one")).await;
+    twice.problem("nonce-replayed");
+    let elsewhere = send(Method::GET, "//v1/me", Sent::reading(&signer, "/v1/you", "two")).await;
+    elsewhere.problem("unauthenticated");
+    let post = send(Method::POST, "//v1/logout", Sent::reading(&signer, "/v1/logout", "three")).await;
+    post.problem("unauthenticated");
 }
 
 #[tokio::test]

@@ -1,7 +1,12 @@
 use super::*;
 
 fn options(dir: &Path) -> JournalOptions {
-    JournalOptions { dir: dir.to_owned(), file_bytes_max: 1 << 20, backlog_bytes_max: 1 << 20 }
+    JournalOptions {
+        dir: dir.to_owned(),
+        ledger: "mercy.example/ledger+1f2e3d4c+AQ==".to_owned(),
+        file_bytes_max: 1 << 20,
+        backlog_bytes_max: 1 << 20,
+    }
 }
 
 fn opened(options: JournalOptions) -> Journal {
@@ -11,6 +16,12 @@ fn opened(options: JournalOptions) -> Journal {
         Uuid::from_u128(drawn)
     })
     .unwrap()
+}
+
+/// How many files there are beside the one that says whose folder it is.
+fn files(dir: &Path) -> usize {
+    let files = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name());
+    files.filter(|name| name != "ledger").count()
 }
 
 fn frames(texts: &[&str]) -> Frames {
@@ -37,7 +48,7 @@ async fn what_was_confirmed_is_in_the_file_in_order() {
     assert_eq!(journal.backlog_bytes(), file.bytes);
     journal.shipped(&file).unwrap();
     assert_eq!((journal.oldest(), journal.backlog_bytes()), (None, 0));
-    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+    assert_eq!(files(dir.path()), 0);
 }
 
 #[tokio::test]
@@ -46,7 +57,7 @@ async fn an_empty_file_is_never_sealed() {
     let journal = opened(options(dir.path()));
     journal.seal().await.unwrap();
     assert_eq!(journal.oldest(), None);
-    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+    assert_eq!(files(dir.path()), 0);
 }
 
 #[tokio::test]
@@ -102,6 +113,27 @@ async fn what_another_process_has_shipped_meanwhile_is_waited_for_by_nobody() {
     assert_eq!(same.read().unwrap(), None);
     second.shipped(&same).unwrap();
     assert_eq!((second.oldest(), second.backlog_bytes()), (None, 0));
+}
+
+#[tokio::test]
+async fn the_folder_of_another_ledger_is_refused_and_left_as_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let own = opened(options(dir.path()));
+    own.append(frames(&["one"])).await.unwrap();
+    own.seal().await.unwrap();
+    let other =
+        || JournalOptions { ledger: "grace.example/ledger+00000000+AQ==".to_owned(), ..options(dir.path()) };
+    let said = Journal::open(other(), Uuid::nil).unwrap_err().to_string();
+    for part in ["grace.example/ledger", "mercy.example/ledger", "`decisions.dir`", "bring"] {
+        assert!(said.contains(part), "{said}");
+    }
+    assert_eq!((files(dir.path()), texts(&own.oldest().unwrap())), (1, vec!["one".to_owned()]));
+    // Its own is opened again, and by a second process at once.
+    assert_eq!(opened(options(dir.path())).oldest(), own.oldest());
+    // One of before folders said whose they are is taken.
+    fs::remove_file(dir.path().join("ledger")).unwrap();
+    assert!(Journal::open(other(), Uuid::nil).is_ok());
+    assert!(Journal::open(options(dir.path()), Uuid::nil).is_err());
 }
 
 #[test]

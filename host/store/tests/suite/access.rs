@@ -25,7 +25,7 @@ pub(crate) fn request(number: u128, subject: &str) -> AccessRequest {
         evaluation: DecisionId::new(Uuid::from_u128(number)),
         account: AccountId::new(Uuid::from_u128(1)),
         person: PersonId::new(Uuid::from_u128(1)),
-        subject: AccessRequest::subject_of("user", subject),
+        subject: AccessRequest::subject_of("of the tenant", "user", subject),
         scope: AccessRequest::scope_of("ab", &asked).unwrap(),
         asked: Box::new(asked),
         salt: "ab".to_owned(),

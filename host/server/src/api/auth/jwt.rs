@@ -24,13 +24,15 @@ pub(super) fn shown(text: &str) -> Option<Shown<'_>> {
 }
 
 impl Shown<'_> {
-    /// Who comes with it.
+    /// Who comes with it: to this tenant, or where no path names one to whichever has its issuer and knows them.
     pub(super) async fn known(self, app: &App, tenant: Option<&TenantId>) -> Result<Known, Problem> {
-        let unknown = || Err(SubjectRefusal::from(JwtRefusal::UnknownIssuer));
-        let found = match tenant {
-            Some(tenant) => subject::authenticate(app, tenant, self.0).await?,
-            None => unknown(),
-        };
+        let mut found = Err(SubjectRefusal::from(JwtRefusal::UnknownIssuer));
+        for tenant in subject::tenants(app, tenant, self.0) {
+            found = subject::authenticate(app, &tenant, self.0).await?;
+            if found.is_ok() {
+                break;
+            }
+        }
         match found {
             Ok((actor, scopes)) => Ok(Known::new(actor, scopes)),
             Err(refusal) => {
@@ -42,7 +44,8 @@ impl Shown<'_> {
                     // Only what the issuer signed gets so far, so its holder may know.
                     SubjectRefusal::Token(JwtRefusal::Claims(_))
                     | SubjectRefusal::Unlinked { .. }
-                    | SubjectRefusal::Inactive => refused(&refusal.to_string()),
+                    | SubjectRefusal::Inactive
+                    | SubjectRefusal::Ownerless => refused(&refusal.to_string()),
                     // Alike, so that nobody learns who issues tokens for whom.
                     SubjectRefusal::Token(_) => refused(
                         "this token does not work here; get a new one from your tenant's identity provider",

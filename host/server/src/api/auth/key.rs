@@ -35,9 +35,10 @@ impl Shown<'_> {
                 info!(%refusal, "a key was refused");
                 Err(match refusal {
                     // Only who holds the secret gets so far, so they may know.
-                    KeyRefusal::Expired | KeyRefusal::Revoked | KeyRefusal::Inactive => {
-                        refused(&refusal.to_string())
-                    }
+                    KeyRefusal::Expired
+                    | KeyRefusal::Revoked
+                    | KeyRefusal::Inactive
+                    | KeyRefusal::Ownerless => refused(&refusal.to_string()),
                     KeyRefusal::Elsewhere => peer.refused("this key"),
                     // Alike, so that nobody learns which keys exist.
                     KeyRefusal::Malformed | KeyRefusal::Unknown => {

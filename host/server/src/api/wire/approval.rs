@@ -36,6 +36,9 @@ shape! {
         account: String,
         /// What they are called.
         name: String,
+        /// The roles that they held there: one of the two answers for safety.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        roles: Vec<Role>,
         /// Why.
         reason: String,
         /// The digest that it is about.

@@ -84,7 +84,7 @@ fn full_change() -> Value {
 }
 
 fn glass() -> Value {
-    json!({ "person": PERSON, "account": ACCOUNT, "name": "Ben", "reason": "alarms", "digest": digest(),
+    json!({ "person": PERSON, "account": ACCOUNT, "name": "Ben", "roles": ["clinical_safety"], "reason": "alarms", "digest": digest(),
         "decision": DECISION, "at": AT, "lasts_ms": 1 })
 }
 

@@ -190,6 +190,9 @@ pub(crate) struct Account {
     /// Its id.
     #[schema(value_type = String, example = "acc_0193470d5c5a7f3e8a6b2f8d9c1e4a74")]
     id: AccountId,
+    /// In which tenant.
+    #[schema(value_type = String, example = "mercy")]
+    tenant: domain::TenantId,
     /// `user` or `service`.
     #[schema(value_type = String, example = "user")]
     kind: domain::AccountKind,
@@ -209,6 +212,10 @@ pub(crate) struct Account {
     /// Why it may neither approve nor administer yet; absent (`null`) when one administrator alone never handed
     /// out what takes two.
     hold: Option<SigningHold>,
+    /// Of a program, where accounts are listed: whether the person who answers for it has an active account. While they have none it
+    /// is suspended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    owner_active: Option<bool>,
 }
 
 /// A key or role that takes two administrators.
@@ -227,20 +234,29 @@ pub(crate) struct SigningHold {
     #[schema(value_type = Vec<String>)]
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     also_by: BTreeSet<PersonId>,
+    /// Of the account as it is here. Whoever confirms sends it along, so that they confirm what they read.
+    #[schema(value_type = String)]
+    digest: domain::Digest,
 }
 
-impl From<domain::SigningHold> for SigningHold {
-    fn from(hold: domain::SigningHold) -> Self {
-        let domain::SigningHold { by, until, confirmed_by, also_by } = hold;
-        Self { by, until, confirmed_by, also_by }
+impl SigningHold {
+    fn of(account: &domain::Account) -> Option<Self> {
+        let domain::SigningHold { by, until, confirmed_by, also_by } = account.hold.clone()?;
+        Some(Self { by, until, confirmed_by, also_by, digest: account.handed_out_digest() })
     }
 }
 
 impl From<domain::Account> for Account {
     fn from(account: domain::Account) -> Self {
-        let domain::Account { id, tenant: _, kind, person, name, roles, active, created_at, hold } = account;
-        let hold = hold.map(SigningHold::from);
-        Self { id, kind, person, name, roles, active, created_at, hold }
+        let hold = SigningHold::of(&account);
+        let domain::Account { id, tenant, kind, person, name, roles, active, created_at, hold: _ } = account;
+        Self { id, tenant, kind, person, name, roles, active, created_at, hold, owner_active: None }
+    }
+}
+
+impl From<flow::account::ListedAccount> for Account {
+    fn from(listed: flow::account::ListedAccount) -> Self {
+        Self { owner_active: listed.owner_active, ..Self::from(listed.account) }
     }
 }
 
@@ -266,8 +282,8 @@ pub(crate) struct NewKey {
 
 impl From<flow::key::NewKey> for NewKey {
     fn from(new: flow::key::NewKey) -> Self {
-        let domain::Account { person, name, roles, hold, .. } = new.account;
-        let hold = hold.map(SigningHold::from);
+        let hold = SigningHold::of(&new.account);
+        let domain::Account { person, name, roles, .. } = new.account;
         Self { credential: new.credential.into(), key: new.text, person, name, roles, hold }
     }
 }

@@ -42,7 +42,7 @@ pub(super) async fn given(
         return Ok(by_passkey(app, login, assertion, challenge));
     }
     let password = normalised(request.password.as_deref().unwrap_or_default());
-    let fits = app.hashing.verify(password, login.password.clone()).await?;
+    let fits = app.hashing.verify_signer(password, login.password.clone()).await?;
     let second = Second { code: request.code.as_deref(), recovery: None };
     let mut proofs = if fits { proofs(app, login, &second, now) } else { Vec::new() };
     // A code that was given and does not fit is a failure, also where none was needed.

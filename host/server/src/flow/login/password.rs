@@ -42,10 +42,10 @@ pub(crate) async fn change(
         let detail = "you have no password here; an administrator invites you to set one";
         return Err(FlowError::invalid("/password", detail));
     };
-    let fits = app.hashing.verify(old, login.password.clone()).await?;
+    let fits = app.hashing.verify_signer(old, login.password.clone()).await?;
     let second = Second { code: Some(&request.code), recovery: None };
     let proofs = if fits { proofs(app, &login, &second, now) } else { Vec::new() };
-    let hash = if proofs.len() == 2 { app.hashing.hash(new).await? } else { String::new() };
+    let hash = if proofs.len() == 2 { app.hashing.hash_of_signer(new).await? } else { String::new() };
     let mut current = login.clone();
     for _ in 0..TRIES {
         let proved = current.proved(&proofs, true, now).ok();

@@ -39,8 +39,7 @@ pub(in crate::gates) async fn judge(
     let canary = Canary::read(&fields)?;
     let settings = canary.settings();
     let observations = canary.pairs.iter().map(Pair::observation).collect();
-    let Judged { verdict, call } =
-        judging::judge(&app, &through.gate.tenant, &settings, observations).await?;
+    let Judged { verdict, call } = judging::judge(&app, &through, &settings, observations).await?;
     let answer = canary.answer(&verdict.findings)?;
     let reasons = vec![answer.why.clone()];
     let facts =

@@ -94,6 +94,42 @@ async fn what_cannot_be_explained_says_why() {
 }
 
 #[tokio::test]
+async fn what_a_search_finds_is_masked_in_the_record_where_ids_are() {
+    let folder = super::folder("records");
+    let header = folder.path().join(TENANT).join("application.toml");
+    let text = std::fs::read_to_string(&header).unwrap();
+    let text = text.replacen("\nrevision = 1\n", "\nrevision = 1\nmask = [\"/subject/id\"]\n", 1);
+    assert!(text.contains("mask"));
+    std::fs::write(&header, text).unwrap();
+    let asked = asked_of(folder, |_| {}).await;
+    let mut search = json!({
+        "subject": { "type": "user" }, "action": { "name": "view" }, "resource": { "type": "record", "id": "101" },
+        "page": { "limit": 1 },
+    });
+    let first = ask(&asked.shop, "/access/v1/search/subject", &search).await.ok();
+    let found = first["results"][0]["id"].as_str().unwrap().to_owned();
+    search["page"]["token"] = first["page"]["next_token"].clone();
+    ask(&asked.shop, "/access/v1/search/subject", &search).await.ok();
+    let auditor = auditor(&asked.app).await;
+    let list = auditor.get("/decisions?limit=2").await.ok();
+    for decision in list["items"].as_array().unwrap() {
+        let subject = &decision["subject"];
+        assert_eq!(subject["found"], json!(["(masked)"]), "how many there are is known, and not which");
+        assert!(!subject.to_string().contains(&format!("\"{found}\"")), "{subject:#}");
+        let path = format!("/decisions/{}/replay", decision["id"].as_str().unwrap());
+        let replayed = auditor.post(&path, json!({})).await.ok();
+        assert!(replayed["differences"][0].as_str().unwrap().contains("masked"), "{replayed}");
+    }
+    // Resources are found as before.
+    let search = json!({
+        "subject": { "type": "user", "id": found }, "action": { "name": "view" }, "resource": { "type": "record" },
+    });
+    ask(&asked.shop, "/access/v1/search/resource", &search).await.ok();
+    let list = auditor.get("/decisions?limit=1").await.ok();
+    assert_ne!(list["items"][0]["subject"]["found"][0], "(masked)");
+}
+
+#[tokio::test]
 async fn what_was_answered_outlives_a_server_that_was_killed() {
     let asked = asked("todo").await;
     let path = format!("{EVALUATION}?explain=true");
@@ -101,10 +137,11 @@ async fn what_was_answered_outlives_a_server_that_was_killed() {
     let id = answer["context"]["evaluation_id"].as_str().unwrap().to_owned();
     // Nothing brought it into the database: as if the process had been killed after its answer.
     let journal = asked.app.dir().join("data/decisions");
-    assert_eq!(std::fs::read_dir(&journal).unwrap().count(), 1);
+    // One beside the file that says whose folder it is.
+    assert_eq!(std::fs::read_dir(&journal).unwrap().count(), 2);
     let auditor = auditor(&asked.app).await;
     assert_eq!(auditor.get(&format!("/decisions/{id}")).await.ok()["outcome"], "allow");
-    assert_eq!(std::fs::read_dir(&journal).unwrap().count(), 0);
+    assert_eq!(std::fs::read_dir(&journal).unwrap().count(), 1);
     let verified = auditor.ask(Method::POST, "/ledger/verify", &[], None).await.ok();
     assert_eq!(verified["sound"], true, "{verified}");
     let replayed = auditor.ask(Method::POST, &format!("/decisions/{id}/replay"), &[], None).await.ok();
@@ -115,7 +152,7 @@ async fn what_was_answered_outlives_a_server_that_was_killed() {
 async fn a_disk_that_refuses_is_no_answer() {
     let asked = asked("todo").await;
     let journal = asked.app.dir().join("data/decisions");
-    std::fs::remove_dir(&journal).unwrap();
+    std::fs::remove_dir_all(&journal).unwrap();
     let refused = ask(&asked.shop, EVALUATION, &rick()).await;
     assert_eq!(refused.status, 503, "{refused:?}");
     let ready = asked.shop.get("//ready").await.json();
@@ -275,7 +312,7 @@ async fn what_is_damaged_in_the_journal_is_set_aside_and_keeps_nothing_back() {
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect();
     left.sort();
-    assert_eq!(left, ["0a.damaged", "0b.damaged", "0c.damaged"]);
+    assert_eq!(left, ["0a.damaged", "0b.damaged", "0c.damaged", "ledger"]);
     assert_eq!(std::fs::read(folder.path().join("0a.damaged")).unwrap(), files[0].1, "as it was");
     let verified = auditor.ask(Method::POST, "/ledger/verify", &[], None).await.ok();
     assert_eq!(verified["sound"], true, "{verified}");

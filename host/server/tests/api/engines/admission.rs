@@ -113,6 +113,7 @@ async fn what_is_let_in_can_be_bound_to_what_was_approved() {
     assert!(!allowed && why.contains("does not bring what this is: sha256:"), "{why}");
     let image = |image: &str| {
         let mut deployment = config_map(&change);
+        deployment["apiVersion"] = json!("apps/v1");
         deployment["kind"] = json!("Deployment");
         deployment["spec"] = json!({ "template": { "spec": { "containers": [{ "image": image }] } } });
         review("UPDATE", deployment, json!(null))

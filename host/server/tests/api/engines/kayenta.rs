@@ -80,6 +80,11 @@ fn canary(latency: &[f64], errors: &Value) -> Value {
     })
 }
 
+/// What it could judge.
+pub(super) fn good() -> Value {
+    canary(&[1.0], &json!([0.0]))
+}
+
 #[tokio::test]
 async fn the_remote_judge_gives_the_plugins_numbers_in_kayentas_words() {
     let ward = ward().await;

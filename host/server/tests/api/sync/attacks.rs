@@ -188,10 +188,61 @@ async fn whoever_has_the_webhooks_secret_has_git_looked_at_no_sooner_than_the_li
 async fn a_hook_that_is_too_large_or_not_configured_is_refused() {
     let house = House::open("staging").await;
     let nobody = house.app.client(TENANT, None);
-    let large = Body::from(vec![b'x'; (4 << 20) + 1]);
-    nobody.send(Method::POST, "//hooks/policies", &[], large).await.problem("body-too-large");
+    let large = vec![b'x'; (4 << 20) + 1];
+    let signature = House::signature(&large);
+    let signed = [("x-hub-signature-256", signature.as_str())];
+    // By what it says, and by what comes.
+    let said = [("content-length", "4194305"), signed[0]];
+    nobody.send(Method::POST, "//hooks/policies", &said, Body::empty()).await.problem("body-too-large");
+    nobody.send(Method::POST, "//hooks/policies", &signed, large.into()).await.problem("body-too-large");
+    let most = vec![b'x'; 4 << 20];
+    let signature = House::signature(&most);
+    let signed = [("x-hub-signature-256", signature.as_str())];
+    assert_eq!(nobody.send(Method::POST, "//hooks/policies", &signed, most.into()).await.status, 202);
     let none = TestApp::start().await.client(TENANT, None);
     none.send(Method::POST, "//hooks/policies", &[], Body::empty()).await.problem("not-found");
+}
+
+/// Nobody has four million bytes read, ever so often, by knowing an address.
+#[tokio::test]
+async fn a_hook_that_does_not_say_that_it_is_signed_is_not_read_and_many_bad_ones_are_admitted_no_more() {
+    let house = House::with("staging", |config| config.http.limits.enabled = true).await;
+    let nobody = house.app.client(TENANT, None);
+    let read = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let call = async |headers: &[(&str, &str)]| {
+        let seen = read.clone();
+        let part = futures::stream::once(async move {
+            seen.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+            Ok::<_, std::io::Error>("{}")
+        });
+        nobody.send(Method::POST, "//hooks/policies", headers, Body::from_stream(part)).await
+    };
+    for headers in [
+        &[][..],
+        &[("x-hub-signature-256", "sha256=00")],
+        &[("x-hub-signature-256", "sha1=00")],
+        &[("x-gitlab-token", "guessed")],
+    ] {
+        call(headers).await.problem("unauthenticated");
+    }
+    assert_eq!(read.load(std::sync::atomic::Ordering::SeqCst), 0, "nothing of those was read");
+    let bad = House::signature(b"another body");
+    let mut answers = Vec::new();
+    for _ in 0..200 {
+        answers.push(call(&[("x-hub-signature-256", &bad)]).await.status.as_u16());
+    }
+    assert!(answers.contains(&401) && answers.last() == Some(&429), "{answers:?}");
+    let before = read.load(std::sync::atomic::Ordering::SeqCst);
+    call(&[("x-hub-signature-256", &bad)]).await.problem("rate-limited");
+    assert_eq!(read.load(std::sync::atomic::Ordering::SeqCst), before);
+    // From elsewhere it goes on, and what is signed uses nothing up.
+    let good = House::signature(b"{}");
+    let elsewhere = house.app.client(TENANT, None).at("192.0.2.7");
+    for _ in 0..200 {
+        let headers = [("x-hub-signature-256", good.as_str())];
+        let answer = elsewhere.send(Method::POST, "//hooks/policies", &headers, Body::from("{}")).await;
+        assert_eq!(answer.status, 202);
+    }
 }
 
 #[tokio::test]
