@@ -313,7 +313,7 @@ pub fn view(change: &Change, signer: &Signer, meaning: Meaning, extent: &Extent,
 
 /// Whether a character breaks a line or turns the order of those around it, so that people would read something else than what
 /// stands there.
-fn disorders(c: char) -> bool {
+pub(crate) fn disorders(c: char) -> bool {
     let turns =
         matches!(c, '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     turns || c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')

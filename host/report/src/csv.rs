@@ -38,9 +38,20 @@ mod tests {
 
     #[test]
     fn no_cell_is_a_formula() {
-        for formula in
-            ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", " =1", "\"=1", "'=1", "＝1", "=HYPERLINK(\"http://x\")"]
-        {
+        for formula in [
+            "=1+1",
+            "+1",
+            "-1",
+            "@SUM(A1)",
+            "\t=1",
+            "\r=1",
+            "\n=1",
+            " =1",
+            "\"=1",
+            "'=1",
+            "＝1",
+            "=HYPERLINK(\"http://x\")",
+        ] {
             assert!(cell(formula).starts_with("\"'"), "{formula:?}: {}", cell(formula));
         }
         for plain in ["Ana", "1.0", "sha256:ab", "a=b", ""] {

@@ -1,5 +1,7 @@
 //! What people and programs read in a document, by programs that are not ours.
 
+#![expect(clippy::unwrap_used, reason = "clippy allows it in test functions only, not in what they share")]
+
 use std::process::Command;
 
 use interlock_report::{Block, Document, SignatureLine, Table, html, pdf};
@@ -51,7 +53,9 @@ fn the_text_of_the_pdf_is_read_back_by_another_program() {
     ] {
         assert!(text.contains(expected), "no {expected:?} in {text}");
     }
-    let rows = text.lines().filter(|line| line.trim_start().split(' ').next().is_some_and(|at| at.parse::<u32>().is_ok()));
+    let rows = text
+        .lines()
+        .filter(|line| line.trim_start().split(' ').next().is_some_and(|at| at.parse::<u32>().is_ok()));
     assert_eq!(rows.count(), 300, "{text}");
     // Every page says which paper it is from, and repeats the headings of its table.
     let pages: Vec<&str> = text.split('\u{c}').filter(|page| !page.trim().is_empty()).collect();
@@ -71,7 +75,13 @@ fn the_page_shows_in_a_browser_what_stands_in_it_and_runs_nothing() {
     std::fs::write(&path, html(&document)).unwrap();
     let (profile, url) = (folder.path().join("profile"), format!("file://{}", path.display()));
     let profile = format!("--user-data-dir={}", profile.display());
-    let flags = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"];
+    let flags = [
+        "--headless=new",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-background-networking",
+        "--no-first-run",
+    ];
     let dom = output("chromium", "chromium", &[&flags[..], &[&profile, "--dump-dom", &url]].concat());
     assert!(dom.contains("Zoë Đặng-Żółć Иванова 山") && dom.contains("&lt;b&gt;fits&lt;/b&gt;"), "{dom}");
     assert!(dom.contains("<title>&lt;script&gt;") && !dom.contains("<title>ran"), "{dom}");

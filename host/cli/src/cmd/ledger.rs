@@ -1,8 +1,10 @@
 //! `interlock ledger`
 
 mod consistency;
+mod export;
 mod receipt;
 mod remember;
+mod review;
 mod trust;
 mod witness;
 
@@ -46,6 +48,15 @@ pub(crate) enum Ledger {
     VerifyReceipt(receipt::Check),
     /// Prove that the log continues a checkpoint that was kept, with a few hashes. Exit codes as of verify-receipt.
     Consistency(consistency::Consistency),
+    /// Export a part of the ledger for an inspector: a zip file with a report (PDF, HTML), the entries (JSONL, CSV), signatures,
+    /// receipts and keys, all of one checkpoint.
+    Export(export::Export),
+    /// Check an export, without a server: digests, counts, receipts, signatures. Exit codes as of verify-receipt.
+    VerifyExport(export::Check),
+    /// Review what was written since the last review: say what you found, and sign.
+    Review(review::Review),
+    /// List the reviews, newest first.
+    Reviews,
     /// Run a witness: a small server that cosigns checkpoints of logs which continue what it cosigned before.
     Witness(witness::Serve),
 }
@@ -78,6 +89,10 @@ impl Ledger {
             Ledger::Receipt(fetch) => fetch.run(connection, format).await,
             Ledger::VerifyReceipt(check) => check.run(format),
             Ledger::Consistency(consistency) => consistency.run(connection, format).await,
+            Ledger::Export(export) => export.run(connection, format).await,
+            Ledger::VerifyExport(check) => check.run(format),
+            Ledger::Review(review) => review.run(connection, format).await,
+            Ledger::Reviews => review::list(connection, format).await,
             Ledger::Witness(witness) => witness.run().await,
         }
     }

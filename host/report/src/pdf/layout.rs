@@ -116,8 +116,11 @@ impl Press<'_> {
         let (left, right) = (MARGIN + 6.0, WIDTH - MARGIN);
         let width = WIDTH - MARGIN - left - VALUES;
         let fields = line.fields();
-        let lines: usize =
-            fields.iter().filter(|(_, value)| !value.is_empty()).map(|(_, value)| self.wrapped(value, BODY, width).len()).sum();
+        let lines: usize = fields
+            .iter()
+            .filter(|(_, value)| !value.is_empty())
+            .map(|(_, value)| self.wrapped(value, BODY, width).len())
+            .sum();
         let height = f32::from(u16::try_from(lines).unwrap_or(u16::MAX)) * BODY * LEADING + 10.0;
         self.need(height.min(HEIGHT - 2.0 * MARGIN));
         let (page, top) = (self.pages.len(), self.y);
@@ -149,7 +152,8 @@ impl Press<'_> {
     }
 
     fn height(&self, cells: &[String], widths: &[f32]) -> f32 {
-        let lines = cells.iter().zip(widths).map(|(cell, width)| self.wrapped(cell, BODY, width - PAD).len()).max();
+        let lines =
+            cells.iter().zip(widths).map(|(cell, width)| self.wrapped(cell, BODY, width - PAD).len()).max();
         f32::from(u16::try_from(lines.unwrap_or(1)).unwrap_or(u16::MAX)) * BODY * LEADING + PAD
     }
 

@@ -33,6 +33,11 @@ pub struct Ledger {
     pub witness_timeout_ms: u64,
     /// How often it is looked whether something is to be cosigned, in milliseconds.
     pub witness_every_ms: u64,
+    /// Most entries of one export.
+    pub export_entries_max: u64,
+    /// How soon each entry must be reviewed by a person who signs for it, in milliseconds; `0` when nobody has to. What nobody
+    /// reviewed in time is said in the tenant's status.
+    pub review_within_ms: u64,
 }
 
 /// What a change goes on by must be provable how.
@@ -69,6 +74,8 @@ impl Default for Ledger {
             witness_quorum: 0,
             witness_timeout_ms: 1_000,
             witness_every_ms: 1_000,
+            export_entries_max: 10_000,
+            review_within_ms: 0,
         }
     }
 }

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use interlock_domain::{Action, Actor, BundleRef};
+use interlock_domain::{Action, Actor, BundleRef, ReviewStanding};
 
-use super::{ask::may_read, bundle, change::tenant, fresh};
+use super::{ask::may_read, bundle, change::tenant, esign, fresh};
 use crate::{App, FlowError, rosters::Unloaded};
 
 /// How it is with a tenant, on this replica.
@@ -20,6 +20,8 @@ pub(crate) struct Status {
     pub(crate) policies_in_git: Option<fresh::Shown>,
     /// The policies in force.
     pub(crate) policies: BundleRef,
+    /// How far its ledger was reviewed.
+    pub(crate) ledger_review: ReviewStanding,
     /// How long ago they were last known to be the newest.
     pub(crate) policies_age_ms: Option<u64>,
 }
@@ -32,6 +34,7 @@ pub(crate) async fn show(app: &App, who: &Actor) -> Result<Status, FlowError> {
     let decides = home.is_some_and(|home| home.tenant == who.tenant);
     Ok(Status {
         policies: bundle::named(&app.policies.bundle()),
+        ledger_review: esign::review::standing(app, who).await?,
         policies_age_ms: fresh::age_ms(app),
         policies_in_git: if decides { fresh::standing(app).await? } else { None },
         application_refused: refused.get(who.tenant.as_str()).cloned(),
