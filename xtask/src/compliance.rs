@@ -132,7 +132,13 @@ fn tests(root: &Path) -> Result<BTreeMap<String, String>> {
             } else if path.extension().is_some_and(|extension| extension == "rs") {
                 let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
                 let file = path.strip_prefix(root)?.display().to_string();
-                tests.extend(of_file(&text).map(|name| (name.to_owned(), file.clone())));
+                for name in of_file(&text) {
+                    // Folders are read in any order: of two tests of one name the page names the same one everywhere.
+                    let known = tests.entry(name.to_owned()).or_insert_with(|| file.clone());
+                    if file < *known {
+                        known.clone_from(&file);
+                    }
+                }
             }
         }
     }

@@ -45,7 +45,7 @@ pub(super) const CONTROLS: &[Control] = &[
         how: "Nothing is done that no policy permits; keys and sessions end, and are revoked at once.",
         files: &["host/server/src/flow/ask.rs", "host/server/src/api/auth.rs", "policies/rbac.cedar"],
         tests: &[
-            "a_key_is_needed_and_must_fit",
+            "who_shows_no_good_key_is_nobody",
             "a_revoked_key_stops_working_at_once",
             "who_is_deactivated_acts_no_more_and_what_they_approved_no_longer_counts",
             "the_role_matrix_is_as_written_down",
