@@ -21,21 +21,24 @@ async fn a_report_is_of_an_incident_a_change_or_the_change_that_an_alert_names()
     std::fs::write(&alert, webhook.to_string()).unwrap();
     let (alert, to) = (alert.display().to_string(), folder.path("report.pdf").display().to_string());
     let incident = "inc_00000000000000000000000000000007";
-    for (arguments, asked) in [
-        (&["incident", "report", incident][..], format!("/incidents/{incident}/report?format=json")),
+    for (arguments, asked, query) in [
+        (&["incident", "report", incident][..], format!("/incidents/{incident}/report"), "format=json"),
         (
             &["incident", "report", CHANGE, "--format", "html"],
-            format!("/changes/{CHANGE}/report?format=html"),
+            format!("/changes/{CHANGE}/report"),
+            "format=html",
         ),
         (
             &["incident", "report", "--alert", &alert, "--format", "pdf", "--to", &to],
-            format!("/changes/{CHANGE}/report?format=pdf"),
+            format!("/changes/{CHANGE}/report"),
+            "format=pdf",
         ),
     ] {
         server.answers([(200, Body::Bytes(b"the report".to_vec()))]);
         let run = server.run(arguments, "").await;
         assert_eq!(run.code, 0, "{run:?}");
         assert!(server.asked().last().unwrap().0.ends_with(&asked), "{:?}", server.asked());
+        assert_eq!(server.queries().last().unwrap(), query);
     }
     assert_eq!(std::fs::read(&to).unwrap(), b"the report");
     for (arguments, said) in

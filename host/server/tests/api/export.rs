@@ -207,3 +207,32 @@ async fn an_export_that_nobody_can_mean_or_that_is_too_large_is_refused_with_wha
     assert!(problem["detail"].as_str().unwrap().contains("ledger.export_entries_max"), "{problem}");
     assert_eq!(size().await, 5, "what is refused leaves no entry");
 }
+
+#[tokio::test]
+async fn what_was_altered_is_exported_too_and_named_first() {
+    let app = TestApp::start().await;
+    let auditor = app.person("Kim", &[Role::Auditor]).await;
+    app.person("Vera", &[Role::Viewer]).await;
+    app.app.store.signed("mercy").await.unwrap();
+    // Somebody with the whole database: the walls in it do not stop them.
+    let alter = "import sqlite3, sys
+db = sqlite3.connect(sys.argv[1].removeprefix('sqlite:'))
+db.execute('DROP TRIGGER ledger_entries_fixed')
+found = db.execute(\"UPDATE ledger_entries SET body = CAST(replace(CAST(body AS TEXT), 'account.written', 'account.harmless') AS BLOB) \\
+    WHERE log = 'mercy' AND kind = 'account.written' AND idx = (SELECT MAX(idx) FROM ledger_entries WHERE log = 'mercy' AND kind = 'account.written')\")
+assert found.rowcount == 1
+db.commit()";
+    let ran = Command::new("python3").args(["-c", alter, &app.app.config.store.url]).output().unwrap();
+    assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+
+    let export = Export::of(&auditor.get("/ledger/export").await);
+    let (manifest, entries) = (export.manifest(), export.entries());
+    let altered = entries.iter().find(|entry| entry.kind == "account.harmless").unwrap();
+    assert_eq!(manifest["entries"], entries.len().to_string());
+    assert_eq!(manifest["proofs"], (entries.len() - 1).to_string());
+    assert_eq!(export.below("proofs/").len(), entries.len() - 1);
+    let said = format!("Entry {} does not lead to the checkpoint", altered.idx);
+    let page = export.text("report.html");
+    assert!(page.find(&said).unwrap() < page.find("<h2>Entries").unwrap(), "{page}");
+    assert!(export.printed().contains(&said) && export.text("records.csv").contains("\"not proved\""));
+}
