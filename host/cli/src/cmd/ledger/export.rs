@@ -175,12 +175,7 @@ fn entries(files: &Files, manifest: &Value, trusted: &Trusted) -> Result<Vec<Str
         .map_err(|error| Problem::from(interlock_ledger::CheckpointError::from(error)))?;
     let opened = Checkpoint::open_note(&note, &trusted.origin, &trusted.keys)?;
     let (size, root) = (opened.checkpoint().size, opened.checkpoint().root);
-    if manifest["size"] != size.to_string() {
-        return Err(Problem::tampered(format!(
-            "the manifest is of {} entries, the checkpoint of {size}",
-            manifest["size"]
-        )));
-    }
+    counted(manifest, "size", size)?;
     let mut bodies = BTreeMap::new();
     for line in files.lines("records.jsonl") {
         let entry = Entry::parse(line)
@@ -208,12 +203,7 @@ fn entries(files: &Files, manifest: &Value, trusted: &Trusted) -> Result<Vec<Str
     // A cell may hold line breaks, so that rows are counted by the index that each begins with.
     let rows = files.lines("records.csv").iter().filter(|line| begins_with_index(line)).count();
     for (what, found) in [("entries", bodies.len()), ("entries", rows), ("proofs", proved)] {
-        if manifest[what] != found.to_string() {
-            return Err(Problem::tampered(format!(
-                "there are {found} {what} where {} were exported",
-                manifest[what]
-            )));
-        }
+        counted(manifest, what, found as u64)?;
     }
     if proved < bodies.len() {
         let said = format!(
@@ -262,12 +252,16 @@ fn signatures(files: &Files, manifest: &Value, server: &VerifyingKey) -> Result<
         reviews += 1;
     }
     for (what, found) in [("signatures", signatures), ("reviews", reviews)] {
-        if manifest[what] != found.to_string() {
-            return Err(Problem::tampered(format!(
-                "there are {found} {what} where {} were exported",
-                manifest[what]
-            )));
-        }
+        counted(manifest, what, found as u64)?;
     }
     Ok(())
+}
+
+/// There are as many as the manifest says.
+fn counted(manifest: &Value, what: &str, found: u64) -> Result<(), Problem> {
+    let said = manifest[what].as_str().and_then(|text| text.parse::<u64>().ok());
+    if said == Some(found) {
+        return Ok(());
+    }
+    Err(Problem::tampered(format!("the manifest says {} {what}, and here it is {found}", manifest[what])))
 }
