@@ -3,6 +3,7 @@
 use clap::{Parser, Subcommand};
 
 mod bench;
+mod compliance;
 mod demo;
 mod examples;
 mod languages;
@@ -29,6 +30,12 @@ enum Command {
     Bench(bench::Arguments),
     /// Build every plugin as a wasm component
     Plugins(plugins::Arguments),
+    /// Write `docs/compliance.md` from the controls, when all that they name is there
+    Compliance {
+        /// Only compare
+        #[arg(long)]
+        check: bool,
+    },
 }
 
 fn main() -> anyhow::Result<()> {
@@ -37,5 +44,6 @@ fn main() -> anyhow::Result<()> {
         Command::Test(arguments) => test::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Plugins(arguments) => plugins::run(&arguments),
+        Command::Compliance { check } => compliance::run(check),
     }
 }

@@ -60,6 +60,8 @@ pub(crate) const FOR_TESTS: &[Program] = &[
         package: "rsyslog-openssl",
         needed_for: "the tests of what a SIEM is told, over TLS",
     },
+    Program { name: "pdftotext", package: "poppler-utils", needed_for: "reading reports back" },
+    Program { name: "chromium", package: "chromium", needed_for: "the tests of pages in a browser" },
     Program { name: "cvc5", package: "cvc5", needed_for: "the proofs about policy bundles" },
     Program {
         name: "faketime",

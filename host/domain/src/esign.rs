@@ -12,6 +12,7 @@ use crate::{
     AccountId, ArtifactRef, Change, ChangeId, DecisionId, DocumentRef, Meaning, PersonId, Role, SignatureId,
     TenantId, Timestamp, UsedDelegation,
 };
+pub(crate) use view::disorders;
 pub use view::{sentence, view};
 
 /// What binds a signature to the record.

@@ -34,6 +34,7 @@ mod id_token;
 mod ids;
 mod incident;
 mod iso_duration;
+mod ledger_review;
 mod login;
 mod manifest;
 mod network;
@@ -93,6 +94,9 @@ pub use ids::*;
 pub use incident::{GlassBreak, Incident, IncidentReview, broken};
 pub use interlock_ledger::{Digest, canonical};
 pub use iso_duration::{iso_millis, iso_text};
+pub use ledger_review::{
+    LedgerReview, REVIEW_SENTENCE, ReviewIntent, ReviewRecord, ReviewStanding, ReviewedPart,
+};
 pub use login::{
     Enrolled, Enrolment, Login, LoginLimits, LoginRefusal, PASSWORD_CHARS_MAX, PASSWORD_CHARS_MIN, Passkey,
     PasswordFault, Proof, Totp, password, password_as_hashed,

@@ -24,6 +24,7 @@ mod idempotency;
 mod incidents;
 mod keys;
 mod ledger;
+mod ledger_reviews;
 mod list;
 mod login;
 mod oidc;
@@ -53,6 +54,9 @@ const UPLOAD: &str = "/v1/tenants/{tenant}/artifacts/{name}/{version}";
 /// Where plugins are pushed: compiling one takes its time.
 const COMPONENTS: &str = "/v1/tenants/{tenant}/plugins";
 
+/// Where a part of the ledger is exported: it takes as long as that is.
+const EXPORT: &str = "/v1/tenants/{tenant}/ledger/export";
+
 /// Whether the document has an operation below a tenant, as `POST /keys`.
 pub(crate) fn has_operation(text: &str) -> bool {
     let Some((method, path)) = text.split_once(' ') else { return false };
@@ -65,6 +69,7 @@ pub(crate) fn has_operation(text: &str) -> bool {
 pub(crate) fn is_unhurried(route: &str) -> bool {
     route == UPLOAD
         || route == COMPONENTS
+        || route == EXPORT
         || idempotency::QUESTIONS.iter().any(|question| route.ends_with(question))
 }
 
@@ -142,6 +147,8 @@ fn v1() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(incidents::list))
         .routes(routes!(incidents::show))
         .routes(routes!(incidents::review))
+        .routes(routes!(incidents::report))
+        .routes(routes!(incidents::report_of_change))
         .routes(routes!(accounts::subjects, accounts::link))
         .routes(routes!(accounts::unlink))
         .routes(routes!(decisions::list))
@@ -166,6 +173,9 @@ fn v1() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(ledger::verify))
         .routes(routes!(ledger::incident))
         .routes(routes!(ledger::resolve))
+        .routes(routes!(ledger::export))
+        .routes(routes!(ledger_reviews::intend))
+        .routes(routes!(ledger_reviews::sign, ledger_reviews::list))
         .routes(routes!(plugins::list, plugins::push))
         .routes(routes!(plugins::component))
         .routes(routes!(plugins::roster))

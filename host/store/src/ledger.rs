@@ -335,16 +335,16 @@ impl Store {
     }
 }
 
-type Columns = (i64, Vec<u8>, Vec<u8>, Option<Vec<u8>>, String, String, String, i64);
+pub(crate) type Columns = (i64, Vec<u8>, Vec<u8>, Option<Vec<u8>>, String, String, String, i64);
 
-fn stored(columns: Columns) -> StoredRow {
+pub(crate) fn stored(columns: Columns) -> StoredRow {
     let (idx, body, leaf_hash, payload, kind, object_kind, object_id, at_ms) = columns;
     let projection = Some(Projection { kind, object_kind, object_id, at_ms });
     StoredRow { idx: as_u64(idx), body, leaf_hash, payload, projection }
 }
 
 /// Sizes and indexes are columns of 63 bits: a log would have to grow for ages to notice.
-fn as_i64(number: u64) -> i64 {
+pub(crate) fn as_i64(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 

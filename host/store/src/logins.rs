@@ -30,6 +30,8 @@ pub enum Ceremony {
     Enrolment,
     /// Signing.
     Signing,
+    /// Signing a review of the ledger.
+    Reviewing,
     /// Logging in at an identity provider: anybody may begin.
     Provider,
     /// A login there that waits for the program it was for.
@@ -42,6 +44,7 @@ impl Ceremony {
             Ceremony::Login => "login",
             Ceremony::Enrolment => "enrolment",
             Ceremony::Signing => "signing",
+            Ceremony::Reviewing => "reviewing",
             Ceremony::Provider => "provider",
             Ceremony::Handed => "handed",
         }

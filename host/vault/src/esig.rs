@@ -6,6 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use interlock_domain::{ChangeId, SignatureBinding, SignatureRecord};
 use interlock_ledger::{CanonicalError, Digest, SigningKey, VerifyingKey, parse_strict, to_canonical};
+use serde::Serialize;
 use thiserror::Error;
 
 use crate::envelope::{Envelope, EnvelopeError, Signature};
@@ -62,14 +63,41 @@ pub enum EsigError {
 /// # Errors
 /// When the record has no canonical form.
 pub fn seal(record: &SignatureRecord, key: &SigningKey) -> Result<String, EsigError> {
+    Ok(sealed(record, ESIG_PAYLOAD_TYPE, key)?)
+}
+
+/// Puts the server's signature around anything that it says: a DSSE envelope of this payload type, as JSON text.
+///
+/// # Errors
+/// When it has no canonical form.
+pub fn sealed<T: Serialize>(said: &T, payload_type: &str, key: &SigningKey) -> Result<String, EnvelopeError> {
     let mut envelope = Envelope {
-        payload: STANDARD.encode(to_canonical(record)?),
-        payload_type: ESIG_PAYLOAD_TYPE.to_owned(),
+        payload: STANDARD.encode(to_canonical(said)?),
+        payload_type: payload_type.to_owned(),
         signatures: Vec::new(),
     };
     let sig = STANDARD.encode(key.sign(&envelope.signed_bytes()?));
     envelope.signatures.push(Signature { keyid: key.verifying_key().label(), sig });
     Ok(String::from_utf8_lossy(&envelope.to_json()?).into_owned())
+}
+
+/// What an envelope of this payload type says, when this key signed it.
+///
+/// # Errors
+/// When it is altered, by another key, or about something else.
+pub fn said(envelope: &[u8], payload_type: &str, key: &VerifyingKey) -> Result<Vec<u8>, EsigError> {
+    let envelope = Envelope::from_json(envelope)?;
+    if envelope.payload_type != payload_type {
+        return Err(EsigError::PayloadType { found: envelope.payload_type.chars().take(80).collect() });
+    }
+    let signed = envelope.signed_bytes()?;
+    let fits = |signature: &Signature| {
+        STANDARD.decode(&signature.sig).is_ok_and(|bytes| key.verifies(&signed, &bytes))
+    };
+    if !envelope.signatures.iter().any(fits) {
+        return Err(EsigError::Altered);
+    }
+    Ok(envelope.payload_bytes()?)
 }
 
 /// The record in an envelope, when the server signed it, when it is about this change with this manifest, and when a passkey
@@ -100,19 +128,9 @@ pub fn verify(
 /// # Errors
 /// When it is altered, or the passkey's signature in it does not fit.
 pub fn open(envelope: &[u8], key: &VerifyingKey) -> Result<SignatureRecord, EsigError> {
-    let envelope = Envelope::from_json(envelope)?;
-    if envelope.payload_type != ESIG_PAYLOAD_TYPE {
-        return Err(EsigError::PayloadType { found: envelope.payload_type.chars().take(80).collect() });
-    }
-    let signed = envelope.signed_bytes()?;
-    let fits = |signature: &Signature| {
-        STANDARD.decode(&signature.sig).is_ok_and(|bytes| key.verifies(&signed, &bytes))
-    };
-    if !envelope.signatures.iter().any(fits) {
-        return Err(EsigError::Altered);
-    }
+    let payload = said(envelope, ESIG_PAYLOAD_TYPE, key)?;
     let unreadable = |reason: String| EsigError::Record { reason };
-    let value = parse_strict(&envelope.payload_bytes()?).map_err(|error| unreadable(error.to_string()))?;
+    let value = parse_strict(&payload).map_err(|error| unreadable(error.to_string()))?;
     let record: SignatureRecord =
         serde_json::from_value(value).map_err(|error| unreadable(error.to_string()))?;
     if record.binding == SignatureBinding::Passkey {

@@ -1,5 +1,7 @@
 //! `interlock incident`
 
+mod report;
+
 use clap::Subcommand;
 use serde_json::json;
 
@@ -17,6 +19,9 @@ pub(crate) enum Incident {
         /// Its id.
         id: String,
     },
+    /// Report about an incident, a change, or the change of which an alert speaks: what happened, which devices, who approved, what
+    /// came back, evidence and receipts.
+    Report(report::Report),
     /// Say what came of looking at an incident. Whoever broke the glass cannot.
     Review {
         /// Its id.
@@ -59,6 +64,7 @@ impl Incident {
                 ];
                 output::list(&items, &columns, format)?;
             }
+            Incident::Report(report) => return report.run(&client).await,
             Incident::Show { id } => {
                 output::record(&client.get(&format!("/incidents/{id}")).await?.body, FIELDS, format)?;
             }

@@ -3,10 +3,12 @@
 mod anchors;
 mod compare;
 mod consistency;
+mod export;
 mod offline;
 mod receipt;
 mod remember;
 mod replay;
+mod review;
 mod source;
 mod trust;
 mod witness;
@@ -71,6 +73,15 @@ pub(crate) enum Ledger {
     Consistency(consistency::Consistency),
     /// Show who outside knows of the log's checkpoints, and fetch what shows it.
     Anchors(anchors::Anchors),
+    /// Export a part of the ledger for an inspector: a zip file with a report (PDF, HTML), the entries (JSONL, CSV), signatures,
+    /// receipts and keys, all of one checkpoint.
+    Export(export::Export),
+    /// Check an export, without a server: digests, counts, receipts, signatures. Exit codes as of verify-receipt.
+    VerifyExport(export::Check),
+    /// Review what was written since the last review: say what you found, and sign.
+    Review(review::Review),
+    /// List the reviews, newest first.
+    Reviews,
     /// Run a witness: a small server that cosigns checkpoints of logs which continue what it cosigned before.
     Witness(witness::Serve),
 }
@@ -142,6 +153,10 @@ impl Ledger {
             Ledger::VerifyReceipt(check) => check.run(format),
             Ledger::Consistency(consistency) => consistency.run(connection, format).await,
             Ledger::Anchors(anchors) => anchors.run(connection, format).await,
+            Ledger::Export(export) => export.run(connection, format).await,
+            Ledger::VerifyExport(check) => check.run(format),
+            Ledger::Review(review) => review.run(connection, format).await,
+            Ledger::Reviews => review::list(connection, format).await,
             Ledger::Witness(witness) => witness.run().await,
         }
     }

@@ -33,18 +33,20 @@ pub(crate) struct FakeServer {
     pub(crate) url: String,
     answers: Answers,
     asked: Arc<Mutex<Vec<(String, Value)>>>,
+    queries: Arc<Mutex<Vec<String>>>,
     _task: tokio::task::JoinSet<()>,
 }
 
 impl FakeServer {
     pub(crate) async fn start() -> Self {
-        let (answers, asked) = (Answers::default(), Arc::default());
-        let app = Router::new().fallback(answer).with_state((Arc::clone(&answers), Arc::clone(&asked)));
+        let (answers, asked, queries) = (Answers::default(), Arc::default(), Arc::default());
+        let shared = (Arc::clone(&answers), Arc::clone(&asked), Arc::clone(&queries));
+        let app = Router::new().fallback(answer).with_state(shared);
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let mut task = tokio::task::JoinSet::new();
         task.spawn(async move { axum::serve(listener, app).await.unwrap() });
-        Self { url, answers, asked, _task: task }
+        Self { url, answers, asked, queries, _task: task }
     }
 
     pub(crate) fn answers(&self, answers: impl IntoIterator<Item = (u16, Body)>) {
@@ -56,17 +58,28 @@ impl FakeServer {
         self.asked.lock().unwrap().clone()
     }
 
+    /// The queries of what it was asked, without the question mark.
+    pub(crate) fn queries(&self) -> Vec<String> {
+        self.queries.lock().unwrap().clone()
+    }
+
     /// Runs the program against it. `said` is what the person types.
     pub(crate) async fn run(&self, arguments: &[&str], said: &str) -> Run {
         run(&[&["--server", self.url.as_str(), "--key", "ilk_test"], arguments].concat(), said).await
     }
 }
 
-type Shared = (Answers, Arc<Mutex<Vec<(String, Value)>>>);
+type Shared = (Answers, Arc<Mutex<Vec<(String, Value)>>>, Arc<Mutex<Vec<String>>>);
 
-async fn answer(State((answers, asked)): State<Shared>, method: Method, uri: Uri, body: Bytes) -> Response {
+async fn answer(
+    State((answers, asked, queries)): State<Shared>,
+    method: Method,
+    uri: Uri,
+    body: Bytes,
+) -> Response {
     let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
     asked.lock().unwrap().push((format!("{method} {}", uri.path()), body));
+    queries.lock().unwrap().push(uri.query().unwrap_or_default().to_owned());
     let mut answers = answers.lock().unwrap();
     let (status, body) =
         if answers.len() > 1 { answers.pop_front().unwrap() } else { answers.front().cloned().unwrap() };

@@ -4,9 +4,11 @@
 
 mod advisory;
 mod documents;
+mod export;
 mod fake;
 mod gates;
 mod in_use;
+mod incident;
 mod ledger;
 mod ledger_copy;
 mod login;

@@ -169,7 +169,7 @@ fn json(part: &impl Serialize) -> String {
 
 /// Whether a character breaks a line or turns the order of those around it, so that people would read something else than what
 /// stands there.
-pub(super) fn disorders(c: char) -> bool {
+pub(crate) fn disorders(c: char) -> bool {
     let turns =
         matches!(c, '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     turns || c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')

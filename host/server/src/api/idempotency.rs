@@ -40,7 +40,12 @@ const KEPT: [HeaderName; 3] = [header::CONTENT_TYPE, header::LOCATION, header::E
 pub(crate) const QUESTIONS: [&str; 2] = ["/decisions/{id}/replay", "/ledger/verify"];
 /// What a challenge makes sure of by itself, and whose body is too secret to be kept even as a digest: each challenge counts
 /// once. A challenge that nobody answers is nothing.
-const BY_CHALLENGE: [&str; 2] = ["/changes/{id}/signatures/intent", "/changes/{id}/signatures"];
+const BY_CHALLENGE: [&str; 4] = [
+    "/changes/{id}/signatures/intent",
+    "/changes/{id}/signatures",
+    "/ledger/reviews/intent",
+    "/ledger/reviews",
+];
 /// What is kept under its digest is the same however often it is sent, and too large to be held here.
 const BY_DIGEST: &str = "/tenants/{tenant}/plugins";
 

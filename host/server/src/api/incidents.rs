@@ -2,8 +2,15 @@
 
 use std::sync::Arc;
 
-use axum::{Json, extract::State};
+use axum::{
+    Json,
+    extract::State,
+    http::header,
+    response::{IntoResponse, Response},
+};
 use interlock_domain::{Change, ChangeId, Incident, IncidentId};
+use serde::Deserialize;
+use utoipa::IntoParams;
 
 use super::{
     at::At,
@@ -13,7 +20,14 @@ use super::{
     revision::{IfMatch, Tagged},
     wire,
 };
-use crate::{App, flow::incident, problem::Problem};
+use crate::{
+    App,
+    flow::{
+        incident,
+        report::{self, About},
+    },
+    problem::Problem,
+};
 
 /// Break the glass for a change
 ///
@@ -70,4 +84,73 @@ pub(super) async fn review(
     Payload(wire::Reviewed { findings }): Payload<wire::Reviewed>,
 ) -> Result<Json<Incident>, Problem> {
     Ok(Json(incident::review(&app, &caller.actor, &id, &findings).await?))
+}
+
+/// In which form
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct As {
+    /// `json`, `html` or `pdf`.
+    #[serde(default)]
+    #[param(value_type = Option<String>, example = "pdf")]
+    format: Format,
+}
+
+/// How a report is written.
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Format {
+    #[default]
+    Json,
+    Html,
+    Pdf,
+}
+
+/// Report about an incident
+///
+/// What happened, which devices it reached, the timeline from the ledger, who approved, what was brought back, the evidence, and the
+/// proof: as JSON with every receipt, or as HTML or PDF for people.
+#[utoipa::path(get, path = "/incidents/{id}/report", tag = "incidents", security(("key" = ["read"])),
+    params(("id" = String, Path, description = "The incident"), As),
+    responses((status = 200, description = "The report", body = Object)))]
+pub(super) async fn report(
+    State(app): State<Arc<App>>,
+    caller: Caller<Read>,
+    At(id): At<IncidentId>,
+    listing: Listing<As>,
+) -> Result<Response, Problem> {
+    written(&app, &caller, About::Incident(id), listing.filter.format).await
+}
+
+/// Report about a change
+///
+/// As about an incident, for a change that failed, was called back, or of which an alert speaks.
+#[utoipa::path(get, path = "/changes/{id}/report", tag = "incidents", security(("key" = ["read"])),
+    params(("id" = String, Path, description = "The change"), As),
+    responses((status = 200, description = "The report", body = Object)))]
+pub(super) async fn report_of_change(
+    State(app): State<Arc<App>>,
+    caller: Caller<Read>,
+    At(id): At<ChangeId>,
+    listing: Listing<As>,
+) -> Result<Response, Problem> {
+    written(&app, &caller, About::Change(id), listing.filter.format).await
+}
+
+async fn written(
+    app: &App,
+    caller: &Caller<Read>,
+    about: About,
+    format: Format,
+) -> Result<Response, Problem> {
+    let report = report::report(app, &caller.actor, &about).await?;
+    Ok(match format {
+        Format::Json => Json(report.json).into_response(),
+        Format::Html => {
+            let head = [(header::CONTENT_TYPE, "text/html; charset=utf-8")];
+            (head, interlock_report::html(&report.document)).into_response()
+        }
+        Format::Pdf => ([(header::CONTENT_TYPE, "application/pdf")], report.pdf()?).into_response(),
+    })
 }

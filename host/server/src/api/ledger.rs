@@ -5,8 +5,10 @@ use std::sync::Arc;
 use axum::{
     Json,
     extract::{Request, State},
+    http::header,
+    response::IntoResponse,
 };
-use interlock_domain::ChangeId;
+use interlock_domain::{ChangeId, DeviceId, PersonId, Timestamp};
 use interlock_store::Anchored;
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
@@ -21,6 +23,7 @@ use super::{
 use crate::{
     App,
     flow::{
+        export::{self, Scope},
         ledger::{self, Verification},
         tamper::{self, TamperIncident},
         tlog,
@@ -133,6 +136,49 @@ pub(super) async fn anchors(
 ) -> Result<Json<Items<wire::Anchor>>, Problem> {
     let found = tlog::anchors(&app, &caller.actor, &listing.page()).await?;
     Ok(listing.answer(found, Anchored::place))
+}
+
+/// Which part of the ledger
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Part {
+    /// Everything about this change: its targets, decisions, signatures and incidents, too.
+    #[param(value_type = Option<String>)]
+    change: Option<ChangeId>,
+    /// What this person did, and what was done to their accounts.
+    #[param(value_type = Option<String>)]
+    person: Option<PersonId>,
+    /// Everything about this device, and what every change did to it.
+    #[param(value_type = Option<String>)]
+    device: Option<DeviceId>,
+    /// From this instant on (RFC 3339).
+    #[param(value_type = Option<String>)]
+    from: Option<Timestamp>,
+    /// Before this instant (RFC 3339).
+    #[param(value_type = Option<String>)]
+    until: Option<Timestamp>,
+}
+
+/// Export a part of the ledger for an inspector
+///
+/// A zip file: a report as PDF and HTML, the entries as they were signed (JSONL) and as CSV, the electronic signatures, a receipt for
+/// each entry, the checkpoint that all of them lead to, the public keys, digests of all files, and how to check it without this
+/// server. By change, person or device, or a period of everything; at most `ledger.export_entries_max` entries. That it was exported
+/// is an entry, too.
+#[utoipa::path(get, path = "/ledger/export", tag = "ledger", security(("key" = ["read"])), params(Part),
+    responses((status = 200, description = "The archive", body = Vec<u8>, content_type = "application/zip")))]
+pub(super) async fn export(
+    State(app): State<Arc<App>>,
+    caller: Caller<Read>,
+    listing: Listing<Part>,
+) -> Result<impl IntoResponse, Problem> {
+    let Part { change, person, device, from, until } = listing.filter;
+    let scope = Scope { change, person, device, from, until };
+    let archive = export::export(&app, &caller.actor, scope).await?;
+    let name = format!("attachment; filename=\"{}\"", archive.name);
+    let head = [(header::CONTENT_TYPE, "application/zip".to_owned()), (header::CONTENT_DISPOSITION, name)];
+    Ok((head, archive.bytes))
 }
 
 /// A place in the log, in a path.

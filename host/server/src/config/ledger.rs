@@ -52,6 +52,11 @@ pub struct Ledger {
     pub watch_every_ms: u64,
     /// How often all of each log, and the tables by it, are verified, in milliseconds; once at every start, too.
     pub watch_all_every_ms: u64,
+    /// Most entries of one export.
+    pub export_entries_max: u64,
+    /// How soon each entry must be reviewed by a person who signs for it, in milliseconds; `0` when nobody has to. What nobody
+    /// reviewed in time is said in the tenant's status.
+    pub review_within_ms: u64,
 }
 
 /// How far an entry of the ledger has come: the later, the more it proves.
@@ -98,6 +103,8 @@ impl Default for Ledger {
             anchors: Vec::new(),
             watch_every_ms: 60_000,
             watch_all_every_ms: 21_600_000,
+            export_entries_max: 10_000,
+            review_within_ms: 0,
         }
     }
 }

@@ -5,6 +5,7 @@
 
 mod prove;
 mod record;
+pub mod review;
 mod right;
 
 use interlock_domain::{

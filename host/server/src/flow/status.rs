@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use interlock_domain::{Action, Actor, BundleRef, Timestamp};
+use interlock_domain::{Action, Actor, BundleRef, ReviewStanding, Timestamp};
 
-use super::{ask::may_read, bundle, change::tenant, fresh, tamper};
+use super::{ask::may_read, bundle, change::tenant, esign, fresh, tamper};
 use crate::{App, FlowError, rosters::Unloaded};
 
 /// Something of the tenant's log that is elsewhere.
@@ -35,6 +35,8 @@ pub(crate) struct Status {
     pub(crate) policies_in_git: Option<fresh::Shown>,
     /// The policies in force.
     pub(crate) policies: BundleRef,
+    /// How far its ledger was reviewed.
+    pub(crate) ledger_review: ReviewStanding,
     /// How long ago they were last known to be the newest.
     pub(crate) policies_age_ms: Option<u64>,
     /// Copies of its log.
@@ -51,6 +53,7 @@ pub(crate) async fn show(app: &App, who: &Actor) -> Result<Status, FlowError> {
     let decides = home.is_some_and(|home| home.tenant == who.tenant);
     Ok(Status {
         policies: bundle::named(&app.policies.bundle()),
+        ledger_review: esign::review::standing(app, who).await?,
         policies_age_ms: fresh::age_ms(app),
         copies: app.copies.of_log(app, who.tenant.as_str()).await?,
         anchors: app.anchors.of_log(app, who.tenant.as_str()).await?,

@@ -165,7 +165,7 @@ pub fn origin(app: &App, who: &Actor) -> String {
     app.store.options().origin(who.tenant.as_str())
 }
 
-async fn newest(app: &App, who: &Actor) -> Result<Signed, FlowError> {
+pub(super) async fn newest(app: &App, who: &Actor) -> Result<Signed, FlowError> {
     let signed = app.store.signed(who.tenant.as_str()).await?;
     signed.ok_or_else(|| FlowError::NotFound { what: "ledger", id: who.tenant.to_string() })
 }
@@ -175,7 +175,12 @@ fn best<'a>(signed: &'a Signed, witnessed: Option<&'a Signed>, row: &StoredRow) 
     witnessed.filter(|witnessed| row.idx < witnessed.size).unwrap_or(signed)
 }
 
-async fn prove(app: &App, who: &Actor, signed: &Signed, row: StoredRow) -> Result<Proved, FlowError> {
+pub(super) async fn prove(
+    app: &App,
+    who: &Actor,
+    signed: &Signed,
+    row: StoredRow,
+) -> Result<Proved, FlowError> {
     let (log, origin) = (who.tenant.as_str(), origin(app, who));
     let unsound =
         |detail: String| FlowError::Unsound(format!("entry {} of the log `{origin}`: {detail}", row.idx));
@@ -189,6 +194,6 @@ async fn prove(app: &App, who: &Actor, signed: &Signed, row: StoredRow) -> Resul
     Ok(Proved { row, receipt })
 }
 
-fn ledger(who: &Actor) -> Resource {
+pub(super) fn ledger(who: &Actor) -> Resource {
     Resource::Ledger { tenant: who.tenant.clone() }
 }

@@ -214,3 +214,73 @@ async fn the_author_does_not_review_what_was_let_through_for_them() {
     assert_eq!(refused["policies"][0]["id"], "approvals.incident-not-the-author");
     house.rolf.post(&review, json!({ "findings": "it had to be" })).await.ok();
 }
+
+#[tokio::test]
+async fn an_incident_is_reported_with_its_devices_its_approvals_and_its_receipts_in_every_form() {
+    let house = House::with(None).await;
+    let change = house.propose().await;
+    break_glass(&house.otto, &change).await.ok();
+    break_glass(&house.ben, &change).await.ok();
+    house.looked_at(&change).await;
+    let back = json!({ "reason": "pumps alarm <b>again</b>" });
+    house.otto.post(&path(&change, "/rollback"), back).await.ok();
+    for _ in 0..3 {
+        house.looked_at(&change).await;
+    }
+    let incident = house.ana.get("/incidents").await.ok()["items"][0].clone();
+    let of = format!("/incidents/{}", incident["id"].as_str().unwrap());
+    let report = house.ana.get(&format!("{of}/report")).await.ok();
+    assert_eq!(report["change"]["id"], change["id"]);
+    assert_eq!(report["incidents"], json!([incident]));
+    let happened = report["happened"].to_string();
+    for said in ["Ana proposed", "Otto and Ben let it proceed", "Otto called it back: pumps alarm"] {
+        assert!(happened.contains(said), "{said} in {happened}");
+    }
+    assert_eq!(report["rollback"]["cause"]["name"], "Otto");
+    let timeline = report["timeline"].as_array().unwrap();
+    let what: Vec<&str> = timeline.iter().map(|entry| entry["what"].as_str().unwrap()).collect();
+    for kind in [
+        "change.proposed",
+        "change.glass_broken",
+        "incident.opened",
+        "change.admitted",
+        "rollout.rollback_begun",
+    ] {
+        assert!(what.contains(&kind), "{kind} in {what:?}");
+    }
+
+    // Each receipt proves its entry to whoever has the log's key.
+    let key =
+        &report["ledger"]["keys"].as_array().unwrap().iter().find(|key| key["for"] == "log").unwrap()["vkey"];
+    let key: interlock_ledger::VerifyingKey = key.as_str().unwrap().parse().unwrap();
+    let (origin, keys) = (key.name().to_owned(), interlock_ledger::Keyring::from_iter([key]));
+    let receipts = report["ledger"]["receipts"].as_array().unwrap();
+    assert_eq!(receipts.len(), timeline.len());
+    for receipt in receipts {
+        let receipt =
+            interlock_ledger::Receipt::parse(receipt["receipt"].as_str().unwrap().as_bytes()).unwrap();
+        receipt.verify(receipt.extra.as_ref().unwrap(), &origin, &keys).unwrap();
+    }
+    assert_eq!(report["ledger"]["unproved"], json!([]));
+
+    // The same from the change, on a page and on paper.
+    let page = house.ana.get(&path(&change, "/report?format=html")).await;
+    assert!(page.header("content-type").starts_with("text/html"));
+    let page = page.text();
+    for said in [
+        "Otto and Ben let it proceed",
+        "pumps alarm &lt;b&gt;again",
+        "pump-1",
+        "What was brought back",
+        "rollout.rollback_begun",
+    ] {
+        assert!(page.contains(said), "{said} in {page}");
+    }
+    let paper = house.ana.get(&format!("{of}/report?format=pdf")).await;
+    assert!(paper.header("content-type") == "application/pdf" && paper.body.starts_with(b"%PDF-1.7"));
+    assert_eq!(
+        house.ana.get(&format!("{of}/report?format=doc")).await.problem("invalid")["parameter"],
+        "format"
+    );
+    house.otto.get(&format!("{of}/report")).await.problem("denied");
+}

@@ -21,21 +21,21 @@ use crate::witness::Witnesses;
 const KEY: &str = include_str!("../../../vault/testkeys/test-only-rsa4096-a.pem");
 const MINUTE_MS: i64 = 60_000;
 
-struct Hospital {
-    app: TestApp,
+pub(crate) struct Hospital {
+    pub(crate) app: TestApp,
     /// Clinical safety, logged in.
-    ana: Person,
+    pub(crate) ana: Person,
     /// Regulatory, logged in.
-    ben: Person,
-    manager: Client,
+    pub(crate) ben: Person,
+    pub(crate) manager: Client,
 }
 
 /// Two approvers whose hold is over, a pump, and firmware for it.
-async fn hospital() -> Hospital {
+pub(crate) async fn hospital() -> Hospital {
     hospital_with(|_| {}).await
 }
 
-async fn hospital_with(alter: impl FnOnce(&mut Config)) -> Hospital {
+pub(crate) async fn hospital_with(alter: impl FnOnce(&mut Config)) -> Hospital {
     let app = TestApp::configured(|config| {
         cheap(config);
         alter(config);
@@ -92,14 +92,14 @@ impl Hospital {
         self.manager.post("/changes", proposal).await.ok()
     }
 
-    async fn approving(&self, title: &str) -> Value {
+    pub(crate) async fn approving(&self, title: &str) -> Value {
         let change = self.propose(title).await;
         self.app.reconcile().await;
         self.manager.get(&path(&change, "")).await.ok()
     }
 }
 
-fn path(change: &Value, verb: &str) -> String {
+pub(crate) fn path(change: &Value, verb: &str) -> String {
     format!("/changes/{}{verb}", change["id"].as_str().unwrap())
 }
 
@@ -114,21 +114,21 @@ async fn try_intent_with(by: &Person, change: &Value, meaning: &str, more: Value
     by.post(&path(change, "/signatures/intent"), body).await
 }
 
-async fn intent(by: &Person, change: &Value) -> Value {
+pub(crate) async fn intent(by: &Person, change: &Value) -> Value {
     try_intent(by, change, "approval").await.ok()
 }
 
-async fn sign(by: &Person, change: &Value, offer: &Value, proof: Value) -> Answer {
+pub(crate) async fn sign(by: &Person, change: &Value, offer: &Value, proof: Value) -> Answer {
     let mut body = json!({ "sig_id": offer["intent"]["sig_id"] });
     body.as_object_mut().unwrap().extend(proof.as_object().unwrap().clone());
     by.post(&path(change, "/signatures"), body).await
 }
 
-fn touch(by: &mut Person, offer: &Value) -> Value {
+pub(crate) fn touch(by: &mut Person, offer: &Value) -> Value {
     json!({ "passkey": by.passkey.answer(offer["challenge"].as_str().unwrap()) })
 }
 
-fn both(by: &Person, app: &TestApp) -> Value {
+pub(crate) fn both(by: &Person, app: &TestApp) -> Value {
     json!({ "password": PASSWORD, "code": by.code(app) })
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use interlock_domain::{BundleRef, Digest, Environment};
+use interlock_domain::{BundleRef, Digest, Environment, ReviewStanding, Timestamp};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -26,6 +26,8 @@ pub(crate) struct TenantStatus {
     evidence_failing: BTreeMap<String, String>,
     /// Plugins that are active in some environment and do not load: what they judge there is denied.
     plugins_unloaded: Vec<UnloadedPlugin>,
+    /// How far its ledger was reviewed.
+    ledger_review: LedgerReviewed,
     /// The policies in force.
     policies: PoliciesInForce,
     /// How it is with the policies in git; null when they do not come from there, or this tenant does not decide on them.
@@ -54,6 +56,28 @@ pub(crate) struct LedgerCopied {
     at: Option<String>,
     /// Why it could not be brought up to date when that was tried last.
     failure: Option<String>,
+}
+
+/// How far the ledger was reviewed.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct LedgerReviewed {
+    /// How many entries from the beginning on were reviewed.
+    reviewed: u64,
+    /// When the oldest of the others was written; null when there is none.
+    #[schema(value_type = Option<String>)]
+    waiting_since: Option<Timestamp>,
+    /// By when that must be reviewed; null when nothing has to be (`ledger.review_within_ms`).
+    #[schema(value_type = Option<String>)]
+    due_at: Option<Timestamp>,
+    /// Whether nobody did in time.
+    overdue: bool,
+}
+
+impl From<ReviewStanding> for LedgerReviewed {
+    fn from(standing: ReviewStanding) -> Self {
+        let ReviewStanding { reviewed, waiting_since, due_at, overdue } = standing;
+        Self { reviewed, waiting_since, due_at, overdue }
+    }
 }
 
 /// The policies in force.
@@ -118,12 +142,14 @@ impl From<Status> for TenantStatus {
             && evidence_failing.is_empty()
             && plugins_unloaded.is_empty()
             && git_well
-            && copies.iter().chain(&anchors).all(|one| one.failure.is_none());
+            && copies.iter().chain(&anchors).all(|one| one.failure.is_none())
+            && !status.ledger_review.overdue;
         Self {
             status: if well { "ok" } else { "degraded" },
             application_refused,
             ledger_altered: status.ledger_altered,
             evidence_failing,
+            ledger_review: status.ledger_review.into(),
             policies,
             policies_in_git: policies_in_git.map(PoliciesInGit::from),
             plugins_unloaded: plugins_unloaded.into_iter().map(UnloadedPlugin::from).collect(),

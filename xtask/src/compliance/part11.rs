@@ -1,0 +1,231 @@
+//! 21 CFR Part 11.
+
+use super::Control;
+
+pub(super) const CONTROLS: &[Control] = &[
+    Control {
+        id: "11.10(a)",
+        asks: "validated systems; altered records can be discerned",
+        how: "Every entry is hashed into a tree that the log signs; `interlock ledger verify` hashes all of it again and compares every row of \
+              every table with the newest entry that names it.",
+        files: &["host/ledger/src/verify.rs", "host/store/src/audit.rs", "host/store/src/signer.rs"],
+        tests: &[
+            "an_altered_row_is_found_in_every_table",
+            "an_altered_column_is_found_in_every_table",
+            "a_database_that_was_cut_off_or_put_back_is_not_signed_until_it_is_whole_again",
+        ],
+        evidence: "the report of `interlock ledger verify`; checkpoints; this map and the tests that it names",
+    },
+    Control {
+        id: "11.10(b)",
+        asks: "accurate and complete copies, for people and electronic",
+        how: "`interlock ledger export`: PDF and HTML for people, the exact bytes as JSONL, CSV, signatures, a receipt for each entry; all of one \
+              checkpoint, with equal counts.",
+        files: &["host/server/src/flow/export.rs", "host/report/src/lib.rs"],
+        tests: &[
+            "an_export_of_a_change_has_its_signatures_as_people_read_them_and_its_entries_in_every_file",
+            "an_export_is_checked_without_the_server_and_whatever_was_altered_is_named",
+        ],
+        evidence: "the export with its signed manifest; the entry `ledger.exported`",
+    },
+    Control {
+        id: "11.10(c)",
+        asks: "records are protected and can be retrieved for as long as they are kept",
+        how: "Entries are never altered or deleted; receipts and tiles prove them without the server.",
+        files: &["host/store/src/ledger.rs", "host/store/src/nodes.rs"],
+        tests: &[
+            "entries_can_be_neither_altered_nor_deleted",
+            "whoever_has_the_tiles_and_bundles_has_the_log_that_was_signed",
+        ],
+        evidence: "the log itself; copies by any reader of tlog-tiles",
+    },
+    Control {
+        id: "11.10(d)",
+        asks: "access for authorised individuals alone",
+        how: "Nothing is done that no policy permits; keys and sessions end, and are revoked at once.",
+        files: &["host/server/src/flow/ask.rs", "host/server/src/api/auth.rs", "policies/rbac.cedar"],
+        tests: &[
+            "who_shows_no_good_key_is_nobody",
+            "a_revoked_key_stops_working_at_once",
+            "who_is_deactivated_acts_no_more_and_what_they_approved_no_longer_counts",
+            "the_role_matrix_is_as_written_down",
+        ],
+        evidence: "entries `key.*`, `account.*`, `login.*`; every denial as a decision",
+    },
+    Control {
+        id: "11.10(e)",
+        asks: "secure, computer-generated, time-stamped audit trail that does not obscure what was before",
+        how: "Each state change is an entry of the same transaction, with who, when, what was before and after. No role can switch it off.",
+        files: &["host/store/src/draft.rs", "host/store/src/batch.rs", "host/ledger/src/entry.rs"],
+        tests: &[
+            "an_export_is_by_person_device_or_period_and_shows_what_was_and_what_is",
+            "a_row_deleted_and_the_rest_moved_up_is_found",
+            "a_change_set_back_to_an_earlier_state_is_found",
+        ],
+        evidence: "the entries, with `before`, `after` and payload",
+    },
+    Control {
+        id: "11.10(f)",
+        asks: "the permitted sequence of steps is enforced",
+        how: "A change goes gates, approvals, admission, stages; each step is a rule of the domain that refuses every other.",
+        files: &["host/domain/src/change/pipeline.rs", "host/domain/src/rollout.rs"],
+        tests: &[
+            "a_level_that_asks_for_a_signature_is_not_filled_without_one",
+            "an_approval_out_of_turn_is_refused_with_the_level_that_comes_before",
+        ],
+        evidence: "entries `change.*` and `rollout.*` in order",
+    },
+    Control {
+        id: "11.10(g)",
+        asks: "authority checks: who may use, sign, alter",
+        how: "Each verb is asked of the policies, and the answer with its deciding policies is on record; nobody approves what they proposed.",
+        files: &["host/policy/src/ask.rs", "host/domain/src/approval.rs"],
+        tests: &[
+            "nobody_approves_the_own_change",
+            "nobody_approves_what_their_own_program_proposed",
+            "one_person_counts_once",
+        ],
+        evidence: "entries `decision.policy` with bundle and policies; `interlock decision replay` asks again",
+    },
+    Control {
+        id: "11.10(h)",
+        asks: "device checks: the source of data is valid",
+        how: "Artifacts are signed by their maker and checked by a gate; a device shows its token; each is brought to a version only when it reports it.",
+        files: &[
+            "host/vault/src/signature.rs",
+            "host/server/src/device/auth.rs",
+            "host/domain/src/assignment.rs",
+        ],
+        tests: &[
+            "an_unsigned_or_rolled_back_release_is_refused_by_the_gate_each_with_its_reason",
+            "feedback_alone_never_verifies",
+        ],
+        evidence: "entries `artifact.pushed`, `assignment.*`, `decision.plugin`",
+    },
+    Control {
+        id: "11.10(i)",
+        asks: "people are trained",
+        how: "Training and its records are the organisation's; give roles to whoever was trained.",
+        files: &[],
+        tests: &[],
+        evidence: "entries `account.written`: who held which role from when",
+    },
+    Control {
+        id: "11.10(j)",
+        asks: "written policies hold people to what they sign",
+        how: "Such policies are the organisation's; each signature shows the sentence that was signed.",
+        files: &[],
+        tests: &[],
+        evidence: "the sentence in every signature record",
+    },
+    Control {
+        id: "11.10(k)",
+        asks: "system documentation is controlled",
+        how: "Policies and plugins come into force by a change alone, which is gated, approved and recorded; they never go back unseen.",
+        files: &["host/server/src/flow/adopt.rs", "host/server/src/flow/enroll.rs"],
+        tests: &["a_reload_goes_up_and_never_down_and_says_so_in_both_logs", "the_policies_do_not_go_back"],
+        evidence: "changes of kind `policy` and `plugin`; bundles and plugins kept by digest",
+    },
+    Control {
+        id: "11.50",
+        asks: "signed records show printed name, date and time, and meaning, in every form that people read",
+        how: "The signature record holds all three as of signing; reports and exports print them beside every signature.",
+        files: &["host/domain/src/esign.rs", "host/server/src/flow/export/paper.rs"],
+        tests: &[
+            "an_export_of_a_change_has_its_signatures_as_people_read_them_and_its_entries_in_every_file",
+            "the_text_of_the_pdf_is_read_back_by_another_program",
+        ],
+        evidence: "`report.pdf`, `report.html`; `signatures/*.dsse.json`",
+    },
+    Control {
+        id: "11.70",
+        asks: "signatures are linked to their records and cannot be moved to others",
+        how: "What is signed names the change and the digest of its manifest; the ledger has the digest of the envelope.",
+        files: &["host/vault/src/esig.rs", "host/server/src/flow/esign.rs"],
+        tests: &[
+            "a_signature_copied_to_another_record_or_altered_does_not_hold",
+            "the_receipt_of_a_signature_proves_that_the_ledger_holds_this_envelope",
+            "what_was_revised_or_is_over_is_not_signed_and_earlier_signatures_are_superseded",
+        ],
+        evidence: "`interlock signature verify`; entries `signature.made` and their receipts",
+    },
+    Control {
+        id: "11.100(a)",
+        asks: "a signature is one person's, never reused or given to another",
+        how: "Ids of persons and accounts are never used again; no administrator alone makes a signer.",
+        files: &["host/domain/src/ids.rs", "host/server/src/flow/account.rs"],
+        tests: &[
+            "one_administrator_alone_makes_no_approver_and_no_second_administrator",
+            "one_administrator_who_resets_somebody_signs_nothing_as_them",
+        ],
+        evidence: "entries `account.written` with who handed out and who confirmed",
+    },
+    Control {
+        id: "11.100(b), (c)",
+        asks: "identity is verified first; the FDA is told that signatures are meant as binding",
+        how: "Verifying identity, and the letter to the FDA, are the organisation's.",
+        files: &[],
+        tests: &[],
+        evidence: "entries `login.*`: who was invited by whom, and when they enrolled",
+    },
+    Control {
+        id: "11.200(a)(1)",
+        asks: "two components; all at the first signing of a session, one that only the signer can use at each later one",
+        how: "A passkey, or password and code; a signing session ends when idle, old, from elsewhere, or after other roles.",
+        files: &["host/domain/src/session.rs", "host/server/src/flow/esign/prove.rs"],
+        tests: &[
+            "a_session_ends_at_the_instant_of_either_limit",
+            "keys_and_programs_never_sign_and_nobody_signs_in_anothers_session",
+        ],
+        evidence: "`auth` in every signature record: components, and whether it was the first",
+    },
+    Control {
+        id: "11.200(a)(2), (3)",
+        asks: "used by the owner alone; misuse takes two or more people",
+        how: "No key and no program signs; a reset takes two administrators and holds signing for a day.",
+        files: &["host/server/src/flow/esign/right.rs", "host/domain/src/actor.rs"],
+        tests: &[
+            "a_hold_ends_with_the_second_administrator_and_not_before_its_time",
+            "a_reset_also_holds_what_was_approved_before",
+        ],
+        evidence: "entries `account.written`, `login.*`",
+    },
+    Control {
+        id: "11.300(a), (b)",
+        asks: "no two have the same combination of code and password; both are checked and revised",
+        how: "A name is one login's; passwords are long and not among the known ones; accounts end and are listed.",
+        files: &["host/domain/src/login/password.rs", "host/store/src/logins.rs"],
+        tests: &[
+            "a_password_is_long_and_not_among_the_first_that_are_tried",
+            "a_person_sets_another_password_in_a_session_and_every_other_one_ends",
+        ],
+        evidence: "entries `login.*`; `interlock account list`",
+    },
+    Control {
+        id: "11.300(c)",
+        asks: "lost or stolen devices are deauthorised",
+        how: "A key is revoked and a login reset at once, on every replica.",
+        files: &["host/server/src/flow/key.rs", "host/server/src/bus.rs"],
+        tests: &["a_revocation_reaches_the_other_replica_at_once_and_without_redis_a_little_later"],
+        evidence: "entries `key.revoked`, `login.*`",
+    },
+    Control {
+        id: "11.300(d)",
+        asks: "attempts at misuse are detected and reported at once",
+        how: "Three failed signings lock the login, end its sessions and are on record; five failed logins lock for a while.",
+        files: &["host/domain/src/login.rs", "host/server/src/flow/esign/prove.rs"],
+        tests: &[
+            "three_failed_signings_lock_end_the_sessions_and_are_on_record",
+            "five_failures_lock_for_a_while_and_a_code_counts_once",
+        ],
+        evidence: "entries `login.*`; the metrics of refused logins",
+    },
+    Control {
+        id: "11.300(e)",
+        asks: "tokens are tested at first and periodically",
+        how: "Testing hardware tokens is the organisation's; a passkey whose counter does not rise is refused as a copy.",
+        files: &["host/vault/src/login/passkey.rs"],
+        tests: &["a_passkey_whose_counter_does_not_rise_is_a_copy"],
+        evidence: "entries `login.*`",
+    },
+];
