@@ -77,6 +77,13 @@ pub(crate) fn settled(text: &str) -> Result<String, String> {
     if only_comments(text) {
         return Ok(text.to_owned());
     }
+    // The formatter would take away the line between what is said of the file and its first policy.
+    let (about, policies) = about_the_file(text);
+    let policies = rounds(policies)?;
+    Ok(if about.is_empty() { policies } else { format!("{about}\n\n{policies}") })
+}
+
+fn rounds(text: &str) -> Result<String, String> {
     let config = Config { line_width: LINE_WIDTH, indent_width: 2 };
     let mut text = text.to_owned();
     for _ in 0..ROUNDS_MAX {
@@ -90,6 +97,21 @@ pub(crate) fn settled(text: &str) -> Result<String, String> {
         text = next;
     }
     Ok(text)
+}
+
+/// The comments at the top, up to the last empty line before the first policy, and the rest.
+fn about_the_file(text: &str) -> (&str, &str) {
+    let (mut at, mut cut) = (0, 0);
+    for line in text.split_inclusive('\n') {
+        match line.trim() {
+            "" => cut = at + line.len(),
+            comment if comment.starts_with("//") => {}
+            _ => break,
+        }
+        at += line.len();
+    }
+    let (about, rest) = text.split_at(cut);
+    (about.trim(), rest)
 }
 
 fn only_comments(text: &str) -> bool {

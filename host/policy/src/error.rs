@@ -16,6 +16,10 @@ pub struct Fault {
     pub column: usize,
     /// What is wrong, and what to do about it.
     pub text: String,
+    /// The line itself, of a long one the part around the column. Empty where the file has no such line.
+    pub source: String,
+    /// What stands under that line for the column to be seen: blanks, and a caret.
+    pub caret: String,
 }
 
 impl fmt::Display for Fault {

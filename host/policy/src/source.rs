@@ -63,12 +63,28 @@ pub(crate) fn fault(file: &str, content: &str, offset: usize, text: impl Into<St
     let offset = (0..=offset.min(content.len())).rev().find(|at| content.is_char_boundary(*at)).unwrap_or(0);
     let before = &content[..offset];
     let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+    let line_end = content[offset..].find('\n').map_or(content.len(), |at| offset + at);
+    let column = before[line_start..].chars().count();
+    let (source, caret) = marked(content[line_start..line_end].trim_end_matches('\r'), column);
     Fault {
         file: file.to_owned(),
         line: before.matches('\n').count() + 1,
-        column: before[line_start..].chars().count() + 1,
+        column: column + 1,
         text: text.into(),
+        source,
+        caret,
     }
+}
+
+/// A line, and what stands under it for a column to be seen. Of a long one, so much as fits before and after.
+fn marked(line: &str, column: usize) -> (String, String) {
+    const AROUND: usize = 100;
+    let from = column.saturating_sub(AROUND);
+    let shown: String = line.chars().skip(from).take(2 * AROUND).collect();
+    // Tabs stay tabs, so that the caret stands where the line does.
+    let blanks = shown.chars().take(column - from).map(|c| if c == '\t' { '\t' } else { ' ' });
+    let caret = blanks.chain(['^']).collect();
+    (shown, caret)
 }
 
 /// Where a diagnostic points to, in bytes; the beginning when it points nowhere.
@@ -127,6 +143,20 @@ mod tests {
             "inside a character counts as its beginning"
         );
         assert_eq!(super::fault("f.cedar", "ab", 99, "x").column, 3, "beyond the end counts as the end");
+    }
+
+    #[test]
+    fn a_place_is_shown_with_its_line_and_a_caret_below_it() {
+        let shown = |content: &str, offset| {
+            let fault = fault("f.cedar", content, offset, "x");
+            (fault.source, fault.caret)
+        };
+        assert_eq!(shown("a\n\tbc d\r\ne", 6), ("\tbc d".to_owned(), "\t   ^".to_owned()));
+        assert_eq!(shown("", 0), (String::new(), "^".to_owned()));
+        let long = "x".repeat(10_000) + "y" + &"z".repeat(10_000);
+        let (source, caret) = shown(&long, 10_000);
+        assert_eq!((source.len(), caret.len()), (200, 101));
+        assert_eq!(source.chars().nth(100), Some('y'));
     }
 
     proptest! {

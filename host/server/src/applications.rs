@@ -9,7 +9,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use interlock_domain::{Digest, TenantId};
+use interlock_domain::{Digest, TenantId, Timestamp};
 use interlock_policy::{Application, BundleError, Limits};
 
 use crate::{StartError, config::Policies};
@@ -19,10 +19,17 @@ use crate::{StartError, config::Policies};
 pub(crate) struct Applications {
     dir: PathBuf,
     limits: Limits,
-    loaded: ArcSwap<BTreeMap<TenantId, Arc<Application>>>,
+    loaded: ArcSwap<BTreeMap<TenantId, InForce>>,
     refused: ArcSwap<BTreeMap<String, String>>,
     /// What was in force once and is not to be here: its folder is gone, or it cannot be read any more.
     passed_over: ArcSwap<BTreeMap<TenantId, Digest>>,
+}
+
+/// An application, and since when it is in force, where that was written down.
+#[derive(Debug, Clone)]
+struct InForce {
+    application: Arc<Application>,
+    since: Option<Timestamp>,
 }
 
 /// The files of an application, by path inside its folder.
@@ -56,7 +63,13 @@ impl Applications {
 
     /// The tenant's application.
     pub(crate) fn of(&self, tenant: &TenantId) -> Option<Arc<Application>> {
-        self.loaded.load().get(tenant).cloned()
+        self.loaded.load().get(tenant).map(|in_force| Arc::clone(&in_force.application))
+    }
+
+    /// Since when this application of the tenant is in force, where it still is and that was written down.
+    pub(crate) fn since(&self, tenant: &TenantId, digest: &Digest) -> Option<Timestamp> {
+        let loaded = self.loaded.load();
+        loaded.get(tenant).filter(|in_force| in_force.application.digest == *digest)?.since
     }
 
     /// Reads the tenant's application from its folder, without putting it in force.
@@ -65,8 +78,13 @@ impl Applications {
     }
 
     /// Puts an application in force for its tenant, and nothing is refused there any more.
-    pub(crate) fn replace(&self, tenant: &TenantId, application: &Arc<Application>) {
-        self.hold(tenant, application);
+    pub(crate) fn replace(
+        &self,
+        tenant: &TenantId,
+        application: &Arc<Application>,
+        since: Option<Timestamp>,
+    ) {
+        self.hold(tenant, application, since);
         self.refused.rcu(|refused| {
             let mut refused = BTreeMap::clone(refused);
             refused.remove(tenant.as_str());
@@ -75,10 +93,10 @@ impl Applications {
     }
 
     /// Puts an application in force for its tenant, whatever else is refused there.
-    pub(crate) fn hold(&self, tenant: &TenantId, application: &Arc<Application>) {
+    pub(crate) fn hold(&self, tenant: &TenantId, application: &Arc<Application>, since: Option<Timestamp>) {
         self.loaded.rcu(|loaded| {
             let mut loaded = BTreeMap::clone(loaded);
-            loaded.insert(tenant.clone(), Arc::clone(application));
+            loaded.insert(tenant.clone(), InForce { application: Arc::clone(application), since });
             loaded
         });
     }
@@ -104,7 +122,7 @@ impl Applications {
 
     /// Whether there is nothing to do for a tenant whose application is to be this one.
     pub(crate) fn follows(&self, tenant: &TenantId, digest: Digest) -> bool {
-        self.loaded.load().get(tenant).is_some_and(|application| application.digest == digest)
+        self.loaded.load().get(tenant).is_some_and(|in_force| in_force.application.digest == digest)
             || self.passed_over.load().get(tenant) == Some(&digest)
     }
 

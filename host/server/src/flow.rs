@@ -12,6 +12,7 @@ pub mod approve;
 pub mod artifact;
 pub mod bundle;
 pub mod change;
+pub(crate) mod clock;
 pub mod component;
 pub mod decision;
 pub mod delegation;

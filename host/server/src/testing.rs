@@ -62,6 +62,8 @@ pub struct TestApp {
     pub clock: Arc<ManualClock>,
     router: Router,
     reconciler: Reconciler,
+    /// Who it is among servers on one database.
+    holder: String,
     dir: TempDir,
 }
 
@@ -110,7 +112,7 @@ impl TestApp {
         let app = Box::pin(App::open(config.checked().unwrap(), clock.clone())).await.unwrap();
         let router = serve::router(app.clone());
         let reconciler = Reconciler::new(app.clone(), "test".to_owned());
-        Self { app, clock, router, reconciler, dir }
+        Self { app, clock, router, reconciler, holder: format!("test-{number}"), dir }
     }
 
     /// The folder that everything is kept in.
@@ -120,7 +122,7 @@ impl TestApp {
 
     /// Tells all systems outside what happened.
     pub async fn tell_sinks(&self) {
-        sinks::once(&self.app, "test").await;
+        sinks::once(&self.app, &self.holder).await;
     }
 
     /// Wakes whoever follows a log that grew.
@@ -174,7 +176,7 @@ impl TestApp {
 
     /// Has the server look at the policies in git, when it is time.
     pub async fn look_at_git(&self) {
-        sync::round(&self.app, "test").await.unwrap();
+        sync::round(&self.app, &self.holder).await.unwrap();
     }
 
     /// Somebody with these roles in the whole tenant, and a key for everything.

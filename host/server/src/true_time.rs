@@ -3,7 +3,10 @@
 //! **Invariant:** with a time server configured, what is signed is signed under a clock that is known to be right; not known counts
 //! as wrong.
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 
 use interlock_domain::Timestamp;
 use tokio::{net::UdpSocket, sync::Mutex};
@@ -25,6 +28,8 @@ const STALE: u64 = 10;
 pub(crate) struct TrueTime {
     config: TimeServer,
     last: Mutex<Last>,
+    /// What was said of it last.
+    is_off: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -35,7 +40,17 @@ struct Last {
 
 impl TrueTime {
     pub(crate) fn new(config: &TimeServer) -> Self {
-        Self { config: config.clone(), last: Mutex::default() }
+        Self { config: config.clone(), last: Mutex::default(), is_off: AtomicBool::new(false) }
+    }
+
+    /// Keeps whether the clock is off; true when that was otherwise before.
+    pub(crate) fn turns(&self, is_off: bool) -> bool {
+        self.is_off.swap(is_off, Ordering::Relaxed) != is_off
+    }
+
+    /// What was measured last, however long ago.
+    pub(crate) async fn measured(&self) -> Option<i64> {
+        self.last.lock().await.measured.map(|(offset, _)| offset)
     }
 
     /// How far the true time is ahead of this clock, in milliseconds; nothing where no time server is configured. Refused when that

@@ -186,7 +186,9 @@ async fn apply_one(
         }
         Write::Note(_) => {}
         Write::BundleFloor(to) => floor::raise(tx, to, commit.scribe.now).await?,
-        Write::ApplicationFloor { tenant, to } => floor::raise_application(tx, tenant, to).await?,
+        Write::ApplicationFloor { tenant, to } => {
+            floor::raise_application(tx, tenant, to, commit.scribe.now).await?
+        }
         Write::Done { key, principal, made } => idempotency::mark(tx.conn(), key, principal, made).await?,
     }
     Ok(Vec::new())

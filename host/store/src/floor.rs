@@ -40,16 +40,20 @@ pub(crate) async fn raise_application(
     tx: &mut Tx,
     tenant: &TenantId,
     to: &BundleFloor,
+    now: Timestamp,
 ) -> Result<(), StoreError> {
     let raised = execute!(
         tx.conn(),
-        "INSERT INTO application_floor (tenant, revision, digest) VALUES ($1, $2, $3)
-         ON CONFLICT (tenant) DO UPDATE SET revision = excluded.revision, digest = excluded.digest
+        "INSERT INTO application_floor (tenant, revision, digest, since_ms) VALUES ($1, $2, $3, $4)
+         ON CONFLICT (tenant) DO UPDATE SET revision = excluded.revision, digest = excluded.digest,
+            since_ms = CASE WHEN application_floor.digest = excluded.digest THEN application_floor.since_ms
+                            ELSE excluded.since_ms END
          WHERE application_floor.revision < excluded.revision
             OR application_floor.revision = excluded.revision AND application_floor.digest = excluded.digest",
         tenant.as_str(),
         row::column(to.revision),
-        to.digest.to_string()
+        to.digest.to_string(),
+        now.as_millis()
     )?;
     if raised == 0 { Err(StoreError::conflict("application of revision", to.revision)) } else { Ok(()) }
 }
@@ -68,6 +72,22 @@ impl Store {
             Ok((row::word("application", &tenant, &tenant)?, floor))
         });
         floors.collect()
+    }
+
+    /// Since when this application of a tenant is in force, where that was written down.
+    pub async fn application_since(
+        &self,
+        tenant: &TenantId,
+        digest: &Digest,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        let found = fetch_optional!(
+            self.db().reader(),
+            (i64,),
+            "SELECT since_ms FROM application_floor WHERE tenant = $1 AND digest = $2 AND since_ms > 0",
+            tenant.as_str(),
+            digest.to_string()
+        )?;
+        Ok(found.map(|(since_ms,)| Timestamp::from_millis(since_ms)))
     }
 
     /// The revision below which the policies never go; `None` before the first bundle.

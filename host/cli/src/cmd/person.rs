@@ -133,13 +133,20 @@ fn keep(connection: &Connection, headers: &HeaderMap, body: &Value) -> Result<()
 impl Logout {
     pub(crate) async fn run(self, connection: &Connection) -> Result<Outcome, Failure> {
         let there = match connection.session_client()? {
-            Some(client) => client.open(Method::POST, "/v1/logout", Some(&json!({}))).await.map(|_| ()),
-            None => Ok(()),
+            Some(client) => client.open(Method::POST, "/v1/logout", Some(&json!({}))).await,
+            None => Ok((HeaderMap::new(), Value::Null)),
         };
         Session::forget()?;
         match there {
+            Ok((_, body)) => {
+                if let Some(address) = body["logout_url"].as_str() {
+                    eprintln!("You are still logged in at the identity provider; to log out there, open:");
+                    eprintln!("\n    {address}\n");
+                }
+                Ok(Outcome::Done)
+            }
             // Over already: so it was.
-            Err(Failure::Problem { status: 401, .. }) | Ok(()) => Ok(Outcome::Done),
+            Err(Failure::Problem { status: 401, .. }) => Ok(Outcome::Done),
             Err(failure) => Err(failure),
         }
     }

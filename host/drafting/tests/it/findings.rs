@@ -195,19 +195,46 @@ fn ten_thousand_policies_are_looked_over() {
 }
 
 #[test]
+fn the_default_bundle_is_in_form() {
+    assert_eq!(format(&default_files()).unwrap(), [], "`interlock policy fmt policies` puts it in form");
+}
+
+#[test]
 fn form_keeps_comments_and_meaning_and_is_stable() {
     let files = default_files();
-    let mut formatted = files.clone();
-    for each in format(&files).unwrap() {
-        for comment in each.before.lines().filter_map(|line| line.trim().strip_prefix("// ")) {
-            assert!(each.after.contains(comment), "{}: `{comment}` is lost", each.file);
-        }
-        assert!(each.diff().contains(&each.file));
-        formatted.insert(each.file, each.after.into_bytes());
+    let mut untidy = files.clone();
+    for (_, content) in untidy.iter_mut().filter(|(file, _)| file.ends_with(".cedar")) {
+        let text = std::str::from_utf8(content).unwrap();
+        *content = text.lines().map(|line| format!("{}\n", line.trim())).collect::<String>().into_bytes();
     }
-    assert_eq!(format(&formatted).unwrap(), [], "what is in form stays as it is");
-    let difference = interlock_drafting::diff(&files, &formatted).unwrap();
+    let formatted = format(&untidy).unwrap();
+    assert_eq!(formatted.len(), 6);
+    for each in formatted {
+        assert!(each.diff().contains(&each.file));
+        assert_eq!(each.after.as_bytes(), files[&each.file], "{}", each.diff());
+    }
+    let difference = interlock_drafting::diff(&files, &untidy).unwrap();
     assert!(difference.is_empty(), "{}", difference.lines());
+}
+
+#[test]
+fn what_is_said_of_a_file_stays_apart_from_what_is_said_of_its_first_policy() {
+    const POLICY: &str = "permit (principal, action, resource);\n";
+    for (before, after) in [
+        ("// Of the file.\n\n\n// Of the policy.\n", "// Of the file.\n\n// Of the policy.\n"),
+        ("\n// Of the file.\n\n", "// Of the file.\n\n"),
+        ("// Of the policy.\n", "// Of the policy.\n"),
+        ("\n\n", ""),
+    ] {
+        let files = files_with(&format!("{before}{POLICY}"));
+        let found = format(&files).unwrap();
+        let after = format!("{after}{POLICY}");
+        let text = found
+            .first()
+            .map_or_else(|| String::from_utf8_lossy(&files["test.cedar"]), |one| one.after.as_str().into());
+        assert_eq!(text, after, "{before:?}");
+        assert_eq!(format(&files_with(&after)).unwrap(), []);
+    }
 }
 
 #[test]

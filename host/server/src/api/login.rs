@@ -5,8 +5,8 @@ use std::sync::Arc;
 use axum::{
     Json,
     extract::State,
-    http::{HeaderName, HeaderValue, StatusCode, header},
-    response::IntoResponse,
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
 };
 use interlock_domain::{AccountId, Session, SessionId};
 
@@ -103,16 +103,23 @@ pub(super) fn welcome(app: &App, logged_in: LoggedIn) -> impl IntoResponse + use
 }
 
 /// Log out
+///
+/// Of a session that began at an identity provider the answer says where to log out there too, if the provider has a page for
+/// that: whoever still is logged in there gets a new session here without a question.
 #[utoipa::path(post, path = "/v1/logout", tag = "login", security(("session" = [])),
-    responses((status = 204, description = "The session is over")))]
-pub(super) async fn out(
-    State(app): State<Arc<App>>,
-    caller: Anybody,
-) -> Result<(StatusCode, [(HeaderName, HeaderValue); 1]), Problem> {
+    responses((status = 200, description = "The session is over here, and may last at the provider", body = wire::login::LoggedOut),
+        (status = 204, description = "The session is over")))]
+pub(super) async fn out(State(app): State<Arc<App>>, caller: Anybody) -> Result<Response, Problem> {
+    let mut there = None;
     if let Some(session) = &caller.0.session {
         login::end(&app, &caller.0.actor, &session.id).await?;
+        there = login::oidc::log_out_address(&app, session).await;
     }
-    Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, session::no_cookie(&app))]))
+    let over = [(header::SET_COOKIE, session::no_cookie(&app))];
+    Ok(match there {
+        Some(logout_url) => (over, Json(wire::login::LoggedOut { logout_url })).into_response(),
+        None => (StatusCode::NO_CONTENT, over).into_response(),
+    })
 }
 
 /// Set another password

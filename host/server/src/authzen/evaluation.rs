@@ -218,6 +218,11 @@ fn said(app: &App, tenant: &TenantId, given: &Given, look: Look) -> Value {
         context.insert("policies".to_owned(), json!(answer.determining));
         context.insert("errors".to_owned(), json!(answer.errors));
         context.insert("bundle".to_owned(), json!(answer.bundle));
+        if let Some(since) = app.applications.since(tenant, &answer.bundle) {
+            let age_ms = app.clock.now().millis_since(since).max(0);
+            context.insert("bundle_since".to_owned(), json!(since));
+            context.insert("bundle_age_ms".to_owned(), json!(age_ms));
+        }
     }
     let mut said = json!({ "decision": answer.allowed });
     if !context.is_empty() {

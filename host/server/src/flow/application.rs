@@ -61,7 +61,8 @@ pub(crate) async fn reload(app: &App, who: &Actor) -> Result<Arc<Application>, F
     ];
     app.commit(who, now, writes).await?;
     let application = Arc::new(application);
-    app.applications.replace(&who.tenant, &application);
+    let since = app.store.application_since(&who.tenant, &application.digest).await?;
+    app.applications.replace(&who.tenant, &application, since);
     app.wake();
     Ok(application)
 }
@@ -117,7 +118,8 @@ async fn put_on_record(
             done => _ = done?,
         }
     }
-    app.applications.replace(tenant, &Arc::new(application));
+    let since = app.store.application_since(tenant, &application.digest).await?;
+    app.applications.replace(tenant, &Arc::new(application), since);
     Ok(())
 }
 
@@ -145,7 +147,8 @@ pub(crate) async fn follow(app: &App) -> Result<(), FlowError> {
         match found {
             Ok(application) => {
                 info!(%tenant, application = %application.digest, revision = application.revision, "application followed");
-                app.applications.hold(&tenant, &Arc::new(application));
+                let since = app.store.application_since(&tenant, &application.digest).await?;
+                app.applications.hold(&tenant, &Arc::new(application), since);
             }
             Err(reason) => {
                 app.applications.refuse(&tenant, &reason);

@@ -120,7 +120,7 @@ pub async fn intend(
 ) -> Result<IntentOffer, FlowError> {
     let now = app.clock.now();
     let reason = checked_reason(&request.reason)?;
-    app.true_time.offset(app.clock.as_ref()).await?;
+    super::clock::offset(app).await?;
     let zone = request.zone.map(checked_zone).transpose()?;
     let change = load(app, &who.tenant, id).await?;
     let sig_id = SignatureId::new(app.clock.uuid());
@@ -201,7 +201,7 @@ pub async fn sign(
         return Err(FlowError::FullSignatureRequired);
     }
     // Before what proves the signer is used up.
-    let offset_ms = app.true_time.offset(app.clock.as_ref()).await?;
+    let offset_ms = super::clock::offset(app).await?;
     let challenge = record::challenge(&waiting.intent)?;
     let given = prove::given(app, &login, &request, &challenge, now).await?;
     let mut current = login.clone();

@@ -53,6 +53,7 @@ struct Looked {
 /// What a provider says of itself.
 pub(crate) struct Found {
     authorization: Url,
+    end_session: Option<Url>,
     token: Url,
     jwks: Url,
     by_post: bool,
@@ -65,6 +66,8 @@ pub(crate) struct Found {
 struct Document {
     issuer: String,
     authorization_endpoint: String,
+    #[serde(default)]
+    end_session_endpoint: Option<String>,
     token_endpoint: String,
     jwks_uri: String,
     #[serde(default)]
@@ -183,6 +186,14 @@ impl Provider {
             }
         }
         Ok(url)
+    }
+
+    /// Where to send somebody who logged in there, to log out there too (OpenID Connect RP-Initiated Logout 1.0); nothing where
+    /// the provider has no such page, or cannot be asked just now. The ID token is not kept, so the provider asks the person.
+    pub(crate) async fn log_out(&self, outside: &Sources, now: Timestamp) -> Option<Url> {
+        let mut url = self.found(outside, now).await.ok()?.end_session.clone()?;
+        url.query_pairs_mut().append_pair("client_id", &self.config.client_id);
+        Some(url)
     }
 
     /// Whether `iss` of an answer is what this provider says there (RFC 9207).
@@ -318,10 +329,16 @@ impl Provider {
             Some(before) if before.jwks == jwks => before.keys.clone(),
             _ => Arc::new(self.keyring(jwks.clone())?),
         };
+        // Nobody needs it to log in, so one that is no good is as none.
+        let end_session = document.end_session_endpoint.and_then(|text| {
+            let checked = endpoint("end_session_endpoint", &text);
+            checked.inspect_err(|reason| warn!(issuer, reason, "nobody is sent there to log out")).ok()
+        });
         let ways = document.token_endpoint_auth_methods_supported.unwrap_or_default();
         let takes = |name: &str| ways.iter().any(|way| way == name);
         Ok(Found {
             authorization: endpoint("authorization_endpoint", &document.authorization_endpoint)?,
+            end_session,
             token: endpoint("token_endpoint", &document.token_endpoint)?,
             jwks,
             by_post: !takes("client_secret_basic") && takes("client_secret_post"),

@@ -216,7 +216,7 @@ kinds! {
         "The component imports what it may not, or does not fit its contract. `detail` says what.";
     BundleRefused = 422 "bundle-refused", "The policies were refused",
         "The bundle does not load or does not validate; the last good one stays in force. `faults` names file, line, column \
-         and what is wrong.";
+         and what is wrong, and shows the line with a caret below it.";
 
     // Not now.
     TooManyPending = 429 "too-many-pending", "Too many requests wait for an answer",

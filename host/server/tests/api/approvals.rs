@@ -1,9 +1,12 @@
 //! Approval profiles, through the API.
 
 use axum::http::Method;
+use interlock_domain::Role;
+use interlock_server::{Config, testing::TestApp};
+use interlock_store::testing::TestDatabase;
 use serde_json::json;
 
-use crate::house::{HOUR_MS, House, ORDERED, approve, approve_with, levels, path, proposal};
+use crate::house::{HOUR_MS, House, LOOSENED, ORDERED, approve, approve_with, levels, path, proposal};
 
 #[tokio::test]
 async fn levels_are_shown_with_who_counted_and_who_could() {
@@ -107,7 +110,20 @@ async fn where_a_profile_says_so_a_rejection_only_takes_a_yes_back() {
 
 #[tokio::test]
 async fn two_approvals_racing_for_the_last_place_are_one_transition() {
-    let house = House::with(None).await;
+    race_for_the_last_place(House::with(None).await).await;
+}
+
+#[tokio::test]
+async fn two_approvals_racing_for_the_last_place_on_postgresql_are_one_transition() {
+    let database = TestDatabase::postgres().await;
+    let on = |config: &mut Config| {
+        config.store.url.clone_from(&database.url);
+        config.store.pool_max = 4;
+    };
+    race_for_the_last_place(House::configured(None, &LOOSENED, on).await).await;
+}
+
+async fn race_for_the_last_place(house: House) {
     let change = house.propose().await;
     approve(&house.rolf, &change).await.ok();
     let (ben, cleo, again) = tokio::join!(
@@ -129,6 +145,47 @@ async fn two_approvals_racing_for_the_last_place_are_one_transition() {
         1,
         "{entries:#}"
     );
+}
+
+#[tokio::test]
+async fn two_approvals_racing_for_the_last_place_on_two_replicas_of_postgresql_are_one_transition() {
+    let (database, keys) = (TestDatabase::postgres().await, tempfile::tempdir().unwrap());
+    let on_one_database = |config: &mut Config| {
+        config.store.url.clone_from(&database.url);
+        config.store.pool_max = 4;
+        config.ledger.key_file = keys.path().join("ledger-key.pk8");
+        config.artifacts.wrapping_key_file = keys.path().join("wrapping-key");
+    };
+    let house = House::configured(None, &LOOSENED, on_one_database).await;
+    let other = TestApp::replica(2, |config| {
+        let here = &house.app.app.config;
+        config.policies.dir.clone_from(&here.policies.dir);
+        config.plugins.dir.clone_from(&here.plugins.dir);
+        config.plugins.cache_dir.clone_from(&here.plugins.cache_dir);
+        config.gates.clear();
+        config.health.clear();
+        on_one_database(config);
+    })
+    .await;
+    let rena = other.person("Rena", &[Role::Regulatory]).await;
+    let change = house.propose().await;
+    approve(&house.ben, &change).await.ok();
+    let (rolf, rena) = tokio::join!(approve(&house.rolf, &change), approve(&rena, &change));
+    // Whoever came second is heard too, or told that it is over.
+    let heard = [&rolf, &rena].into_iter().filter(|answer| answer.status.is_success()).count();
+    assert!(heard >= 1, "{} {}", rolf.text(), rena.text());
+    for answer in [&rolf, &rena] {
+        assert!([200, 409].contains(&answer.status.as_u16()), "{}", answer.text());
+    }
+    other.reconcile().await;
+    assert_eq!(house.looked_at(&change).await["state"], "rolling_out");
+    let entries = house.ana.get("/ledger/entries?limit=200").await.ok();
+    let count = |kind: &str| {
+        let entries = entries["items"].as_array().unwrap().iter();
+        entries.filter(|entry| entry["entry"]["type"] == kind).count()
+    };
+    assert_eq!((count("change.admitted"), count("change.approved")), (1, 1 + heard), "{entries:#}");
+    house.is_sound().await;
 }
 
 #[tokio::test]

@@ -337,13 +337,48 @@ async fn every_answer_is_on_record_and_can_be_given_again() {
 }
 
 #[tokio::test]
+async fn an_explained_answer_says_since_when_its_application_is_in_force() {
+    let Asked { app, shop, folder } = asked("todo").await;
+    let path = format!("{EVALUATION}?explain=true");
+    let told = async || {
+        let context = ask(&shop, &path, &rick()).await.ok()["context"].take();
+        (context["bundle"].clone(), context["bundle_since"].clone(), context["bundle_age_ms"].clone())
+    };
+    let (first, since, age) = told().await;
+    assert!(since.is_string(), "{since}");
+    assert_eq!(age, 0);
+    app.clock.advance(90_000);
+    assert_eq!(told().await, (first.clone(), since.clone(), json!(90_000)));
+    // The same again is as old as it was, another one is new.
+    let admin = app.person("Adi", &[Role::Administrator]).await;
+    admin.post("/application/reload", json!({})).await.ok();
+    assert_eq!(told().await, (first.clone(), since.clone(), json!(90_000)));
+    let header = folder.path().join(TENANT).join("application.toml");
+    let text = std::fs::read_to_string(&header).unwrap().replace("revision = 1", "revision = 2");
+    std::fs::write(&header, text).unwrap();
+    admin.post("/application/reload", json!({})).await.ok();
+    let (second, later, age) = told().await;
+    assert!(second != first && later != since, "{second} since {later}");
+    assert_eq!(age, 0);
+}
+
+#[tokio::test]
 async fn an_application_is_only_replaced_by_a_sound_and_newer_one() {
     let Asked { app, shop, folder } = asked("todo").await;
     let admin = app.person("Adi", &[Role::Administrator]).await;
     let own = folder.path().join(TENANT);
     let before = admin.get("/application").await.ok();
     std::fs::write(own.join("more.cedar"), "permit (principal, action, resource);").unwrap();
-    admin.post("/application/reload", json!({})).await.problem("bundle-refused");
+    let refused = admin.post("/application/reload", json!({})).await.problem("bundle-refused");
+    assert_eq!(refused["faults"][0]["source"], "permit (principal, action, resource);", "{refused}");
+    assert_eq!(refused["faults"][0]["caret"], "^");
+    std::fs::write(own.join("more.cedar"), "// Of the shop.\npermit (principal, action resource);").unwrap();
+    let refused = admin.post("/application/reload", json!({})).await.problem("bundle-refused");
+    let expected = json!({
+        "file": "more.cedar", "line": 2, "column": 27, "text": refused["faults"][0]["text"],
+        "source": "permit (principal, action resource);", "caret": format!("{}^", " ".repeat(26)),
+    });
+    assert_eq!(refused["faults"], json!([expected]));
     let sound =
         "@id(\"more\") @reason(\"more\") permit (principal, action == Todo::Action::\"GET\", resource);";
     std::fs::write(own.join("more.cedar"), sound).unwrap();
@@ -379,6 +414,10 @@ async fn an_application_that_names_another_tenant_is_refused_with_file_and_line_
     let problem = admin.post("/application/reload", json!({})).await.problem("bundle-refused");
     let fault = problem["faults"].as_array().unwrap().last().unwrap();
     assert_eq!((&fault["file"], &fault["line"]), (&json!("more.cedar"), &json!(3)), "{problem}");
+    let source = fault["source"].as_str().unwrap();
+    assert!(source.starts_with("when { resource in Interlock::Tenant::\"grace\""), "{problem}");
+    let at = usize::try_from(fault["column"].as_u64().unwrap()).unwrap();
+    assert_eq!(fault["caret"], format!("{}^", " ".repeat(at - 1)), "{problem}");
     assert!(
         fault["text"].as_str().unwrap().contains("`Interlock::Tenant::\"grace\"` is another tenant"),
         "{problem}"

@@ -632,6 +632,16 @@ async fn nothing_is_signed_under_a_clock_that_is_off_by_more_than_two_seconds_or
     world.app.clock.advance(MINUTE_MS);
     let unknown = try_intent(&world.ben, &change, "approval").await.problem("clock-off");
     assert!(unknown["detail"].as_str().unwrap().contains("does not answer"), "{unknown}");
+    // What turned is on record, each turn once.
+    let system = "system".parse().unwrap();
+    let told = async |kind: &str| {
+        let note = world.app.app.store.newest_note(&system, kind, "clock", &time.address).await.unwrap();
+        serde_json::from_slice::<Value>(&note.unwrap()).unwrap()
+    };
+    assert_eq!(told("clock.right").await, json!({ "reason": null, "offset_ms": 1_500 }));
+    let off = told("clock.off").await;
+    assert_eq!(off["offset_ms"], 1_500, "as measured last, before the time server went away: {off}");
+    assert!(off["reason"].as_str().unwrap().contains("does not answer"), "{off}");
 }
 
 #[tokio::test]

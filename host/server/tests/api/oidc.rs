@@ -181,6 +181,49 @@ async fn a_person_logs_in_at_a_real_provider_and_has_a_session_like_any_other() 
     assert_eq!(sound["outcome"], "sound", "{sound:#}");
 }
 
+impl Door {
+    /// Logs out of the session of a login's answer.
+    async fn log_out(&self, logged_in: &Answer) -> Answer {
+        let cookie = session(logged_in);
+        let token = self.me(&cookie).await.ok()["csrf_token"].as_str().unwrap().to_owned();
+        let headers = [("cookie", cookie.as_str()), ("x-csrf-token", token.as_str())];
+        let out = self.nobody.ask(Method::POST, "//v1/logout", &headers, None).await;
+        assert!(out.header("set-cookie").contains("Max-Age=0"), "{}", out.header("set-cookie"));
+        self.me(&cookie).await.problem("unauthenticated");
+        out
+    }
+}
+
+#[tokio::test]
+async fn whoever_logs_out_is_told_where_to_log_out_at_the_provider_too() {
+    let (door, provider) = real_door().await;
+    let mut browser = Browser::default();
+    let out = door.log_out(&door.log_in(&mut browser, "ana").await).await;
+    let address = out.ok()["logout_url"].as_str().unwrap().to_owned();
+    assert_eq!(address, format!("{}/session/end?client_id=interlock", provider.issuer));
+    // The session there lasts, whoever sits at the browser.
+    session(&door.log_in(&mut browser, "ben").await);
+    let page = browser.log_out(&address).await;
+    assert!(page.contains("Sign-out"), "{page}");
+    let other = door.log_in(&mut browser, "ben").await.problem("not-linked");
+    assert_eq!(other["subject"], "ben");
+}
+
+#[tokio::test]
+async fn nobody_is_sent_to_log_out_where_the_provider_has_no_safe_page_for_it() {
+    let key = Signer::rsa("one");
+    for page in [Value::Null, json!("javascript:alert(1)"), json!("http://192.0.2.1/end")] {
+        let fake = Fake::start(&key).await;
+        fake.document.lock().unwrap()["end_session_endpoint"] = page.clone();
+        let door = door(&fake.issuer, json!({})).await;
+        door.link("Ana", "ana").await;
+        let begun = door.begin("").await;
+        fake.says(&key.sign_with(|header| header["typ"] = json!("JWT"), &claims(&fake, &begun)));
+        let out = door.log_out(&door.back(&begun.back("code"), &begun.cookie).await).await;
+        assert_eq!((out.status.as_u16(), out.text()), (204, String::new()), "{page}");
+    }
+}
+
 #[tokio::test]
 async fn an_answer_counts_once_and_only_in_the_browser_that_was_sent() {
     let (door, _provider) = real_door().await;

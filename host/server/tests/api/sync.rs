@@ -2,6 +2,7 @@
 //! said.
 
 mod attacks;
+mod replicas;
 mod stale;
 
 use aws_lc_rs::hmac;
@@ -33,6 +34,11 @@ impl House {
     }
 
     async fn with(environment: &str, alter: impl FnOnce(&mut Config)) -> Self {
+        Self::on("", environment, alter).await
+    }
+
+    /// On this database; on one of its own when the address is empty.
+    async fn on(database: &str, environment: &str, alter: impl FnOnce(&mut Config)) -> Self {
         let repository = Repository::create().unwrap();
         let line = repository.signer("ana", "ed25519").unwrap();
         std::fs::write(repository.beside("allowed"), line).unwrap();
@@ -43,6 +49,10 @@ impl House {
         let base = |config: &mut Config| {
             config.gates = Vec::new();
             config.server.data_dir = data.clone();
+            if !database.is_empty() {
+                config.store.url = database.to_owned();
+                config.store.pool_max = 4;
+            }
             config.policies.home = Some(home.clone());
         };
         let first = TestApp::configured(base).await;

@@ -18,6 +18,14 @@ pub(crate) struct LoggedIn {
     pub(crate) account: super::Account,
 }
 
+/// Somebody who logged out, and not yet at the identity provider.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct LoggedOut {
+    /// Where to log out there: an address for the person's browser.
+    #[schema(example = "https://idp.mercy.example/session/end?client_id=interlock")]
+    pub(crate) logout_url: String,
+}
+
 /// A session.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Session {

@@ -4,7 +4,7 @@
 //! PKCE verifier are made. Only its digest is kept, so that neither a stranger's code nor the database logs anybody in.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use interlock_domain::{Account, AccountId, Subject, TenantId, Timestamp};
+use interlock_domain::{Account, AccountId, Session, Subject, TenantId, Timestamp};
 use interlock_store::{Ceremony, StoreError, Write};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -92,6 +92,16 @@ pub(crate) struct HandedCode {
     pub code: String,
     /// What the challenge is the SHA-256 of.
     pub verifier: String,
+}
+
+/// Where to send somebody whose session ended, to log out at the provider too at which it began.
+pub(crate) async fn log_out_address(app: &App, session: &Session) -> Option<String> {
+    let provider = app.providers.named(session.proof.strip_prefix("oidc:")?)?;
+    // A provider of another tenant has got this name since.
+    if provider.config.tenant != session.tenant {
+        return None;
+    }
+    provider.log_out(&app.evidence, app.clock.now()).await.map(String::from)
 }
 
 /// Sends somebody to a provider.

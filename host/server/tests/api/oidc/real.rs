@@ -69,8 +69,20 @@ impl Browser {
     /// Follows the provider's pages, and says there who this is, until it is sent elsewhere: to where. `Err` is the page that
     /// it stays at.
     pub(crate) async fn visit(&mut self, address: &str, who: &str) -> Result<String, String> {
+        self.go(address, None, who).await
+    }
+
+    /// Says yes on the provider's page that asks whether to log out. The page that it stays at then.
+    pub(crate) async fn log_out(&mut self, address: &str) -> String {
+        let page = self.go(address, None, "").await.unwrap_err();
+        let of = |before: &str| page.split_once(before).unwrap().1.split('"').next().unwrap().to_owned();
+        let form = format!("xsrf={}&logout=yes", of("name=\"xsrf\" value=\""));
+        self.go(&of("action=\""), Some(form), "").await.unwrap_err()
+    }
+
+    async fn go(&mut self, address: &str, mut form: Option<String>, who: &str) -> Result<String, String> {
         let first = Url::parse(address).unwrap();
-        let (mut at, mut form) = (first.clone(), None::<String>);
+        let mut at = first.clone();
         for _ in 0..10 {
             let request = match form.take() {
                 Some(form) => client()
