@@ -87,7 +87,7 @@ async fn what_was_altered_holds_admission_until_a_person_has_looked() {
     let newest = house.ana.get("/ledger/incident").await.ok();
     assert!(newest["id"] != incident["id"] && newest["resolved"].is_null(), "{newest}");
     let entries = house.ana.get("/ledger/entries?limit=200").await.ok();
-    let detected = |entry: &&Value| entry["kind"] == "ledger.tamper_detected";
+    let detected = |entry: &&Value| entry["entry"]["type"] == "ledger.tamper_detected";
     assert_eq!(entries["items"].as_array().unwrap().iter().filter(detected).count(), 2);
 }
 
