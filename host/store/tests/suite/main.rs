@@ -6,6 +6,7 @@ mod access;
 mod advisories;
 mod audit;
 mod commits;
+mod elsewhere;
 mod fixture;
 mod ledger;
 mod logins;
