@@ -368,10 +368,6 @@ async fn an_application_is_only_replaced_by_a_sound_and_newer_one() {
     let admin = app.person("Adi", &[Role::Administrator]).await;
     let own = folder.path().join(TENANT);
     let before = admin.get("/application").await.ok();
-    std::fs::write(own.join("more.cedar"), "permit (principal, action, resource);").unwrap();
-    let refused = admin.post("/application/reload", json!({})).await.problem("bundle-refused");
-    assert_eq!(refused["faults"][0]["source"], "permit (principal, action, resource);", "{refused}");
-    assert_eq!(refused["faults"][0]["caret"], "^");
     std::fs::write(own.join("more.cedar"), "// Of the shop.\npermit (principal, action resource);").unwrap();
     let refused = admin.post("/application/reload", json!({})).await.problem("bundle-refused");
     let expected = json!({
@@ -379,6 +375,10 @@ async fn an_application_is_only_replaced_by_a_sound_and_newer_one() {
         "source": "permit (principal, action resource);", "caret": format!("{}^", " ".repeat(26)),
     });
     assert_eq!(refused["faults"], json!([expected]));
+    std::fs::write(own.join("more.cedar"), "permit (principal, action, resource);").unwrap();
+    let refused = admin.post("/application/reload", json!({})).await.problem("bundle-refused");
+    assert_eq!(refused["faults"][0]["source"], "permit (principal, action, resource);", "{refused}");
+    assert_eq!(refused["faults"][0]["caret"], "^");
     let sound =
         "@id(\"more\") @reason(\"more\") permit (principal, action == Todo::Action::\"GET\", resource);";
     std::fs::write(own.join("more.cedar"), sound).unwrap();
