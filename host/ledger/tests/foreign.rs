@@ -1,6 +1,8 @@
 //! Another project's library reads what we write: its checkpoint parser, its tile paths, and its reader, which believes no tile
 //! before it has led to the root.
 
+#![expect(clippy::unwrap_used, reason = "clippy allows it in test functions only, not in what they share")]
+
 use std::collections::BTreeMap;
 
 use interlock_ledger::{Checkpoint, SignedNote, SigningKey, copy::Writer, tree};
