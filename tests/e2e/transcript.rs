@@ -158,20 +158,33 @@ async fn the_guide_for_plugins_leads_from_nothing_to_a_denied_firmware() {
     hospital.verify_ledger().await.unwrap();
 }
 
-#[test]
-fn the_guide_for_policies_leads_a_hospital_from_the_default_bundle_to_one_of_its_own() {
+#[tokio::test(flavor = "multi_thread")]
+async fn the_guide_for_policies_leads_a_hospital_from_the_default_bundle_to_one_of_its_own_in_force_and_back()
+{
+    let mut setup = program::quick();
+    setup.config.push_str(&format!("[policies.home]\ntenant = \"{TENANT}\"\nenvironment = \"production\"\n"));
+    let hospital = Hospital::open(setup, 1).await.unwrap();
     let folder = tempfile::tempdir().unwrap();
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let copied = Command::new("cp").arg("-r").arg(root.join("policies")).arg(folder.path()).status().unwrap();
     assert!(copied.success());
     let path = program::interlock().parent().unwrap().display().to_string();
-    let path = format!("{path}:{}", std::env::var("PATH").unwrap());
+    let variables = [
+        ("PATH", format!("{path}:{}", std::env::var("PATH").unwrap())),
+        ("INTERLOCK_URL", hospital.server.url.clone()),
+        ("INTERLOCK_TENANT", TENANT.to_owned()),
+        ("INTERLOCK_KEY", hospital.ana.key.clone()),
+        ("BEN", hospital.ben.key.clone()),
+        ("CARLA", hospital.carla.key.clone()),
+    ];
     let typist = Typist {
         folder: folder.path().to_owned(),
-        variables: vec![("PATH".to_owned(), path)],
+        variables: variables.map(|(name, value)| (name.to_owned(), value)).to_vec(),
         instead: Vec::new(),
     };
-    typist.types(&root.join("docs/policies.md"), "From nothing to Monday");
+    let guide = root.join("docs/policies.md");
+    tokio::task::spawn_blocking(move || typist.types(&guide, "From nothing to Monday")).await.unwrap();
+    hospital.verify_ledger().await.unwrap();
 }
 
 #[test]
