@@ -73,9 +73,11 @@ async fn a_server_without_its_database_is_alive_and_not_ready() {
 #[tokio::test]
 async fn a_data_folder_that_is_gone_shows() {
     let app = TestApp::configured(|config| {
-        // The database elsewhere, so that only the folder is missing.
+        // The database is elsewhere, so that only the folder is missing.
         config.store.url =
             format!("sqlite:{}", config.server.data_dir.with_file_name("elsewhere.db").display());
+        // So is what the signer remembers: it makes its folder anew.
+        config.ledger.signer_dir = config.server.data_dir.with_file_name("signer");
     })
     .await;
     std::fs::remove_dir_all(app.dir().join("data")).unwrap();
