@@ -27,6 +27,7 @@ use crate::{
     App, StartError,
     config::{AnchorKind, Ledger, LedgerAnchor},
     flow::Elsewhere,
+    rounds::rounds,
 };
 
 /// How often it is looked whether something is to be anchored.
@@ -145,13 +146,7 @@ pub(crate) async fn run(app: Arc<App>, holder: String, stop: CancellationToken) 
     if app.anchors.each.is_empty() {
         return;
     }
-    while !stop.is_cancelled() {
-        round(&app, &holder).await;
-        tokio::select! {
-            () = stop.cancelled() => {}
-            () = tokio::time::sleep(LOOK) => {}
-        }
-    }
+    rounds(&stop, LOOK, || round(&app, &holder)).await;
 }
 
 /// Has every anchor know of every log, where it is time.

@@ -29,6 +29,7 @@ use crate::{
     App, StartError,
     config::{Ledger, LedgerCopy},
     flow::Elsewhere,
+    rounds::rounds,
 };
 
 /// How often it is looked whether there is something to copy.
@@ -140,13 +141,7 @@ pub(crate) async fn run(app: Arc<App>, holder: String, stop: CancellationToken) 
     if app.copies.each.is_empty() {
         return;
     }
-    while !stop.is_cancelled() {
-        round(&app, &holder).await;
-        tokio::select! {
-            () = stop.cancelled() => {}
-            () = tokio::time::sleep(LOOK) => {}
-        }
-    }
+    rounds(&stop, LOOK, || round(&app, &holder)).await;
 }
 
 /// Brings every copy up to date, where it is time.

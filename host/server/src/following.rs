@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use crate::{App, FlowError, config::Events};
+use crate::{App, FlowError, config::Events, rounds::rounds};
 
 /// How many entries each log has.
 pub(crate) type Sizes = Arc<BTreeMap<String, u64>>;
@@ -107,16 +107,13 @@ impl Drop for Place {
 pub(crate) async fn run(app: Arc<App>, stop: CancellationToken) {
     let following = &app.following;
     let pause = Duration::from_millis(app.config.events.look_every_ms);
-    while !stop.is_cancelled() {
+    let looking = || async {
         if following.sizes.receiver_count() > 0
             && let Err(error) = following.look(&app.store).await
         {
             warn!(%error, "how far the logs are cannot be read");
         }
-        tokio::select! {
-            () = stop.cancelled() => {}
-            () = tokio::time::sleep(pause) => {}
-        }
-    }
+    };
+    rounds(&stop, pause, looking).await;
     following.over.cancel();
 }

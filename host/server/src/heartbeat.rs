@@ -7,7 +7,7 @@ use interlock_store::{Note, StoreError, Write};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
-use crate::{App, FlowError};
+use crate::{App, FlowError, rounds::rounds};
 
 /// The type of such an entry.
 const KIND: &str = "ledger.heartbeat";
@@ -19,15 +19,12 @@ pub(crate) async fn run(app: Arc<App>, holder: String, stop: CancellationToken) 
         return;
     }
     let pause = Duration::from_millis((every_ms / 4).clamp(100, 15_000));
-    while !stop.is_cancelled() {
+    let beating = || async {
         if let Err(error) = round(&app, &holder).await {
             warn!(%error, "quiet logs could not be kept alive");
         }
-        tokio::select! {
-            () = stop.cancelled() => {}
-            () = tokio::time::sleep(pause) => {}
-        }
-    }
+    };
+    rounds(&stop, pause, beating).await;
 }
 
 /// Writes to every log that has been quiet for long enough. One replica does; a log that the signer refuses is left as it is.

@@ -33,6 +33,7 @@ mod peer;
 pub mod problem;
 pub mod reconcile;
 mod rosters;
+mod rounds;
 mod seen;
 pub mod serve;
 mod sinks;

@@ -21,7 +21,7 @@ use interlock_store::Signed;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use crate::{App, FlowError, StartError, config::Ledger};
+use crate::{App, FlowError, StartError, config::Ledger, rounds::rounds};
 
 /// Most bytes of an answer that are read.
 const ANSWER_BYTES_MAX: usize = 64 << 10;
@@ -94,15 +94,12 @@ pub(crate) async fn run(app: Arc<App>, stop: CancellationToken) {
         return;
     }
     let pause = Duration::from_millis(app.config.ledger.witness_every_ms);
-    while !stop.is_cancelled() {
+    let looking = || async {
         if let Err(error) = round(&app).await {
             warn!(%error, "what is to be cosigned cannot be read");
         }
-        tokio::select! {
-            () = stop.cancelled() => {}
-            () = tokio::time::sleep(pause) => {}
-        }
-    }
+    };
+    rounds(&stop, pause, looking).await;
 }
 
 /// Has the newest checkpoint of every log cosigned, where it is not yet.

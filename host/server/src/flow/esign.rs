@@ -9,15 +9,15 @@ pub mod review;
 mod right;
 
 use interlock_domain::{
-    Action, Actor, Change, ChangeId, DelegationId, Digest, Intent, Login, Meaning, Session, Signature,
-    SignatureId, SignedRecord, Timestamp, sentence, view,
+    Action, Actor, Change, ChangeId, DelegationId, Digest, Intent, Meaning, Session, Signature, SignatureId,
+    SignedRecord, Timestamp, sentence, view,
 };
-use interlock_store::{Ceremony, StoreError, Write};
+use interlock_store::{Ceremony, Write};
 use interlock_vault::login::passkey::Assertion;
 use serde::{Deserialize, Serialize};
 
 use self::{
-    prove::Given,
+    prove::{Proved, Signable},
     record::Sealing,
     right::{Right, Wish},
 };
@@ -191,58 +191,37 @@ pub async fn sign(
             && intent.signer.account == who.account
             && intent.session_sha256 == Digest::of(place.session.id.as_str())
     });
-    let Some(login) = app.store.login(&who.tenant, &who.account).await? else {
-        return Err(FlowError::SignatureRefused);
-    };
     // Signed already, over, or somebody else's. Nothing was tried, so nothing is counted.
     let waiting = waiting.ok_or(FlowError::SignatureRefused)?;
-    let complete = !place.session.signs_on(place.peer, app.config.login.sessions(), now);
-    if complete && request.passkey.is_none() && (request.password.is_none() || request.code.is_none()) {
-        return Err(FlowError::FullSignatureRequired);
-    }
-    // Before what proves the signer is used up.
-    let offset_ms = super::clock::offset(app).await?;
-    let challenge = record::challenge(&waiting.intent)?;
-    let given = prove::given(app, &login, &request, &challenge, now).await?;
-    let mut current = login.clone();
-    for _ in 0..TRIES {
-        let proved = match current.proved(&given.proofs, complete, now) {
-            Ok(proved) if current.changed_at == login.changed_at => proved.signed(),
-            _ => return prove::refuse(app, who, place, &current, now).await,
-        };
-        let attempt = Attempt { place, id, waiting: &waiting, given: &given, proved, complete, offset_ms };
-        match commit(app, who, attempt, now).await {
-            Err(FlowError::Store(StoreError::Conflict { what: "challenge" | "session", .. })) => {
-                return Err(FlowError::SignatureRefused);
-            }
-            Err(FlowError::Store(StoreError::Conflict { what: "login of" | "change", .. })) => {
-                let again = app.store.login(&who.tenant, &who.account).await?;
-                current = again.ok_or(FlowError::SignatureRefused)?;
-            }
-            done => return done,
-        }
-    }
-    Err(StoreError::Busy.into())
+    let attempt = Attempt { app, who, place, id, waiting: &waiting, now };
+    prove::signing(app, who, place, &request, &attempt, now).await
 }
 
 /// A signature that is about to be given.
 struct Attempt<'a> {
+    app: &'a App,
+    who: &'a Actor,
     place: Place<'a>,
     id: &'a ChangeId,
     waiting: &'a Waiting,
-    given: &'a Given,
-    proved: Login,
-    complete: bool,
-    offset_ms: Option<i64>,
+    now: Timestamp,
 }
 
-async fn commit(
-    app: &App,
-    who: &Actor,
-    attempt: Attempt<'_>,
-    now: Timestamp,
-) -> Result<(Signature, Reached), FlowError> {
-    let Attempt { place, id, waiting, given, proved, complete, offset_ms } = attempt;
+impl Signable for Attempt<'_> {
+    type Signed = (Signature, Reached);
+
+    fn challenge(&self) -> Result<Digest, FlowError> {
+        record::challenge(&self.waiting.intent)
+    }
+
+    async fn commit(&self, proved: Proved<'_>) -> Result<Self::Signed, FlowError> {
+        commit(self, proved).await
+    }
+}
+
+async fn commit(attempt: &Attempt<'_>, proved: Proved<'_>) -> Result<(Signature, Reached), FlowError> {
+    let Attempt { app, who, place, id, waiting, now } = *attempt;
+    let Proved { given, login, complete, offset_ms } = proved;
     let intent = &waiting.intent;
     let change = load(app, &who.tenant, id).await?;
     let wish = Wish {
@@ -271,7 +250,7 @@ async fn commit(
     let before: usize = writes.iter().map(Write::entries).sum();
     writes.extend([
         Write::Signature(Box::new(signature.clone())),
-        Write::Login { login: Box::new(proved), event: "login.signed" },
+        Write::Login { login: Box::new(login), event: "login.signed" },
         Write::Session(Box::new(session)),
         Write::CeremonyUsed(intent.sig_id.to_string()),
     ]);

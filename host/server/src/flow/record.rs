@@ -11,7 +11,7 @@ use interlock_store::{Frames, Journal, Note, SealedFile, Segment, StoreError, Wr
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
-use crate::{App, FlowError};
+use crate::{App, FlowError, rounds::rounds};
 
 /// Puts decisions on record, durably.
 pub(crate) async fn record(
@@ -152,13 +152,7 @@ fn cut_short(unread_bytes: u64) -> Write {
 /// Ships until it is told to stop, and then what is left.
 pub(crate) async fn run(app: Arc<App>, stop: CancellationToken) {
     let pause = Duration::from_millis(app.config.decisions.seal_after_ms);
-    while !stop.is_cancelled() {
-        settle_soon(&app).await;
-        tokio::select! {
-            () = stop.cancelled() => {}
-            () = tokio::time::sleep(pause) => {}
-        }
-    }
+    rounds(&stop, pause, || settle_soon(&app)).await;
     settle_soon(&app).await;
 }
 

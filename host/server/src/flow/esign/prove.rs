@@ -1,14 +1,17 @@
 //! Whether what was given proves the signer, and what a failure comes to.
 
 use interlock_domain::{Actor, Digest, Login, PasskeyProof, Proof, Timestamp};
-use interlock_store::{Note, Write};
+use interlock_store::{Note, StoreError, Write};
 use interlock_vault::login::passkey;
 use tracing::{info, warn};
 
-use super::{Place, SignRequest};
+use super::{Place, SignRequest, TRIES};
 use crate::{
     App, FlowError,
-    flow::login::{Second, count_failure, end_all_of, normalised, proofs},
+    flow::{
+        clock,
+        login::{Second, count_failure, end_all_of, normalised, proofs},
+    },
 };
 
 /// What was given and fits.
@@ -76,6 +79,68 @@ fn by_passkey(app: &App, login: &Login, assertion: &passkey::Assertion, challeng
             none
         }
     }
+}
+
+/// Whoever signs, proved.
+pub(super) struct Proved<'a> {
+    /// What was given.
+    pub(super) given: &'a Given,
+    /// Their login, with what was given used up.
+    pub(super) login: Login,
+    /// Whether two components were needed.
+    pub(super) complete: bool,
+    /// How far the true time is ahead.
+    pub(super) offset_ms: Option<i64>,
+}
+
+/// Something that is about to be signed.
+pub(super) trait Signable: Sync {
+    /// What comes of it.
+    type Signed: Send;
+
+    /// What a passkey signs.
+    fn challenge(&self) -> Result<Digest, FlowError>;
+
+    /// Writes it, with what proved the signer used up.
+    fn commit(&self, proved: Proved<'_>) -> impl Future<Output = Result<Self::Signed, FlowError>> + Send;
+}
+
+/// Proves whoever signs and has what they sign written. When their login, or a change that is signed, was altered meanwhile by
+/// something else, it is tried again.
+pub(super) async fn signing<S: Signable>(
+    app: &App,
+    who: &Actor,
+    place: Place<'_>,
+    request: &SignRequest,
+    what: &S,
+    now: Timestamp,
+) -> Result<S::Signed, FlowError> {
+    let login = app.store.login(&who.tenant, &who.account).await?.ok_or(FlowError::SignatureRefused)?;
+    let complete = !place.session.signs_on(place.peer, app.config.login.sessions(), now);
+    if complete && request.passkey.is_none() && (request.password.is_none() || request.code.is_none()) {
+        return Err(FlowError::FullSignatureRequired);
+    }
+    // Before what proves the signer is used up.
+    let offset_ms = clock::offset(app).await?;
+    let given = given(app, &login, request, &what.challenge()?, now).await?;
+    let mut current = login.clone();
+    for _ in 0..TRIES {
+        let proved = match current.proved(&given.proofs, complete, now) {
+            Ok(proved) if current.changed_at == login.changed_at => proved.signed(),
+            _ => return refuse(app, who, place, &current, now).await,
+        };
+        match what.commit(Proved { given: &given, login: proved, complete, offset_ms }).await {
+            Err(FlowError::Store(StoreError::Conflict { what: "challenge" | "session", .. })) => {
+                return Err(FlowError::SignatureRefused);
+            }
+            Err(FlowError::Store(StoreError::Conflict { what: "login of" | "change", .. })) => {
+                let again = app.store.login(&who.tenant, &who.account).await?;
+                current = again.ok_or(FlowError::SignatureRefused)?;
+            }
+            done => return done,
+        }
+    }
+    Err(StoreError::Busy.into())
 }
 
 /// Counts a failed signing. The third in a row locks the login, ends every session and is on record as what it may be:

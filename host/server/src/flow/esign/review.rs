@@ -3,21 +3,24 @@
 //! A review is an entry of the ledger and nothing else: there is no table beside it that somebody could alter.
 
 use interlock_domain::{
-    Action, Actor, Digest, LedgerReview, Login, Meaning, REVIEW_SENTENCE, Resource, ReviewIntent,
-    ReviewRecord, ReviewStanding, ReviewedPart, SignatureBinding, SignatureId, SignedClock, Signer,
-    SigningProof, Timestamp,
+    Action, Actor, Digest, LedgerReview, Meaning, REVIEW_SENTENCE, Resource, ReviewIntent, ReviewRecord,
+    ReviewStanding, ReviewedPart, SignatureBinding, SignatureId, SignedClock, Signer, SigningProof,
+    Timestamp,
 };
 use interlock_ledger::{Checkpoint, SignedNote};
 use interlock_store::{Ceremony, Note, Page, StoreError, Write};
 use interlock_vault::esig;
 use serde::{Deserialize, Serialize};
 
-use super::{Place, SignRequest, TRIES, checked_reason, checked_zone, expires, keep, prove};
+use super::{
+    Place, SignRequest, checked_reason, checked_zone, expires, keep,
+    prove::{self, Proved, Signable},
+};
 use crate::{
     App, FlowError,
     flow::{
         ask::{may_read, permit},
-        tlog,
+        clock, tlog,
     },
 };
 
@@ -71,7 +74,7 @@ pub async fn intend(
     let now = app.clock.now();
     let findings = checked_reason(&request.findings)
         .map_err(|_| FlowError::invalid("/findings", "say what you found, in 1 to 2000 characters"))?;
-    app.true_time.offset(app.clock.as_ref()).await?;
+    clock::offset(app).await?;
     let zone = request.zone.map(checked_zone).transpose()?;
     // Whoever may not is told before they sign.
     permit(app, who, Action::VerifyLedger, resource(who), None, now).await?;
@@ -114,53 +117,35 @@ pub async fn sign(
     let waiting = waiting.filter(|waiting| {
         waiting.intent.signer.account == who.account && waiting.intent.session_sha256 == session
     });
-    let login = app.store.login(&who.tenant, &who.account).await?.ok_or(FlowError::SignatureRefused)?;
     let waiting = waiting.ok_or(FlowError::SignatureRefused)?;
-    let complete = !place.session.signs_on(place.peer, app.config.login.sessions(), now);
-    if complete && request.passkey.is_none() && (request.password.is_none() || request.code.is_none()) {
-        return Err(FlowError::FullSignatureRequired);
-    }
-    let offset_ms = app.true_time.offset(app.clock.as_ref()).await?;
-    let challenge = waiting.intent.challenge().map_err(StoreError::from)?;
-    let given = prove::given(app, &login, &request, &challenge, now).await?;
-    let mut current = login.clone();
-    for _ in 0..TRIES {
-        let proved = match current.proved(&given.proofs, complete, now) {
-            Ok(proved) if current.changed_at == login.changed_at => proved.signed(),
-            _ => return prove::refuse(app, who, place, &current, now).await,
-        };
-        let attempt = Attempt { place, waiting: &waiting, given: &given, complete, offset_ms };
-        match commit(app, who, attempt, proved, now).await {
-            Err(FlowError::Store(StoreError::Conflict { what: "challenge" | "session", .. })) => {
-                return Err(FlowError::SignatureRefused);
-            }
-            Err(FlowError::Store(StoreError::Conflict { what: "login of", .. })) => {
-                let again = app.store.login(&who.tenant, &who.account).await?;
-                current = again.ok_or(FlowError::SignatureRefused)?;
-            }
-            done => return done,
-        }
-    }
-    Err(StoreError::Busy.into())
+    let attempt = Attempt { app, who, place, waiting: &waiting, now };
+    prove::signing(app, who, place, &request, &attempt, now).await
 }
 
 /// A review that is about to be signed.
 struct Attempt<'a> {
+    app: &'a App,
+    who: &'a Actor,
     place: Place<'a>,
     waiting: &'a Waiting,
-    given: &'a prove::Given,
-    complete: bool,
-    offset_ms: Option<i64>,
+    now: Timestamp,
 }
 
-async fn commit(
-    app: &App,
-    who: &Actor,
-    attempt: Attempt<'_>,
-    proved: Login,
-    now: Timestamp,
-) -> Result<LedgerReview, FlowError> {
-    let Attempt { place, waiting, given, complete, offset_ms } = attempt;
+impl Signable for Attempt<'_> {
+    type Signed = LedgerReview;
+
+    fn challenge(&self) -> Result<Digest, FlowError> {
+        Ok(self.waiting.intent.challenge().map_err(StoreError::from)?)
+    }
+
+    async fn commit(&self, proved: Proved<'_>) -> Result<LedgerReview, FlowError> {
+        commit(self, proved).await
+    }
+}
+
+async fn commit(attempt: &Attempt<'_>, proved: Proved<'_>) -> Result<LedgerReview, FlowError> {
+    let Attempt { app, who, place, waiting, now } = *attempt;
+    let Proved { given, login, complete, offset_ms } = proved;
     let intent = &waiting.intent;
     let (_, decision) = permit(app, who, Action::VerifyLedger, resource(who), None, now).await?;
     // Somebody else may have reviewed the same meanwhile, and the signer may be somebody else by now.
@@ -202,7 +187,7 @@ async fn commit(
     let writes = vec![
         Write::Decision(Box::new(decision)),
         Write::Note(note),
-        Write::Login { login: Box::new(proved), event: "login.signed" },
+        Write::Login { login: Box::new(login), event: "login.signed" },
         Write::Session(Box::new(place.session.signed(place.peer, complete, now))),
         Write::CeremonyUsed(intent.sig_id.to_string()),
     ];
